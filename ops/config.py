@@ -1,0 +1,123 @@
+"""Every setting, read from the environment once; `python -m ops.config` prints `.env.example`."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class SettingInvalid(ValueError):
+    """A setting has a value that cannot be used; the message names it and the remedy."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One field per environment variable, named in lower case here and in upper case there."""
+
+    database_url: Annotated[
+        str, Meta(description="Postgres, e.g. postgresql://user:secret@host/name. `make up` fills it.")
+    ] = ""
+    database_pool_max: Annotated[
+        int, Meta(ge=2, le=200, description="Connections one process may hold.")
+    ] = 8
+    redis_url: Annotated[
+        str, Meta(description="Redis or Valkey, e.g. redis://host:6379/0. `make up` fills it.")
+    ] = ""
+    broker_url: Annotated[
+        str, Meta(description="Where rings travel; empty means REDIS_URL.")
+    ] = ""
+    host: Annotated[str, Meta(description="Address the web process listens on.")] = "0.0.0.0"  # noqa: S104 - a PaaS routes to every interface
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port of the web process.")] = 8000
+    worker_processes: Annotated[
+        int, Meta(ge=1, le=64, description="Processes one worker line forks.")
+    ] = 1
+    admin_api_key: Annotated[
+        str, Meta(description="Opens the staff routes as a bearer token; empty closes them.")
+    ] = ""
+    stripe_api_key: Annotated[str, Meta(description="Secret key of the payment gateway.")] = ""
+    stripe_api_base: Annotated[
+        str, Meta(description="Base URL of the payment gateway; `make up` names the sandbox.")
+    ] = "https://api.stripe.com"
+    gateway_concurrency: Annotated[
+        int, Meta(ge=1, le=1000, description="Gateway calls one worker process has under way.")
+    ] = 64
+    smtp_url: Annotated[
+        str, Meta(description="Mail relay: smtp://[user:secret@]host:port, or smtps://.")
+    ] = "smtp://127.0.0.1:1025"
+    smtp_concurrency: Annotated[
+        int, Meta(ge=1, le=100, description="Mail connections one worker process keeps.")
+    ] = 8
+    mail_from: Annotated[
+        str, Meta(description="Sender of every mail.")
+    ] = "Orderflow <orders@orderflow.example>"
+    group_max: Annotated[
+        int, Meta(ge=1, le=2000, description="Most orders one group carries.")
+    ] = 200
+    gateway_timeout_s: Annotated[
+        float, Meta(gt=0, description="One gateway call; then its outcome is unknown.")
+    ] = 10.0
+    task_timeout_s: Annotated[
+        float, Meta(gt=0, description="One task's outside work, all calls together.")
+    ] = 20.0
+    shutdown_grace_s: Annotated[
+        float, Meta(gt=0, description="What a stopping worker may finish.")
+    ] = 25.0
+    lease_s: Annotated[
+        float, Meta(gt=0, description="A running task is taken over after this.")
+    ] = 30.0
+    lock_timeout_s: Annotated[
+        float, Meta(gt=0, description="A statement waits this long for a lock.")
+    ] = 2.0
+    statement_timeout_s: Annotated[
+        float, Meta(gt=0, description="A statement runs this long.")
+    ] = 5.0
+    idle_in_transaction_timeout_s: Annotated[
+        float, Meta(gt=0, description="A transaction waits this long for its next statement.")
+    ] = 10.0
+    log_level: Annotated[
+        str, Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning, error.")
+    ] = "info"
+    prometheus_multiproc_dir: Annotated[
+        str, Meta(description="Folder where processes of one machine share metrics. Empty: alone.")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        ladder = {
+            "GATEWAY_TIMEOUT_S": self.gateway_timeout_s,
+            "TASK_TIMEOUT_S": self.task_timeout_s,
+            "SHUTDOWN_GRACE_S": self.shutdown_grace_s,
+            "LEASE_S": self.lease_s,
+        }
+        names, steps = list(ladder), list(ladder.values())
+        for lower, upper, name, above in zip(steps, steps[1:], names, names[1:], strict=False):
+            if lower >= upper:
+                raise SettingInvalid(f"{name} must be below {above}: raise {above} or lower {name}.")
+
+
+def settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Raises SettingInvalid for a value of the wrong kind or a broken timeout ladder.
+    """
+    given = {f: environ[f.upper()] for f in Settings.__struct_fields__ if environ.get(f.upper())}
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        reason, _, field = str(error).partition(" - at `$.")
+        raise SettingInvalid(f"{field.rstrip('`').upper()}: {reason}.") from error
+
+
+def example() -> str:
+    """Text of `.env.example`: every setting, what it is for and its default."""
+    blocks: list[str] = []
+    for field in msgspec.structs.fields(Settings):
+        info = msgspec.inspect.type_info(field.type)
+        about = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
+        blocks.append(f"# {(about or {}).get('description', '')}\n{field.name.upper()}={field.default}")
+    return "\n\n".join(blocks) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example())
