@@ -14,13 +14,13 @@ class Refusal(Exception):
     └── api.problems.*      what is wrong with the HTTP request itself
     """
 
-    code: ClassVar[str] = "refused"
+    code: ClassVar[str]
 
     def __init__(self, detail: str, *, field: str | None = None) -> None:
         """Say why; `field` is the path of the input at fault, e.g. `lines[0].sku`."""
         super().__init__(detail)
-        self.detail = detail
-        self.field = field
+        self.detail: str = detail
+        self.field: str | None = field
 
 
 class NotFound(Refusal):

@@ -1,0 +1,89 @@
+"""Logs: one line of JSON per record, with the ids of the request, order and task at hand."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TextIO, final
+
+import msgspec
+
+from ops.telemetry import trace
+
+# The encoder escapes C0; these too end a line or steer a terminal for some reader.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
+# Their own records say nothing the access log and the task log do not.
+_QUIET = ("uvicorn.access", "asyncio", "stripe", "httpx", "httpcore")
+_NO_FIELDS: Mapping[str, object] = {}
+
+_bound: ContextVar[Mapping[str, object]] = ContextVar("log_fields", default=_NO_FIELDS)
+_encoder = msgspec.json.Encoder(enc_hook=repr)
+
+
+@contextmanager
+def bound(**fields: object) -> Generator[None]:
+    """Add fields, e.g. `order_id`, to every record made inside."""
+    token = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+@final
+class JsonLines(logging.Formatter):
+    """Renders a record, and what `extra={"fields": {...}}` adds to it, as one line of JSON."""
+
+    def __init__(self, process: str) -> None:
+        """Name the process type, e.g. `web`."""
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "ts": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": self._process,
+            "msg": record.getMessage(),
+            **_bound.get(),
+            **getattr(record, "fields", _NO_FIELDS),
+        }
+        if trace_id := trace.trace_id():
+            line["trace_id"] = trace_id
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return encode(line)
+
+
+def encode(line: Mapping[str, object]) -> str:
+    """Encode as JSON on one line, whatever the text holds."""
+    try:
+        text = _encoder.encode(line).decode()
+    except UnicodeEncodeError:
+        # A lone surrogate, e.g. of a file name that is not UTF-8, must not cost the record.
+        text = json.dumps(msgspec.to_builtins(line, enc_hook=repr))
+    return text if text.isascii() else _UNSAFE.sub(_escaped, text)
+
+
+def _escaped(char: re.Match[str]) -> str:
+    return f"\\u{ord(char[0]):04x}"
+
+
+def configure(process: str, level: str = "info", stream: TextIO | None = None) -> None:
+    """Send every record of this process to one stream as JSON lines; call once, at its start."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(JsonLines(process))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    for name in ("uvicorn", "uvicorn.error"):
+        # Uvicorn hangs up handlers of its own before it imports the application.
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
