@@ -12,10 +12,6 @@ Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 AMOUNT_MINOR_MAX = 99_999_999
 
 
-class CurrencyMismatch(ValueError):
-    """Two amounts of different currencies met in one sum."""
-
-
 class Money(msgspec.Struct, frozen=True):
     """An amount in minor units, e.g. pence."""
 
@@ -24,7 +20,7 @@ class Money(msgspec.Struct, frozen=True):
 
     def __add__(self, other: "Money") -> "Money":
         if self.currency != other.currency:
-            raise CurrencyMismatch(f"{self.currency} and {other.currency} cannot be added.")
+            raise ValueError(f"{self.currency} and {other.currency} cannot be added.")
         return Money(self.minor + other.minor, self.currency)
 
     def __neg__(self) -> "Money":

@@ -9,7 +9,7 @@ from domain.money import Money
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """One authorize-and-capture; `attempt_id` is the gateway's idempotency key and our reference."""
+    """One authorize-and-capture; `attempt_id` is its idempotency key and our reference."""
 
     attempt_id: UUID
     order_id: UUID

@@ -1,0 +1,152 @@
+"""Connections to Postgres: the engine, the one door to a transaction, statements on it."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, LiteralString, TypeVar, cast
+
+import msgspec
+import psycopg
+from psycopg.rows import args_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from domain.refusal import Refusal
+from domain.task import Queue
+from ops.config import Settings
+
+set_json_loads(msgspec.json.decode)
+set_json_dumps(msgspec.json.encode)
+
+Row = TypeVar("Row")
+Params = Mapping[str, object]
+Ring = Callable[[frozenset[Queue]], None]
+
+# A request that finds no free connection in this time is told to come back (503).
+POOL_TIMEOUT_S = 2.0
+
+# SQLSTATE classes that say the server, not the statement, is the trouble (Postgres, appendix A):
+# connection, resources, operator intervention such as a restart, and system errors.
+OUTAGE = ("08", "53", "57P", "58")
+
+
+class Unavailable(Refusal):
+    """The database cannot be reached or is out of resources; nothing was decided."""
+
+    code: ClassVar[str] = "unavailable"
+
+
+class Database(msgspec.Struct, frozen=True):
+    """An engine, and who is told of new work once it is committed."""
+
+    engine: AsyncEngine
+    ring: Ring
+
+
+def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
+    """Make the pool of one process; connections open on first use.
+
+    Raises ValueError if DATABASE_URL is empty.
+    """
+    if not settings.database_url:
+        raise ValueError("DATABASE_URL is empty: set it, or start everything with `make up`.")
+    engine = create_async_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_max,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        connect_args={"application_name": name, "options": _session(settings)},
+    )
+    return Database(engine, ring)
+
+
+def _session(settings: Settings) -> str:
+    limits = {
+        "lock_timeout": settings.lock_timeout_s,
+        "statement_timeout": settings.statement_timeout_s,
+        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s,
+    }
+    return " ".join(f"-c {limit}={round(s * 1000)}" for limit, s in limits.items())
+
+
+@asynccontextmanager
+async def transaction(database: Database) -> AsyncGenerator[AsyncConnection]:
+    """Open a transaction; commit at the end, then ring for the tasks that were written in it.
+
+    Raises Unavailable for an outage; whether the commit happened is then open.
+    """
+    try:
+        async with database.engine.connect() as tx:
+            rings = _rings(tx)
+            rings.clear()
+            try:
+                yield tx
+                await tx.commit()
+            except BaseException:
+                await _drop_if_broken(database, tx)
+                raise
+            rung = frozenset(rings)
+    except (psycopg.Error, DBAPIError, PoolExhausted) as error:
+        if is_outage(error):
+            raise Unavailable(f"The database is unavailable: {_first_line(error)}.") from error
+        raise
+    if rung:
+        database.ring(rung)
+
+
+async def _drop_if_broken(database: Database, tx: AsyncConnection) -> None:
+    raw = await driver(tx)
+    if raw.closed:
+        await tx.invalidate()
+        # What broke one connection, such as a restart, broke the idle ones too.
+        await database.engine.dispose(close=False)
+
+
+def _rings(tx: AsyncConnection) -> set[Queue]:
+    return tx.info.setdefault("rings", set[Queue]())
+
+
+def ring_after_commit(tx: AsyncConnection, queue: Queue) -> None:
+    """Have `queue` rung once the transaction is committed."""
+    _rings(tx).add(queue)
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether the server is away or overloaded, so that the same may succeed later."""
+    if isinstance(error, PoolExhausted):
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.Error):
+        lost = isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None
+        return lost or (cause.sqlstate or "").startswith(OUTAGE)
+    return False
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause).partition("\n")[0].rstrip(".")
+
+
+async def driver(tx: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+    """Give the connection of psycopg below; group statements skip SQLAlchemy's cost."""
+    raw = await tx.get_raw_connection()
+    return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
+
+
+async def fetch(
+    tx: AsyncConnection, row: Callable[..., Row], query: LiteralString, params: Params
+) -> list[Row]:
+    """Run a statement and build one `row(*columns)` of each row."""
+    connection = await driver(tx)
+    async with connection.cursor(binary=True, row_factory=args_row(row)) as cursor:
+        await cursor.execute(query, params)
+        return await cursor.fetchall()
+
+
+async def run(tx: AsyncConnection, query: LiteralString, params: Params) -> int:
+    """Run a statement; returns how many rows it touched."""
+    connection = await driver(tx)
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(query, params)
+        return cursor.rowcount

@@ -1,0 +1,98 @@
+"""Notifications: one row per order, kind and channel, written before anything is sent."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import fetch, run
+from domain.event import CancelReason
+from domain.mail import Delivery, Refused, Sent
+from domain.money import Money
+from domain.notice import Position, Told
+from domain.task import Notice
+
+EMAIL = "email"
+
+Key = tuple[UUID, Notice]
+
+
+class _ToldRow(msgspec.Struct):
+    order_id: UUID
+    notice: str
+    email: str
+    total_minor: int
+    currency: str
+    cancel_reason: str | None
+    names: list[str]
+    quantities: list[int]
+    amounts: list[int]
+
+
+async def insert(tx: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Told]:
+    """Note mails as pending and read what they tell; those already sent are left out."""
+    rows = await fetch(
+        tx,
+        _ToldRow,
+        """
+        WITH asked AS MATERIALIZED (
+            SELECT * FROM unnest(%(order_id)b::uuid[], %(kind)b::text[]) AS k (order_id, kind)
+        ), noted AS (
+            INSERT INTO notifications (order_id, kind, channel, recipient)
+            SELECT order_id, kind, %(channel)s, email
+            FROM asked JOIN orders o ON o.id = order_id
+            ON CONFLICT (order_id, kind, channel) DO UPDATE SET state = notifications.state
+            RETURNING order_id, kind, recipient, state
+        )
+        SELECT n.order_id, n.kind, n.recipient, o.total_minor, o.currency, o.cancel_reason,
+               l.names, l.quantities, l.amounts
+        FROM noted n JOIN orders o ON o.id = n.order_id
+        CROSS JOIN LATERAL (
+            SELECT array_agg(coalesce(p.name, l.sku) ORDER BY line) AS names,
+                   array_agg(quantity ORDER BY line) AS quantities,
+                   array_agg(quantity * unit_minor ORDER BY line) AS amounts
+            FROM order_lines l LEFT JOIN products p USING (sku) WHERE l.order_id = n.order_id
+        ) AS l
+        WHERE n.state = 'pending'
+        """,
+        {
+            "order_id": [order_id for order_id, _ in keys],
+            "kind": [notice.value for _, notice in keys],
+            "channel": EMAIL,
+        },
+    )
+    return {(row.order_id, Notice(row.notice)): _told(row) for row in rows}
+
+
+def _told(row: _ToldRow) -> Told:
+    columns = zip(row.names, row.quantities, row.amounts, strict=True)
+    positions = [Position(name, n, Money(minor, row.currency)) for name, n, minor in columns]
+    reason = None if row.cancel_reason is None else CancelReason(row.cancel_reason)
+    total = Money(row.total_minor, row.currency)
+    return Told(row.order_id, row.email, total, reason, positions)
+
+
+async def record(tx: AsyncConnection, deliveries: Sequence[tuple[Key, Delivery]]) -> None:
+    """Write which mails were taken or refused; those still to be tried stay pending."""
+    ended = [(key, d) for key, d in deliveries if isinstance(d, Sent | Refused)]
+    if not ended:
+        return
+    await run(
+        tx,
+        """
+        UPDATE notifications n
+        SET state = v.state, error = v.error,
+            sent_at = CASE v.state WHEN 'sent' THEN now() END
+        FROM unnest(%(order_id)b::uuid[], %(kind)b::text[], %(state)b::text[],
+                    %(error)b::text[]) AS v (order_id, kind, state, error)
+        WHERE n.order_id = v.order_id AND n.kind = v.kind AND n.channel = %(channel)s
+        """,
+        {
+            "order_id": [order_id for (order_id, _), _ in ended],
+            "kind": [notice.value for (_, notice), _ in ended],
+            "state": ["sent" if isinstance(d, Sent) else "refused" for _, d in ended],
+            "error": [d.reason if isinstance(d, Refused) else None for _, d in ended],
+            "channel": EMAIL,
+        },
+    )

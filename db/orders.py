@@ -1,0 +1,187 @@
+"""Orders: read, locked and changed; nothing else writes an order's status."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import events, stock, tables, tasks
+from db.engine import fetch, run
+from domain import saga
+from domain.money import Money
+from domain.order import Change, Order, Status
+from domain.refusal import Conflict, NotFound
+from domain.stock import Line
+from ops.telemetry.metrics import ORDERS_MOVES
+
+
+class OrderRecord(msgspec.Struct, frozen=True):
+    """An order as people see it."""
+
+    id: UUID
+    email: str
+    status: str
+    cancel_reason: str | None
+    currency: str
+    total_minor: int
+    ship_to: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    lines: tuple[Line, ...]
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """What a list of orders is narrowed by; `created_before` is exclusive."""
+
+    status: Status | None = None
+    email: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+
+class _OrderRow(msgspec.Struct):
+    id: UUID
+    status: str
+    version: int
+    total_minor: int
+    currency: str
+    traceparent: str | None
+
+
+async def lock(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Order]:
+    """Lock orders, in the order of their ids, until the transaction ends.
+
+    The lock is the weaker one that lets foreign keys to the row be checked meanwhile.
+    """
+    rows = await fetch(
+        tx,
+        _OrderRow,
+        """
+        SELECT id, status, version, total_minor, currency, traceparent
+        FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
+        """,
+        {"ids": list(ids)},
+    )
+    return {row.id: _order(row) for row in rows}
+
+
+def _order(row: _OrderRow) -> Order:
+    total = Money(row.total_minor, row.currency)
+    return Order(row.id, Status(row.status), row.version, total, row.traceparent)
+
+
+async def change(tx: AsyncConnection, order_id: UUID, decide: Callable[[Order], Change]) -> Change:
+    """Decide on one order under its lock and write the outcome.
+
+    Raises NotFound, and whatever `decide` refuses with.
+    """
+    found = (await lock(tx, [order_id])).get(order_id)
+    if found is None:
+        raise NotFound(f"There is no order {order_id}.")
+    decided = decide(found)
+    await change_many(tx, {order_id: found}, [decided])
+    return decided
+
+
+async def change_many(
+    tx: AsyncConnection, before: dict[UUID, Order], changes: Sequence[Change]
+) -> None:
+    """Write decisions on locked orders: rows, timeline, tasks, and stock as the moves demand.
+
+    At most one change per order. Raises Conflict if an order is not as it was in `before`.
+    """
+    if not changes:
+        return
+    written = await run(
+        tx,
+        """
+        UPDATE orders o
+        SET status = c.status, version = c.version, updated_at = now(),
+            cancel_reason = coalesce(c.cancel_reason, o.cancel_reason)
+        FROM unnest(%(id)b::uuid[], %(was)b::int[], %(version)b::int[], %(status)b::text[],
+                    %(cancel_reason)b::text[]) AS c (id, was, version, status, cancel_reason)
+        WHERE o.id = c.id AND o.version = c.was
+        """,
+        {
+            "id": [c.order.id for c in changes],
+            "was": [before[c.order.id].version for c in changes],
+            "version": [c.order.version for c in changes],
+            "status": [c.order.status.value for c in changes],
+            "cancel_reason": [c.cancel_reason and c.cancel_reason.value for c in changes],
+        },
+    )
+    if written != len(changes):
+        raise Conflict("An order changed meanwhile: read it again and repeat.")
+    await events.append(tx, changes)
+    await tasks.insert(tx, changes)
+    moves = [(c.order.id, before[c.order.id].status, c.order.status) for c in changes]
+    effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
+    await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
+    for _, was, to in moves:
+        if was is not to:
+            ORDERS_MOVES.labels(to=to.value).inc()
+
+
+async def get(tx: AsyncConnection, order_id: UUID) -> OrderRecord:
+    """Read an order with its lines; raises NotFound."""
+    found = await _records(tx, select(*_RECORD).where(tables.orders.c.id == order_id))
+    if not found:
+        raise NotFound(f"There is no order {order_id}.")
+    return found[0]
+
+
+async def page(
+    tx: AsyncConnection, wanted: Filter, *, before: UUID | None, limit: int
+) -> list[OrderRecord]:
+    """List orders, newest first, from just before `before` on."""
+    o = tables.orders.c
+    query = select(*_RECORD).order_by(o.id.desc()).limit(limit)
+    if wanted.status is not None:
+        query = query.where(o.status == wanted.status.value)
+    if wanted.email is not None:
+        query = query.where(o.email == wanted.email)
+    if wanted.created_from is not None:
+        query = query.where(o.created_at >= wanted.created_from)
+    if wanted.created_before is not None:
+        query = query.where(o.created_at < wanted.created_before)
+    if before is not None:
+        query = query.where(o.id < before)
+    return await _records(tx, query)
+
+
+_RECORD = (
+    tables.orders.c.id,
+    tables.orders.c.email,
+    tables.orders.c.status,
+    tables.orders.c.cancel_reason,
+    tables.orders.c.currency,
+    tables.orders.c.total_minor,
+    tables.orders.c.ship_to,
+    tables.orders.c.version,
+    tables.orders.c.created_at,
+    tables.orders.c.updated_at,
+)
+
+
+async def _records(tx: AsyncConnection, query: Select[*tuple[Any, ...]]) -> list[OrderRecord]:
+    rows = (await tx.execute(query)).all()
+    lines = await _lines(tx, [row.id for row in rows])
+    return [OrderRecord(*row, lines=tuple(lines.get(row.id, ()))) for row in rows]
+
+
+async def _lines(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[Line]]:
+    li = tables.order_lines.c
+    query = (
+        select(li.order_id, li.sku, li.quantity, li.unit_minor)
+        .where(li.order_id.in_(ids))
+        .order_by(li.order_id, li.line)
+    )
+    found: dict[UUID, list[Line]] = {}
+    for order_id, sku, quantity, unit_minor in await tx.execute(query):
+        found.setdefault(order_id, []).append(Line(sku, quantity, unit_minor))
+    return found

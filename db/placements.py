@@ -1,0 +1,234 @@
+"""Accepting orders: a group of requests becomes orders, lines, timeline and tasks at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import events, products, tasks
+from db.engine import fetch, run
+from db.orders import OrderRecord
+from domain import order
+from domain.order import Change
+from domain.product import Item, Product, price
+from domain.refusal import Refusal
+from domain.stock import Line
+
+
+class IdempotencyKeyReused(Refusal):
+    """The key was used before, for another request."""
+
+    code: ClassVar[str] = "idempotency_key_reused"
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """A request to place an order; `scope` and `key` make it happen once."""
+
+    order_id: UUID
+    scope: str
+    key: str
+    fingerprint: bytes
+    email: str
+    currency: str
+    items: Sequence[Item]
+    payment_method: str
+    ship_to: dict[str, Any]
+    traceparent: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the client is told, byte for byte, now and whenever it asks again."""
+
+    order_id: UUID
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+class _Stored(msgspec.Struct):
+    scope: str
+    key: str
+    fingerprint: bytes
+    status: int
+    body: bytes
+    order_id: UUID
+
+
+class _Taken(msgspec.Struct):
+    order_id: UUID
+
+
+class _Ready(msgspec.Struct):
+    placement: Placement
+    change: Change
+    lines: tuple[Line, ...]
+    body: bytes
+
+
+Render = Callable[[OrderRecord], bytes]
+
+
+async def insert_many(
+    tx: AsyncConnection, group: Sequence[Placement], render: Render
+) -> list[Answer | Refusal]:
+    """Accept a group of placements; each gets its answer or its refusal, in order.
+
+    No two members share scope and key. A key that another transaction is just using is
+    waited for. `render` makes the body that is stored and replayed.
+    """
+    skus = {item.sku for placement in group for item in placement.items}
+    catalogue = await products.find_many(tx, sorted(skus))
+    [now] = await fetch(tx, datetime.fromtimestamp, "SELECT extract(epoch FROM now())", {})
+    decided = {p.order_id: _decide(p, catalogue, now, render) for p in group}
+    ready = [d for d in decided.values() if isinstance(d, _Ready)]
+    fresh = await _take_keys(tx, ready)
+    accepted = [r for r in ready if r.placement.order_id in fresh]
+    await _insert(tx, accepted)
+    open_ = [p for p in group if p.order_id not in fresh]
+    stored = await _stored(tx, open_)
+    return [_answer(p, decided[p.order_id], stored.get((p.scope, p.key))) for p in group]
+
+
+def _decide(
+    placement: Placement, catalogue: Mapping[str, Product], now: datetime, render: Render
+) -> _Ready | Refusal:
+    try:
+        lines, total = price(placement.items, catalogue, placement.currency)
+    except Refusal as refusal:
+        return refusal
+    change = order.place(placement.order_id, lines, total, placement.traceparent)
+    record = OrderRecord(
+        id=placement.order_id,
+        email=placement.email,
+        status=change.order.status.value,
+        cancel_reason=None,
+        currency=total.currency,
+        total_minor=total.minor,
+        ship_to=placement.ship_to,
+        version=change.order.version,
+        created_at=now,
+        updated_at=now,
+        lines=lines,
+    )
+    return _Ready(placement, change, lines, render(record))
+
+
+def _answer(
+    placement: Placement, decided: _Ready | Refusal, stored: _Stored | None
+) -> Answer | Refusal:
+    if stored is not None:
+        if stored.fingerprint != placement.fingerprint:
+            return IdempotencyKeyReused(
+                "This Idempotency-Key was used for another request: use a new key.",
+                field="Idempotency-Key",
+            )
+        return Answer(stored.order_id, stored.status, stored.body, replayed=True)
+    if isinstance(decided, Refusal):
+        return decided
+    return Answer(placement.order_id, HTTPStatus.ACCEPTED, decided.body)
+
+
+async def _take_keys(tx: AsyncConnection, ready: Sequence[_Ready]) -> frozenset[UUID]:
+    if not ready:
+        return frozenset()
+    # In the order of the key: two groups that share keys wait for, not on, each other.
+    members = sorted(ready, key=lambda r: (r.placement.scope, r.placement.key))
+    taken = await fetch(
+        tx,
+        _Taken,
+        """
+        INSERT INTO idempotency_keys (scope, key, fingerprint, status, body, order_id)
+        SELECT scope, key, fingerprint, %(status)s, body, order_id
+        FROM unnest(%(scope)b::text[], %(key)b::text[], %(fingerprint)b::bytea[],
+                    %(body)b::bytea[], %(order_id)b::uuid[])
+          AS k (scope, key, fingerprint, body, order_id)
+        ON CONFLICT DO NOTHING RETURNING order_id
+        """,
+        {
+            "status": int(HTTPStatus.ACCEPTED),
+            "scope": [r.placement.scope for r in members],
+            "key": [r.placement.key for r in members],
+            "fingerprint": [r.placement.fingerprint for r in members],
+            "body": [r.body for r in members],
+            "order_id": [r.placement.order_id for r in members],
+        },
+    )
+    return frozenset(row.order_id for row in taken)
+
+
+async def _stored(
+    tx: AsyncConnection, placements: Sequence[Placement]
+) -> dict[tuple[str, str], _Stored]:
+    if not placements:
+        return {}
+    rows = await fetch(
+        tx,
+        _Stored,
+        """
+        SELECT scope, key, fingerprint, status, body, order_id FROM idempotency_keys
+        JOIN unnest(%(scope)b::text[], %(key)b::text[]) AS k (scope, key) USING (scope, key)
+        """,
+        {"scope": [p.scope for p in placements], "key": [p.key for p in placements]},
+    )
+    return {(row.scope, row.key): row for row in rows}
+
+
+async def _insert(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
+    if not accepted:
+        return
+    await _insert_orders(tx, accepted)
+    await _insert_lines(tx, accepted)
+    changes = [r.change for r in accepted]
+    await events.append(tx, changes)
+    await tasks.insert(tx, changes)
+
+
+async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
+    await run(
+        tx,
+        """
+        INSERT INTO orders (id, email, status, currency, total_minor, payment_method, ship_to,
+                            version, traceparent)
+        SELECT id, email, status, currency, total_minor, payment_method, ship_to::jsonb,
+               version, traceparent
+        FROM unnest(%(id)b::uuid[], %(email)b::text[], %(status)b::text[], %(currency)b::text[],
+                    %(total_minor)b::bigint[], %(payment_method)b::text[], %(ship_to)b::text[],
+                    %(version)b::int[], %(traceparent)b::text[])
+          AS o (id, email, status, currency, total_minor, payment_method, ship_to, version,
+                traceparent)
+        """,
+        {
+            "id": [r.placement.order_id for r in accepted],
+            "email": [r.placement.email for r in accepted],
+            "status": [r.change.order.status.value for r in accepted],
+            "currency": [r.placement.currency for r in accepted],
+            "total_minor": [r.change.order.total.minor for r in accepted],
+            "payment_method": [r.placement.payment_method for r in accepted],
+            "ship_to": [msgspec.json.encode(r.placement.ship_to).decode() for r in accepted],
+            "version": [r.change.order.version for r in accepted],
+            "traceparent": [r.placement.traceparent for r in accepted],
+        },
+    )
+
+
+async def _insert_lines(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
+    rows = [(r.placement.order_id, n, line) for r in accepted for n, line in enumerate(r.lines, 1)]
+    await run(
+        tx,
+        """
+        INSERT INTO order_lines (order_id, line, sku, quantity, unit_minor)
+        SELECT * FROM unnest(%(order_id)b::uuid[], %(line)b::int[], %(sku)b::text[],
+                             %(quantity)b::int[], %(unit_minor)b::bigint[])
+        """,
+        {
+            "order_id": [order_id for order_id, _, _ in rows],
+            "line": [n for _, n, _ in rows],
+            "sku": [line.sku for _, _, line in rows],
+            "quantity": [line.quantity for _, _, line in rows],
+            "unit_minor": [line.unit_minor for _, _, line in rows],
+        },
+    )

@@ -1,0 +1,141 @@
+"""Stock and who holds it; rows are always locked in the order of their SKU."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import func
+
+from db import tables
+from db.engine import fetch, run
+from domain.saga import StockEffect
+from domain.stock import StockBelowReserved, Wanted
+
+
+class StockLevel(msgspec.Struct, frozen=True):
+    sku: str
+    on_hand: int
+    reserved: int
+    version: int
+
+
+class _WantedRow(msgspec.Struct):
+    order_id: UUID
+    skus: list[str]
+    quantities: list[int]
+
+
+class _Available(msgspec.Struct):
+    sku: str
+    available: int
+
+
+async def wanted(tx: AsyncConnection, order_ids: Sequence[UUID]) -> list[Wanted]:
+    """Read what orders ask for, in the order of `order_ids`."""
+    rows = await fetch(
+        tx,
+        _WantedRow,
+        """
+        SELECT order_id, array_agg(sku ORDER BY line), array_agg(quantity ORDER BY line)
+        FROM order_lines WHERE order_id = ANY (%(ids)b::uuid[]) GROUP BY order_id
+        """,
+        {"ids": list(order_ids)},
+    )
+    by_id = {row.order_id: dict(zip(row.skus, row.quantities, strict=True)) for row in rows}
+    return [Wanted(order_id, by_id[order_id]) for order_id in order_ids]
+
+
+async def lock(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
+    """Lock the stock of `skus` until the transaction ends; returns what is for sale of each."""
+    rows = await fetch(
+        tx,
+        _Available,
+        """
+        SELECT sku, on_hand - reserved FROM stock WHERE sku = ANY (%(skus)b::text[])
+        ORDER BY sku FOR NO KEY UPDATE
+        """,
+        {"skus": sorted(skus)},
+    )
+    return {row.sku: row.available for row in rows}
+
+
+async def apply(tx: AsyncConnection, effects: Sequence[tuple[UUID, StockEffect]]) -> None:
+    """Hold, commit, release or restock the lines of orders, as their moves demand."""
+    if not effects:
+        return
+    params = {
+        "order_id": [order_id for order_id, _ in effects],
+        "on_hand": [effect.on_hand for _, effect in effects],
+        "reserved": [effect.reserved for _, effect in effects],
+        "state": [effect.reservation for _, effect in effects],
+    }
+    await run(
+        tx,
+        """
+        INSERT INTO reservations (order_id, sku, quantity, state)
+        SELECT order_id, sku, quantity, e.state
+        FROM unnest(%(order_id)b::uuid[], %(state)b::text[]) AS e (order_id, state)
+        JOIN order_lines USING (order_id)
+        ON CONFLICT (order_id, sku) DO UPDATE SET state = excluded.state
+        """,
+        params,
+    )
+    await run(
+        tx,
+        """
+        WITH delta AS MATERIALIZED (
+            SELECT sku, sum(quantity * e.on_hand) AS on_hand, sum(quantity * e.reserved) AS reserved
+            FROM unnest(%(order_id)b::uuid[], %(on_hand)b::int[], %(reserved)b::int[])
+              AS e (order_id, on_hand, reserved)
+            JOIN order_lines USING (order_id) GROUP BY sku
+        ), locked AS MATERIALIZED (
+            SELECT sku FROM stock WHERE sku IN (SELECT sku FROM delta)
+            ORDER BY sku FOR NO KEY UPDATE
+        )
+        UPDATE stock s
+        SET on_hand = s.on_hand + delta.on_hand, reserved = s.reserved + delta.reserved,
+            version = s.version + 1, updated_at = now()
+        FROM locked JOIN delta USING (sku) WHERE s.sku = locked.sku
+        """,
+        params,
+    )
+
+
+async def find(tx: AsyncConnection, sku: str) -> StockLevel | None:
+    """Read the stock of a SKU."""
+    s = tables.stock.c
+    row = (
+        await tx.execute(select(s.sku, s.on_hand, s.reserved, s.version).where(s.sku == sku))
+    ).one_or_none()
+    return None if row is None else StockLevel(*row)
+
+
+async def lock_level(tx: AsyncConnection, sku: str) -> StockLevel | None:
+    """Read the stock of a SKU and lock it until the transaction ends."""
+    s = tables.stock.c
+    query = select(s.sku, s.on_hand, s.reserved, s.version).where(s.sku == sku)
+    row = (await tx.execute(query.with_for_update(key_share=True))).one_or_none()
+    return None if row is None else StockLevel(*row)
+
+
+async def put(tx: AsyncConnection, sku: str, on_hand: int) -> StockLevel:
+    """Set what is on hand; the product exists.
+
+    Raises StockBelowReserved if orders hold more than that.
+    """
+    s = tables.stock.c
+    insertion = insert(tables.stock).values(sku=sku, on_hand=on_hand)
+    query = insertion.on_conflict_do_update(
+        index_elements=[s.sku],
+        set_={"on_hand": on_hand, "version": s.version + 1, "updated_at": func.now()},
+        where=s.reserved <= on_hand,
+    ).returning(s.sku, s.on_hand, s.reserved, s.version)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        raise StockBelowReserved(
+            f"Orders hold more than {on_hand} of {sku}: set on_hand to at least what is reserved."
+        )
+    return StockLevel(*row)

@@ -1,0 +1,202 @@
+"""The tables as SQLAlchemy knows them; checks and triggers stand in the migrations."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Named,
+    SmallInteger,
+    Table,
+    Text,
+    TypedColumns,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+
+def _moment() -> Column[datetime]:
+    return Column(DateTime(timezone=True), server_default=func.now(), nullable=False)
+
+
+class ProductColumns(TypedColumns):
+    sku: Named[str] = Column(Text(), primary_key=True)
+    name: Named[str] = Column(Text())
+    price_minor: Named[int] = Column(BigInteger())
+    currency: Named[str] = Column(Text())
+    active: Named[bool] = Column(server_default=text("true"))
+    version: Named[int] = Column(Integer(), server_default=text("1"))
+    created_at: Named[datetime] = _moment()
+    updated_at: Named[datetime] = _moment()
+
+
+class StockColumns(TypedColumns):
+    sku: Named[str] = Column(Text(), ForeignKey("products.sku"), primary_key=True)
+    on_hand: Named[int] = Column(BigInteger())
+    reserved: Named[int] = Column(BigInteger(), server_default=text("0"))
+    version: Named[int] = Column(Integer(), server_default=text("1"))
+    updated_at: Named[datetime] = _moment()
+
+
+class OrderColumns(TypedColumns):
+    id: Named[UUID] = Column(Uuid(), primary_key=True)
+    email: Named[str] = Column(Text())
+    status: Named[str] = Column(Text(), server_default="placed")
+    cancel_reason: Named[str | None] = Column(Text())
+    currency: Named[str] = Column(Text())
+    total_minor: Named[int] = Column(BigInteger())
+    payment_method: Named[str] = Column(Text())
+    ship_to: Named[dict[str, Any]] = Column(JSONB())
+    version: Named[int] = Column(Integer())
+    traceparent: Named[str | None] = Column(Text())
+    created_at: Named[datetime] = _moment()
+    updated_at: Named[datetime] = _moment()
+
+
+class OrderLineColumns(TypedColumns):
+    order_id: Named[UUID] = Column(Uuid(), ForeignKey("orders.id"), primary_key=True)
+    line: Named[int] = Column(Integer(), primary_key=True, autoincrement=False)
+    sku: Named[str] = Column(Text())
+    quantity: Named[int] = Column(Integer())
+    unit_minor: Named[int] = Column(BigInteger())
+
+
+class OrderEventColumns(TypedColumns):
+    order_id: Named[UUID] = Column(Uuid(), ForeignKey("orders.id"), primary_key=True)
+    version: Named[int] = Column(Integer(), primary_key=True, autoincrement=False)
+    kind: Named[str] = Column(Text())
+    status: Named[str] = Column(Text())
+    data: Named[dict[str, Any]] = Column(JSONB())
+    at: Named[datetime] = _moment()
+
+
+class ReservationColumns(TypedColumns):
+    order_id: Named[UUID] = Column(Uuid(), ForeignKey("orders.id"), primary_key=True)
+    sku: Named[str] = Column(Text(), primary_key=True)
+    quantity: Named[int] = Column(Integer())
+    state: Named[str] = Column(Text(), server_default="held")
+
+
+class IdempotencyKeyColumns(TypedColumns):
+    scope: Named[str] = Column(Text(), primary_key=True)
+    key: Named[str] = Column(Text(), primary_key=True)
+    fingerprint: Named[bytes] = Column(LargeBinary())
+    status: Named[int] = Column(SmallInteger())
+    body: Named[bytes] = Column(LargeBinary())
+    order_id: Named[UUID] = Column(Uuid())
+    created_at: Named[datetime] = _moment()
+
+
+class QueueColumns(TypedColumns):
+    name: Named[str] = Column(Text(), primary_key=True)
+    paused: Named[bool] = Column(server_default=text("false"))
+    running_max: Named[int | None] = Column(Integer())
+
+
+class TaskColumns(TypedColumns):
+    id: Named[int] = Column(BigInteger(), Identity(always=True), primary_key=True)
+    queue: Named[str] = Column(Text())
+    kind: Named[str] = Column(Text())
+    order_id: Named[UUID | None] = Column(Uuid(), ForeignKey("orders.id"))
+    payload: Named[dict[str, Any]] = Column(JSONB(), server_default=text("'{}'"))
+    state: Named[str] = Column(Text(), server_default="ready")
+    attempt: Named[int] = Column(Integer(), server_default=text("0"))
+    attempts_max: Named[int] = Column(Integer())
+    run_at: Named[datetime] = _moment()
+    lease_until: Named[datetime | None] = Column(DateTime(timezone=True))
+    last_error: Named[str | None] = Column(Text())
+    traceparent: Named[str | None] = Column(Text())
+    created_at: Named[datetime] = _moment()
+    finished_at: Named[datetime | None] = Column(DateTime(timezone=True))
+
+
+class CronRunColumns(TypedColumns):
+    job: Named[str] = Column(Text(), primary_key=True)
+    slot: Named[datetime] = Column(DateTime(timezone=True), primary_key=True)
+
+
+class PaymentAttemptColumns(TypedColumns):
+    id: Named[UUID] = Column(Uuid(), primary_key=True)
+    order_id: Named[UUID] = Column(Uuid(), ForeignKey("orders.id"))
+    kind: Named[str] = Column(Text())
+    state: Named[str] = Column(Text())
+    amount_minor: Named[int] = Column(BigInteger())
+    currency: Named[str] = Column(Text())
+    gateway: Named[str] = Column(Text())
+    gateway_ref: Named[str | None] = Column(Text())
+    error: Named[str | None] = Column(Text())
+    created_at: Named[datetime] = _moment()
+    updated_at: Named[datetime] = _moment()
+
+
+class LedgerEntryColumns(TypedColumns):
+    transaction_id: Named[UUID] = Column(Uuid(), primary_key=True)
+    account: Named[str] = Column(Text(), primary_key=True)
+    order_id: Named[UUID] = Column(Uuid())
+    amount_minor: Named[int] = Column(BigInteger())
+    currency: Named[str] = Column(Text())
+    created_at: Named[datetime] = _moment()
+
+
+class NotificationColumns(TypedColumns):
+    order_id: Named[UUID] = Column(Uuid(), ForeignKey("orders.id"), primary_key=True)
+    kind: Named[str] = Column(Text(), primary_key=True)
+    channel: Named[str] = Column(Text(), primary_key=True)
+    recipient: Named[str] = Column(Text())
+    state: Named[str] = Column(Text(), server_default="pending")
+    error: Named[str | None] = Column(Text())
+    created_at: Named[datetime] = _moment()
+    sent_at: Named[datetime | None] = Column(DateTime(timezone=True))
+
+
+products = Table("products", metadata, ProductColumns)
+stock = Table("stock", metadata, StockColumns)
+orders = Table("orders", metadata, OrderColumns)
+order_lines = Table("order_lines", metadata, OrderLineColumns)
+order_events = Table("order_events", metadata, OrderEventColumns)
+reservations = Table("reservations", metadata, ReservationColumns)
+idempotency_keys = Table("idempotency_keys", metadata, IdempotencyKeyColumns)
+queues = Table("queues", metadata, QueueColumns)
+tasks = Table("tasks", metadata, TaskColumns)
+cron_runs = Table("cron_runs", metadata, CronRunColumns)
+payment_attempts = Table("payment_attempts", metadata, PaymentAttemptColumns)
+ledger_entries = Table("ledger_entries", metadata, LedgerEntryColumns)
+notifications = Table("notifications", metadata, NotificationColumns)
+
+Index("orders_email_id", orders.c.email, orders.c.id)
+Index("orders_status_id", orders.c.status, orders.c.id)
+Index("tasks_order", tasks.c.order_id)
+Index("tasks_dead", tasks.c.id, postgresql_where=tasks.c.state == "dead")
+Index(
+    "tasks_ready",
+    tasks.c.queue,
+    tasks.c.run_at,
+    tasks.c.id,
+    postgresql_where=tasks.c.state == "ready",
+)
+Index(
+    "tasks_running",
+    tasks.c.queue,
+    tasks.c.lease_until,
+    postgresql_where=tasks.c.state == "running",
+)
+Index(
+    "payment_attempts_live",
+    payment_attempts.c.order_id,
+    payment_attempts.c.kind,
+    unique=True,
+    postgresql_where=payment_attempts.c.state.in_(("created", "sent", "unknown", "succeeded")),
+)

@@ -1,0 +1,218 @@
+"""The ledger of work: written with its cause, claimed with SKIP LOCKED, ended under its attempt."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import fetch, ring_after_commit, run
+from domain.order import Change
+from domain.task import ATTEMPTS_MAX, QUEUE_OF, Kind, Queue, State, Task, Verdict
+
+# Expired leases taken back in one transaction.
+EXPIRED_BATCH_MAX = 500
+
+ERROR_LENGTH_MAX = 500
+
+
+class _Limit(msgspec.Struct):
+    paused: bool
+    running_max: int | None
+
+
+def _task(
+    task_id: int, kind: str, order_id: UUID | None, payload: dict[str, str], *counts: int
+) -> Task:
+    return Task(task_id, Kind(kind), order_id, payload, *counts)
+
+
+async def insert(tx: AsyncConnection, changes: Sequence[Change]) -> None:
+    """Write the work that follows from changes of orders; its queues are rung after commit."""
+    new = [(change, task) for change in changes for task in change.tasks]
+    if not new:
+        return
+    for queue in {QUEUE_OF[task.kind] for _, task in new}:
+        ring_after_commit(tx, queue)
+    await run(
+        tx,
+        """
+        INSERT INTO tasks (queue, kind, order_id, payload, attempts_max, traceparent)
+        SELECT queue, kind, order_id, payload::jsonb, attempts_max, traceparent
+        FROM unnest(%(queue)b::text[], %(kind)b::text[], %(order_id)b::uuid[],
+                    %(payload)b::text[], %(attempts_max)b::int[], %(traceparent)b::text[])
+          AS t (queue, kind, order_id, payload, attempts_max, traceparent)
+        """,
+        {
+            "queue": [QUEUE_OF[task.kind].value for _, task in new],
+            "kind": [task.kind.value for _, task in new],
+            "order_id": [change.order.id for change, _ in new],
+            "payload": [msgspec.json.encode(task.payload).decode() for _, task in new],
+            "attempts_max": [ATTEMPTS_MAX[task.kind] for _, task in new],
+            "traceparent": [change.order.traceparent for change, _ in new],
+        },
+    )
+
+
+async def schedule(tx: AsyncConnection, kind: Kind) -> None:
+    """Write one task that belongs to no order."""
+    ring_after_commit(tx, QUEUE_OF[kind])
+    await run(
+        tx,
+        "INSERT INTO tasks (queue, kind, attempts_max) VALUES (%(queue)s, %(kind)s, %(max)s)",
+        {"queue": QUEUE_OF[kind].value, "kind": kind.value, "max": ATTEMPTS_MAX[kind]},
+    )
+
+
+async def claim(
+    tx: AsyncConnection, queue: Queue, *, limit: int, ids: Sequence[int] | None = None
+) -> list[Task]:
+    """Lock up to `limit` due tasks, oldest first; those that others hold are skipped.
+
+    For stages that touch only Postgres: effect and `finish` belong in the same transaction,
+    whose end gives the locks back. With `ids` only those are claimed.
+    """
+    limit = await _room(tx, queue, limit)
+    return await fetch(
+        tx,
+        _task,
+        """
+        SELECT id, kind, order_id, payload, attempt + 1, attempts_max FROM tasks
+        WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
+          AND (%(ids)b::bigint[] IS NULL OR id = ANY (%(ids)b::bigint[]))
+        ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        """,
+        {"queue": queue.value, "ids": None if ids is None else list(ids), "limit": limit},
+    )
+
+
+async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float) -> list[Task]:
+    """Claim up to `limit` due tasks for work outside the database and count the attempt.
+
+    The claim outlives the transaction: until `finish`, or until `lease_s` have passed.
+    """
+    limit = await _room(tx, queue, limit)
+    return await fetch(
+        tx,
+        _task,
+        """
+        WITH due AS MATERIALIZED (
+            SELECT id FROM tasks
+            WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
+            ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        )
+        UPDATE tasks t
+        SET state = 'running', attempt = attempt + 1,
+            lease_until = now() + make_interval(secs => %(lease_s)s)
+        FROM due WHERE t.id = due.id
+        RETURNING t.id, kind, order_id, payload, attempt, attempts_max
+        """,
+        {"queue": queue.value, "limit": limit, "lease_s": lease_s},
+    )
+
+
+async def _room(tx: AsyncConnection, queue: Queue, limit: int) -> int:
+    [seen] = await fetch(
+        tx,
+        _Limit,
+        "SELECT paused, running_max FROM queues WHERE name = %(queue)s",
+        {"queue": queue.value},
+    )
+    if seen.paused:
+        return 0
+    if seen.running_max is None:
+        return limit
+    # Only a limited queue pays for the row lock that makes its count exact.
+    [running] = await fetch(
+        tx,
+        int,
+        """
+        WITH held AS MATERIALIZED (
+            SELECT name FROM queues WHERE name = %(queue)s FOR NO KEY UPDATE
+        )
+        SELECT count(*) FROM held JOIN tasks ON queue = name AND state = 'running'
+        """,
+        {"queue": queue.value},
+    )
+    return max(0, min(limit, seen.running_max - running))
+
+
+async def expired(tx: AsyncConnection) -> list[Task]:
+    """Lock tasks whose worker let the lease run out."""
+    return await fetch(
+        tx,
+        _task,
+        """
+        SELECT id, kind, order_id, payload, attempt, attempts_max FROM tasks
+        WHERE state = 'running' AND lease_until < now()
+        ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        """,
+        {"limit": EXPIRED_BATCH_MAX},
+    )
+
+
+async def finish(
+    tx: AsyncConnection, verdicts: Sequence[tuple[Task, Verdict]], *, leased: bool
+) -> frozenset[int]:
+    """End attempts; returns the ids that were still ours.
+
+    An attempt that is no longer current, because its lease ran out and somebody else took
+    over, changes nothing. `leased` tells tasks of `lease` from those of `claim`.
+    """
+    won = await fetch(
+        tx,
+        int,
+        """
+        UPDATE tasks t
+        SET state = v.state, attempt = v.attempt, lease_until = NULL, last_error = v.error,
+            run_at = CASE v.state WHEN 'ready'
+                     THEN now() + make_interval(secs => v.delay_s) ELSE t.run_at END,
+            finished_at = CASE v.state WHEN 'ready' THEN NULL ELSE now() END
+        FROM unnest(%(id)b::bigint[], %(attempt)b::int[], %(state)b::text[], %(error)b::text[],
+                    %(delay_s)b::float8[]) AS v (id, attempt, state, error, delay_s)
+        WHERE t.id = v.id AND t.state = %(held)s AND t.attempt = v.attempt - %(uncounted)s
+        RETURNING t.id
+        """,
+        {
+            "id": [task.id for task, _ in verdicts],
+            "attempt": [task.attempt for task, _ in verdicts],
+            "state": [verdict.state.value for _, verdict in verdicts],
+            "error": [_shorten(verdict.error) for _, verdict in verdicts],
+            "delay_s": [verdict.delay_s for _, verdict in verdicts],
+            "held": (State.RUNNING if leased else State.READY).value,
+            "uncounted": 0 if leased else 1,
+        },
+    )
+    return frozenset(won)
+
+
+def _shorten(error: str | None) -> str | None:
+    return None if error is None else error.replace("\0", "")[:ERROR_LENGTH_MAX]
+
+
+async def due_queues(tx: AsyncConnection) -> frozenset[Queue]:
+    """Name the queues that have work to do now and are not paused."""
+    names = await fetch(
+        tx,
+        str,
+        """
+        SELECT name FROM queues WHERE NOT paused AND EXISTS (
+            SELECT FROM tasks WHERE queue = name AND state = 'ready' AND run_at <= now())
+        """,
+        {},
+    )
+    return frozenset(Queue(name) for name in names)
+
+
+async def prune(tx: AsyncConnection, *, keep_days: int, limit: int) -> int:
+    """Delete done tasks older than `keep_days`; returns how many went."""
+    return await run(
+        tx,
+        """
+        DELETE FROM tasks WHERE id IN (
+            SELECT id FROM tasks
+            WHERE state = 'done' AND finished_at < now() - make_interval(days => %(days)s)
+            ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+        """,
+        {"days": keep_days, "limit": limit},
+    )

@@ -1,0 +1,66 @@
+"""Notifications: the mail that a customer gets of an order's fate."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from domain.event import CancelReason
+from domain.mail import Mail
+from domain.money import Money
+from domain.task import Notice
+
+# Currencies whose minor unit is not a hundredth (ISO 4217).
+MINOR_DIGITS = {"BIF": 0, "CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0, "XAF": 0, "XOF": 0,
+                "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}  # fmt: skip
+
+BECAUSE = {
+    CancelReason.CUSTOMER: "as you asked",
+    CancelReason.OUT_OF_STOCK: "because we do not have enough of what you ordered",
+    CancelReason.PAYMENT_DECLINED: "because your payment was declined",
+    CancelReason.EXPIRED: "because it was not paid in time",
+    CancelReason.STAFF: "by our staff",
+    CancelReason.FRAUD: "by our staff",
+}
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A line of an order as a mail shows it."""
+
+    name: str
+    quantity: int
+    amount: Money
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An order as a mail tells of it."""
+
+    order_id: UUID
+    email: str
+    total: Money
+    cancel_reason: CancelReason | None
+    positions: Sequence[Position]
+
+
+def mail(notice: Notice, told: Told) -> Mail:
+    """Write a mail; its message id is the same however often it is written."""
+    if notice is Notice.ORDER_CONFIRMED:
+        subject, opening = "Your order is confirmed", "Thank you. Your payment has arrived."
+    else:
+        because = BECAUSE[told.cancel_reason or CancelReason.STAFF]
+        subject = "Your order is cancelled"
+        opening = f"Your order was cancelled {because}. Whatever you have paid goes back to you."
+    lines = [f"{p.quantity} x {p.name}: {amount(p.amount)}" for p in told.positions]
+    text = "\n".join(
+        [opening, "", *lines, "", f"Total: {amount(told.total)}", f"Order {told.order_id}", ""]
+    )
+    return Mail(f"{told.order_id}.{notice}@orderflow", told.email, subject, text)
+
+
+def amount(money: Money) -> str:
+    """Write an amount for people, e.g. 12.30 GBP."""
+    digits = MINOR_DIGITS.get(money.currency, 2)
+    if digits == 0:
+        return f"{money.minor} {money.currency}"
+    whole, part = divmod(money.minor, 10**digits)
+    return f"{whole}.{part:0{digits}} {money.currency}"

@@ -1,0 +1,75 @@
+"""Stock: what orders want of it and who gets it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+from uuid import UUID
+
+import msgspec
+
+from domain.refusal import Refusal
+
+
+class StockBelowReserved(Refusal):
+    """Orders hold more than would be left on hand."""
+
+    code: ClassVar[str] = "stock_below_reserved"
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A position of an order; `unit_minor` is the price when it was placed."""
+
+    sku: str
+    quantity: int
+    unit_minor: int
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What one order asks for; a SKU stands in it once."""
+
+    order_id: UUID
+    quantities: Mapping[str, int]
+
+
+class Short(msgspec.Struct, frozen=True):
+    """A SKU of which there is less than an order wants."""
+
+    sku: str
+    wanted: int
+    available: int
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """The answer to one order: all of it, or what it lacks."""
+
+    wanted: Wanted
+    short: tuple[Short, ...] = ()
+
+
+def allocate(group: Sequence[Wanted], available: Mapping[str, int]) -> list[Allocation]:
+    """Give stock to a group of orders, first come first served, each all or nothing.
+
+    A SKU that `available` does not name has none.
+    """
+    left = dict(available)
+    return [_allocate_one(wanted, left) for wanted in group]
+
+
+def _allocate_one(wanted: Wanted, left: dict[str, int]) -> Allocation:
+    short = tuple(
+        Short(sku, quantity, left.get(sku, 0))
+        for sku, quantity in wanted.quantities.items()
+        if quantity > left.get(sku, 0)
+    )
+    if not short:
+        for sku, quantity in wanted.quantities.items():
+            left[sku] -= quantity
+    return Allocation(wanted, short)
+
+
+def totals(group: Iterable[Wanted]) -> dict[str, int]:
+    """Sum the quantities of many orders by SKU."""
+    sums: dict[str, int] = {}
+    for wanted in group:
+        for sku, quantity in wanted.quantities.items():
+            sums[sku] = sums.get(sku, 0) + quantity
+    return sums

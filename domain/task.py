@@ -1,0 +1,115 @@
+"""Tasks: the kinds of work, their queues, and when failed work is tried again."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+
+class Queue(StrEnum):
+    """One queue per stage, so that a slow outsider holds up only its own stage."""
+
+    INVENTORY = "inventory"
+    PAYMENTS = "payments"
+    SHIPPING = "shipping"
+    NOTIFICATIONS = "notifications"
+    WEBHOOKS = "webhooks"
+    HOUSEKEEPING = "housekeeping"
+
+
+class Kind(StrEnum):
+    RESERVE = "reserve"
+    CHARGE = "charge"
+    REFUND = "refund"
+    NOTIFY = "notify"
+    PRUNE = "prune"
+
+
+class State(StrEnum):
+    READY = "ready"  # to be claimed once run_at has passed
+    RUNNING = "running"  # a worker holds it until lease_until
+    DONE = "done"  # its effect is committed
+    DEAD = "dead"  # out of attempts; waits for a person
+    CANCELLED = "cancelled"  # a person discarded it
+
+
+class Notice(StrEnum):
+    """What a notification tells."""
+
+    ORDER_CONFIRMED = "order_confirmed"
+    ORDER_CANCELLED = "order_cancelled"
+
+
+QUEUE_OF: Mapping[Kind, Queue] = {
+    Kind.RESERVE: Queue.INVENTORY,
+    Kind.CHARGE: Queue.PAYMENTS,
+    Kind.REFUND: Queue.PAYMENTS,
+    Kind.NOTIFY: Queue.NOTIFICATIONS,
+    Kind.PRUNE: Queue.HOUSEKEEPING,
+}
+
+# A pure database step fails only by bug or outage: eight tries span about two minutes.
+# Money and mail wait for outsiders: with the hourly cap, twenty tries span most of a day.
+ATTEMPTS_MAX: Mapping[Kind, int] = {
+    Kind.RESERVE: 8,
+    Kind.CHARGE: 20,
+    Kind.REFUND: 20,
+    Kind.NOTIFY: 20,
+    Kind.PRUNE: 3,
+}
+
+# Full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015), in seconds.
+BACKOFF_FIRST_S = 1.0
+BACKOFF_MAX_S = 3600.0
+
+# When an unknown payment is asked after; the last step repeats.
+LOOKUP_AFTER_S = (5.0, 30.0, 120.0, 600.0, 3600.0)
+
+
+class NewTask(msgspec.Struct, frozen=True):
+    """Work to be written with its cause."""
+
+    kind: Kind
+    payload: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Claimed work; `attempt` is its fencing token."""
+
+    id: int
+    kind: Kind
+    order_id: UUID | None
+    payload: Mapping[str, str]
+    attempt: int
+    attempts_max: int
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """How an attempt ended; `delay_s` counts for READY only."""
+
+    state: State
+    error: str | None = None
+    delay_s: float = 0.0
+
+
+DONE = Verdict(State.DONE)
+
+
+def retry(attempt: int, attempts_max: int, *, error: str, chance: float) -> Verdict:
+    """Decide on a failed attempt (1-based): later, or dead once `attempts_max` are spent.
+
+    `chance` in [0, 1) is the jitter, drawn by the caller.
+    """
+    if attempt >= attempts_max:
+        return Verdict(State.DEAD, error)
+    ceiling = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt - 1, 20))
+    return Verdict(State.READY, error, ceiling * chance)
+
+
+def ask_later(attempt: int, attempts_max: int, *, error: str) -> Verdict:
+    """Decide when an unknown payment is looked up next."""
+    if attempt >= attempts_max:
+        return Verdict(State.DEAD, error)
+    step = min(attempt, len(LOOKUP_AFTER_S)) - 1
+    return Verdict(State.READY, error, LOOKUP_AFTER_S[step])
