@@ -1,0 +1,73 @@
+"""From exceptions to problems: every way a request can fail, answered in one shape."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from api.problems import KINDS, FieldError, answer, problem
+from domain.refusal import Refusal
+
+_logger = logging.getLogger(__name__)
+
+_SERVER_ERROR = 500
+# Litestar's own refusals say a status only.
+_CODE_OF_STATUS = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+_Request = Request[Any, Any, Any]
+Handler = Callable[[_Request, Any], Response[Any]]
+
+
+def _refused(request: _Request, refusal: Refusal) -> Response[bytes]:
+    if KINDS[refusal.code].status >= _SERVER_ERROR:
+        return _interrupted(request, refusal)
+    named = (FieldError(refusal.field, refusal.detail),) if refusal.field else ()
+    return answer(problem(refusal.code, refusal.detail, named))
+
+
+def _interrupted(request: _Request, refusal: Refusal) -> Response[bytes]:
+    """Answer an outage: its detail names our surroundings, so it is for the log only."""
+    _logger.warning(refusal.detail, extra={"fields": {"method": request.method}})
+    return answer(problem(refusal.code))
+
+
+def _refused_by_litestar(request: _Request, error: HTTPException) -> Response[bytes]:
+    if error.status_code >= _SERVER_ERROR:
+        return _failed(request, error)
+    if isinstance(error, ValidationException):
+        return _misfit(error)
+    code = _CODE_OF_STATUS.get(error.status_code, "invalid_request")
+    says_more = error.detail != HTTPStatus(error.status_code).phrase
+    return answer(problem(code, error.detail if says_more else None), error.headers)
+
+
+def _misfit(error: ValidationException) -> Response[bytes]:
+    # The detail of Litestar repeats the URL with its query, which may be private.
+    found: list[Any] = error.extra if isinstance(error.extra, list) else []
+    named = tuple(FieldError(str(e.get("key", "")), f"{e['message']}.") for e in found)
+    detail = (
+        " ".join(f"{e.field}: {e.detail}" for e in named) or error.detail.partition(" for path ")[0]
+    )
+    return answer(problem("invalid_request", detail, named))
+
+
+def _failed(request: _Request, error: Exception) -> Response[bytes]:
+    _logger.error("request failed", exc_info=error, extra={"fields": {"method": request.method}})
+    return answer(problem("internal_error"))
+
+
+EXCEPTION_HANDLERS: dict[int | type[Exception], Handler] = {
+    Refusal: _refused,
+    HTTPException: _refused_by_litestar,
+    Exception: _failed,
+}

@@ -1,0 +1,197 @@
+"""Problems (RFC 9457): every code an answer may carry, and the refusals of the HTTP edge itself."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+from litestar import Response
+
+from domain.refusal import Refusal
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What every problem of one code has in common."""
+
+    status: int
+    title: str
+    remedy: str
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+# Retry soon: an election or a restart of the database takes seconds.
+_RETRY = {"Retry-After": "2"}
+
+# Codes are a contract: add some, never rename or reuse one.
+KINDS: Mapping[str, Kind] = {
+    "invalid_request": Kind(
+        400, "Invalid request", "Mend what `errors` names, then send it again."
+    ),
+    "invalid_cursor": Kind(
+        400,
+        "Invalid cursor",
+        "Take `cursor` from a Link header unchanged, or leave it out for the first page.",
+    ),
+    "idempotency_key_missing": Kind(
+        400,
+        "Idempotency-Key missing",
+        "Send the Idempotency-Key header: a fresh key per order, the same one for its retries.",
+    ),
+    "idempotency_key_invalid": Kind(
+        400, "Idempotency-Key invalid", "Send 1 to 255 printable ASCII characters, e.g. a UUID."
+    ),
+    "unauthenticated": Kind(
+        401,
+        "Not authenticated",
+        "Send a valid token: `Authorization: Bearer <token>`.",
+        {"WWW-Authenticate": "Bearer"},
+    ),
+    "forbidden": Kind(403, "Not allowed", "Ask for a credential that may do this."),
+    "not_found": Kind(404, "Not found", "Check the path and the id."),
+    "method_not_allowed": Kind(405, "Method not allowed", "Use a method the Allow header names."),
+    "conflict": Kind(409, "Changed meanwhile", "Read it again, then decide again."),
+    "illegal_move": Kind(
+        409, "Too late for that", "Read the order: its status says what is still possible."
+    ),
+    "stock_below_reserved": Kind(
+        409,
+        "Stock below what is reserved",
+        "Set `on_hand` to at least what orders hold, or cancel some first.",
+    ),
+    "idempotency_in_progress": Kind(
+        409,
+        "First request still under way",
+        "Wait, then repeat the same request.",
+        {"Retry-After": "1"},
+    ),
+    "precondition_failed": Kind(
+        412, "Precondition failed", "Read it again and send the new ETag in If-Match."
+    ),
+    "body_too_large": Kind(413, "Body too large", "Send less at a time."),
+    "unsupported_media_type": Kind(
+        415, "Unsupported media type", "Send `Content-Type: application/json`, encoded as UTF-8."
+    ),
+    "unknown_sku": Kind(422, "Unknown SKU", "Order SKUs of the catalogue only."),
+    "product_inactive": Kind(422, "Product not for sale", "Take the product out of the order."),
+    "currency_mismatch": Kind(
+        422, "Currencies differ", "Order in the currency the products are priced in."
+    ),
+    "duplicate_sku": Kind(
+        422, "SKU named twice", "Put each SKU into one line and add the quantities up."
+    ),
+    "total_too_large": Kind(422, "Total too large", "Split the order."),
+    "idempotency_key_reused": Kind(
+        422,
+        "Idempotency-Key used for another request",
+        "Use a fresh key for a request that differs.",
+    ),
+    "client_closed_request": Kind(499, "Client went away", "Send the whole body."),
+    "internal_error": Kind(
+        500,
+        "Internal error",
+        "Try again with the same Idempotency-Key; if it stays, report the X-Request-Id.",
+    ),
+    "unavailable": Kind(
+        503,
+        "Unavailable",
+        "Try again after Retry-After seconds, with the same Idempotency-Key: it then happens once.",
+        _RETRY,
+    ),
+}
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One input at fault; `field` is its path, e.g. `lines[0].quantity`."""
+
+    field: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why there is no better answer; `code` is what programs should go by."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+
+
+def problem(code: str, detail: str | None = None, errors: tuple[FieldError, ...] = ()) -> Problem:
+    """Make a problem; without a detail it tells the remedy."""
+    kind = KINDS[code]
+    return Problem(
+        f"/problems/{code}", kind.title, kind.status, code, detail or kind.remedy, errors
+    )
+
+
+def answer(content: Problem, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    """Render a problem with the headers its code calls for."""
+    return Response(
+        msgspec.json.encode(content),
+        status_code=content.status,
+        headers={**KINDS[content.code].headers, **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+class InvalidRequest(Refusal):
+    """The body, a parameter or a header is not what was asked for."""
+
+    code: ClassVar[str] = "invalid_request"
+
+
+class InvalidCursor(Refusal):
+    """The cursor was not made here."""
+
+    code: ClassVar[str] = "invalid_cursor"
+
+
+class IdempotencyKeyMissing(Refusal):
+    """The creation has no Idempotency-Key."""
+
+    code: ClassVar[str] = "idempotency_key_missing"
+
+
+class IdempotencyKeyInvalid(Refusal):
+    """The Idempotency-Key is empty, too long or not printable ASCII."""
+
+    code: ClassVar[str] = "idempotency_key_invalid"
+
+
+class IdempotencyInProgress(Refusal):
+    """The first request with this Idempotency-Key has not been answered yet."""
+
+    code: ClassVar[str] = "idempotency_in_progress"
+
+
+class Unauthenticated(Refusal):
+    """Nobody knows who asks."""
+
+    code: ClassVar[str] = "unauthenticated"
+
+
+class Forbidden(Refusal):
+    """The asker is known, but may not do this."""
+
+    code: ClassVar[str] = "forbidden"
+
+
+class PreconditionFailed(Refusal):
+    """If-Match or If-None-Match does not hold."""
+
+    code: ClassVar[str] = "precondition_failed"
+
+
+class UnsupportedMediaType(Refusal):
+    """The body is not JSON in UTF-8, or does not say so."""
+
+    code: ClassVar[str] = "unsupported_media_type"
+
+
+class ClientClosedRequest(Refusal):
+    """The client hung up before its request was whole; nobody hears the answer."""
+
+    code: ClassVar[str] = "client_closed_request"
