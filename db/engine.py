@@ -1,6 +1,6 @@
 """Connections to Postgres: the engine, the one door to a transaction, statements on it."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, LiteralString, TypeVar, cast
 
@@ -13,8 +13,10 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from domain.refusal import Refusal
+from domain.status import Status
 from domain.task import Queue
 from ops.config import Settings
+from ops.telemetry import metrics
 
 set_json_loads(msgspec.json.decode)
 set_json_dumps(msgspec.json.encode)
@@ -26,6 +28,9 @@ Ring = Callable[[frozenset[Queue]], None]
 # A request that finds no free connection in this time is told to come back (503).
 POOL_TIMEOUT_S = 2.0
 
+# Key of a connection's info under which a transaction keeps what its commit sets off.
+_AFTER = "orderflow.after_commit"
+
 # SQLSTATE classes that say the server, not the statement, is the trouble (Postgres, appendix A):
 # connection, resources, operator intervention such as a restart, and system errors.
 OUTAGE = ("08", "53", "57P", "58")
@@ -35,6 +40,11 @@ class Unavailable(Refusal):
     """The database cannot be reached or is out of resources; nothing was decided."""
 
     code: ClassVar[str] = "unavailable"
+
+
+class _AfterCommit(msgspec.Struct):
+    rings: set[Queue] = msgspec.field(default_factory=set[Queue])
+    moves: list[Status] = msgspec.field(default_factory=list[Status])
 
 
 class Database(msgspec.Struct, frozen=True):
@@ -67,7 +77,8 @@ def _session(settings: Settings) -> str:
         "statement_timeout": settings.statement_timeout_s,
         "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s,
     }
-    return " ".join(f"-c {limit}={round(s * 1000)}" for limit, s in limits.items())
+    given = [f"-c {limit}={round(s * 1000)}" for limit, s in limits.items()]
+    return " ".join(["-c TimeZone=UTC", *given])
 
 
 @asynccontextmanager
@@ -78,21 +89,23 @@ async def transaction(database: Database) -> AsyncGenerator[AsyncConnection]:
     """
     try:
         async with database.engine.connect() as tx:
-            rings = _rings(tx)
-            rings.clear()
+            await tx.begin()
+            after = _AfterCommit()
+            tx.info[_AFTER] = after
             try:
                 yield tx
                 await tx.commit()
             except BaseException:
                 await _drop_if_broken(database, tx)
                 raise
-            rung = frozenset(rings)
     except (psycopg.Error, DBAPIError, PoolExhausted) as error:
         if is_outage(error):
             raise Unavailable(f"The database is unavailable: {_first_line(error)}.") from error
         raise
-    if rung:
-        database.ring(rung)
+    for status in after.moves:
+        metrics.orders_moves.labels(to=status).inc()
+    if after.rings:
+        database.ring(frozenset(after.rings))
 
 
 async def _drop_if_broken(database: Database, tx: AsyncConnection) -> None:
@@ -103,13 +116,14 @@ async def _drop_if_broken(database: Database, tx: AsyncConnection) -> None:
         await database.engine.dispose(close=False)
 
 
-def _rings(tx: AsyncConnection) -> set[Queue]:
-    return tx.info.setdefault("rings", set[Queue]())
-
-
 def ring_after_commit(tx: AsyncConnection, queue: Queue) -> None:
     """Have `queue` rung once the transaction is committed."""
-    _rings(tx).add(queue)
+    cast("_AfterCommit", tx.info[_AFTER]).rings.add(queue)
+
+
+def count_after_commit(tx: AsyncConnection, moves: Iterable[Status]) -> None:
+    """Have moves of orders counted once the transaction is committed."""
+    cast("_AfterCommit", tx.info[_AFTER]).moves.extend(moves)
 
 
 def is_outage(error: Exception) -> bool:

@@ -10,16 +10,16 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import events, stock, tables, tasks
-from db.engine import fetch, run
+from db.engine import count_after_commit, fetch, run
 from domain import saga
+from domain.address import Address
 from domain.money import Money
 from domain.order import Change, Order, Status
 from domain.refusal import Conflict, NotFound
 from domain.stock import Line
-from ops.telemetry.metrics import ORDERS_MOVES
 
 
-class OrderRecord(msgspec.Struct, frozen=True):
+class OrderView(msgspec.Struct, frozen=True):
     """An order as people see it."""
 
     id: UUID
@@ -28,7 +28,7 @@ class OrderRecord(msgspec.Struct, frozen=True):
     cancel_reason: str | None
     currency: str
     total_minor: int
-    ship_to: dict[str, Any]
+    ship_to: Address
     version: int
     created_at: datetime
     updated_at: datetime
@@ -75,8 +75,10 @@ def _order(row: _OrderRow) -> Order:
     return Order(row.id, Status(row.status), row.version, total, row.traceparent)
 
 
-async def change(tx: AsyncConnection, order_id: UUID, decide: Callable[[Order], Change]) -> Change:
-    """Decide on one order under its lock and write the outcome.
+async def change(
+    tx: AsyncConnection, order_id: UUID, decide: Callable[[Order], Change | None]
+) -> None:
+    """Decide on one order under its lock and write the outcome; None changes nothing.
 
     Raises NotFound, and whatever `decide` refuses with.
     """
@@ -84,8 +86,8 @@ async def change(tx: AsyncConnection, order_id: UUID, decide: Callable[[Order], 
     if found is None:
         raise NotFound(f"There is no order {order_id}.")
     decided = decide(found)
-    await change_many(tx, {order_id: found}, [decided])
-    return decided
+    if decided is not None:
+        await change_many(tx, {order_id: found}, [decided])
 
 
 async def change_many(
@@ -122,14 +124,12 @@ async def change_many(
     moves = [(c.order.id, before[c.order.id].status, c.order.status) for c in changes]
     effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
     await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
-    for _, was, to in moves:
-        if was is not to:
-            ORDERS_MOVES.labels(to=to.value).inc()
+    count_after_commit(tx, [to for _, was, to in moves if was is not to])
 
 
-async def get(tx: AsyncConnection, order_id: UUID) -> OrderRecord:
+async def get(tx: AsyncConnection, order_id: UUID) -> OrderView:
     """Read an order with its lines; raises NotFound."""
-    found = await _records(tx, select(*_RECORD).where(tables.orders.c.id == order_id))
+    found = await _views(tx, select(*_VIEW).where(tables.orders.c.id == order_id))
     if not found:
         raise NotFound(f"There is no order {order_id}.")
     return found[0]
@@ -137,10 +137,10 @@ async def get(tx: AsyncConnection, order_id: UUID) -> OrderRecord:
 
 async def page(
     tx: AsyncConnection, wanted: Filter, *, before: UUID | None, limit: int
-) -> list[OrderRecord]:
+) -> list[OrderView]:
     """List orders, newest first, from just before `before` on."""
     o = tables.orders.c
-    query = select(*_RECORD).order_by(o.id.desc()).limit(limit)
+    query = select(*_VIEW).order_by(o.id.desc()).limit(limit)
     if wanted.status is not None:
         query = query.where(o.status == wanted.status.value)
     if wanted.email is not None:
@@ -151,10 +151,10 @@ async def page(
         query = query.where(o.created_at < wanted.created_before)
     if before is not None:
         query = query.where(o.id < before)
-    return await _records(tx, query)
+    return await _views(tx, query)
 
 
-_RECORD = (
+_VIEW = (
     tables.orders.c.id,
     tables.orders.c.email,
     tables.orders.c.status,
@@ -168,10 +168,15 @@ _RECORD = (
 )
 
 
-async def _records(tx: AsyncConnection, query: Select[*tuple[Any, ...]]) -> list[OrderRecord]:
-    rows = (await tx.execute(query)).all()
-    lines = await _lines(tx, [row.id for row in rows])
-    return [OrderRecord(*row, lines=tuple(lines.get(row.id, ()))) for row in rows]
+async def _views(tx: AsyncConnection, query: Select[*tuple[Any, ...]]) -> list[OrderView]:
+    rows = (await tx.execute(query)).mappings().all()
+    lines = await _lines(tx, [row["id"] for row in rows])
+    return [_view(dict(row), lines.get(row["id"], [])) for row in rows]
+
+
+def _view(row: dict[Any, Any], lines: list[Line]) -> OrderView:
+    row["ship_to"] = msgspec.convert(row["ship_to"], Address)
+    return OrderView(**row, lines=tuple(lines))
 
 
 async def _lines(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[Line]]:

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import events, products, tasks
-from db.engine import fetch, run
-from db.orders import OrderRecord
+from db.engine import count_after_commit, fetch, run
+from db.orders import OrderView
 from domain import order
+from domain.address import Address
 from domain.order import Change
 from domain.product import Item, Product, price
 from domain.refusal import Refusal
@@ -36,7 +37,7 @@ class Placement(msgspec.Struct, frozen=True):
     currency: str
     items: Sequence[Item]
     payment_method: str
-    ship_to: dict[str, Any]
+    ship_to: Address
     traceparent: str | None = None
 
 
@@ -58,6 +59,10 @@ class _Stored(msgspec.Struct):
     order_id: UUID
 
 
+class _Clock(msgspec.Struct):
+    now: datetime
+
+
 class _Taken(msgspec.Struct):
     order_id: UUID
 
@@ -69,7 +74,7 @@ class _Ready(msgspec.Struct):
     body: bytes
 
 
-Render = Callable[[OrderRecord], bytes]
+Render = Callable[[OrderView], bytes]
 
 
 async def insert_many(
@@ -82,8 +87,8 @@ async def insert_many(
     """
     skus = {item.sku for placement in group for item in placement.items}
     catalogue = await products.find_many(tx, sorted(skus))
-    [now] = await fetch(tx, datetime.fromtimestamp, "SELECT extract(epoch FROM now())", {})
-    decided = {p.order_id: _decide(p, catalogue, now, render) for p in group}
+    [clock] = await fetch(tx, _Clock, "SELECT now()", {})
+    decided = {p.order_id: _decide(p, catalogue, clock.now, render) for p in group}
     ready = [d for d in decided.values() if isinstance(d, _Ready)]
     fresh = await _take_keys(tx, ready)
     accepted = [r for r in ready if r.placement.order_id in fresh]
@@ -101,7 +106,7 @@ def _decide(
     except Refusal as refusal:
         return refusal
     change = order.place(placement.order_id, lines, total, placement.traceparent)
-    record = OrderRecord(
+    record = OrderView(
         id=placement.order_id,
         email=placement.email,
         status=change.order.status.value,
@@ -185,6 +190,7 @@ async def _insert(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
     changes = [r.change for r in accepted]
     await events.append(tx, changes)
     await tasks.insert(tx, changes)
+    count_after_commit(tx, [change.order.status for change in changes])
 
 
 async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
@@ -231,4 +237,18 @@ async def _insert_lines(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None
             "quantity": [line.quantity for _, _, line in rows],
             "unit_minor": [line.unit_minor for _, _, line in rows],
         },
+    )
+
+
+async def prune(tx: AsyncConnection, *, keep_days: int, limit: int) -> int:
+    """Forget idempotency keys older than `keep_days`; returns how many went."""
+    return await run(
+        tx,
+        """
+        DELETE FROM idempotency_keys WHERE (scope, key) IN (
+            SELECT scope, key FROM idempotency_keys
+            WHERE created_at < now() - make_interval(days => %(days)s)
+            LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+        """,
+        {"days": keep_days, "limit": limit},
     )

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 # Letters only: the currencies a gateway settles are its own list, not ours.
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", max_length=3)]
 
 # Stripe's largest amount for most currencies (docs.stripe.com/currencies), in minor units.
 AMOUNT_MINOR_MAX = 99_999_999

@@ -1,0 +1,36 @@
+"""Accepting orders in groups: every request that waits for a commit shares the next one."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from api.gather import Gather
+from api.idempotency import InFlight
+from db import placements
+from db.engine import Database, transaction
+from db.placements import Answer, Placement
+from domain.refusal import Refusal
+
+
+class Acceptance:
+    """The door through which orders come in, one per process."""
+
+    def __init__(self, database: Database, *, group_max: int) -> None:
+        self._database = database
+        self._in_flight = InFlight()
+        self._gather = Gather("accept", self._accept, group_max=group_max)
+
+    async def accept(self, placement: Placement) -> Answer:
+        """Write an order, or find the answer its key got before.
+
+        Raises the Refusal of a bad order, IdempotencyInProgress, or Unavailable.
+        """
+        with self._in_flight.hold(placement.scope, placement.key):
+            answer = await self._gather.submit(placement)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    async def _accept(self, group: Sequence[Placement]) -> list[Answer | Refusal]:
+        async with transaction(self._database) as tx:
+            return await placements.insert_many(tx, group, msgspec.json.encode)

@@ -1,0 +1,134 @@
+"""The edge: what every request gets, matched by a route or not: ids, headers, a log line."""
+
+import logging
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
+from time import perf_counter
+from typing import cast, final
+
+import msgspec
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from api.problems import MEDIA_TYPE, problem
+from ops.telemetry import logs, metrics, trace
+
+_access = logging.getLogger("access")
+_logger = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+# A method is the client's word: each other one would be a time series of its own.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CLIENT_CLOSED_REQUEST = 499
+_INTERNAL_ERROR = 500
+
+# Answers are data for one reader: kept by nobody, framed by nobody, sniffed by nobody.
+_DEFAULTS = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+}
+
+
+@final
+class Edge:
+    """Wraps the ASGI handler of the application, outside of its routing.
+
+    Litestar's middleware is not run for 404 and 405, so `app.asgi_handler` is wrapped itself.
+    """
+
+    def __init__(self, app: ASGIApp, *, quiet: Collection[str] = ()) -> None:
+        """Log requests to the path templates in `quiet`, e.g. probes, at debug only."""
+        self._app = app
+        self._quiet = frozenset(quiet)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id, traceparent = _given(scope)
+        with logs.bound(request_id=request_id), trace.following(traceparent):
+            await self._serve(_Exchange(scope, send, request_id), receive)
+
+    async def _serve(self, exchange: "_Exchange", receive: Receive) -> None:
+        started = perf_counter()
+        try:
+            await self._app(exchange.scope, receive, exchange.send)
+        except Exception:
+            _logger.exception("request failed")
+            await exchange.fail()
+        finally:
+            self._record(exchange, perf_counter() - started)
+
+    def _record(self, exchange: "_Exchange", seconds: float) -> None:
+        scope = cast("Mapping[str, object]", exchange.scope)
+        route = str(scope.get("path_template") or "unmatched")
+        method = str(scope["method"]) if scope["method"] in _METHODS else "other"
+        status = exchange.status or _CLIENT_CLOSED_REQUEST
+        metrics.http_requests.labels(method, route, status).inc()
+        metrics.http_request_seconds.labels(route).observe(seconds)
+        _access.log(
+            logging.DEBUG if route in self._quiet else logging.INFO,
+            "request",
+            extra={
+                "fields": {
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "duration_ms": round(seconds * 1000, 3),
+                }
+            },
+        )
+
+
+@final
+class _Exchange:
+    """One request and what became of it; 0 stands for no answer yet."""
+
+    __slots__ = ("_request_id", "_send", "scope", "status")
+
+    def __init__(self, scope: HTTPScope, send: Send, request_id: str) -> None:
+        self.scope = scope
+        self.status = 0
+        self._send = send
+        self._request_id = request_id.encode()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = self._completed(message.get("headers", ()))
+        await self._send(message)
+
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        completed = [*headers, (b"x-request-id", self._request_id)]
+        given = {name.lower() for name, _ in completed}
+        completed.extend(item for item in _DEFAULTS.items() if item[0] not in given)
+        return completed
+
+    async def fail(self) -> None:
+        """Answer what nothing else answered; after a first byte only hanging up is left."""
+        if self.status:
+            return
+        body = msgspec.json.encode(problem("internal_error"))
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await self.send(
+            {"type": "http.response.start", "status": _INTERNAL_ERROR, "headers": headers}
+        )
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _given(scope: HTTPScope) -> tuple[str, str | None]:
+    """Read the request id, made up unless it is harmless, and the traceparent."""
+    request_id, traceparents = None, list[bytes]()
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value.decode()
+        elif name == b"traceparent":
+            traceparents.append(value)
+    # Two of them contradict each other, so neither counts.
+    traceparent = traceparents[0].decode("latin-1") if len(traceparents) == 1 else None
+    return request_id or os.urandom(16).hex(), traceparent

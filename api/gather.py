@@ -1,0 +1,72 @@
+"""Group commit: requests that come while one group is being written are the next group."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from db.engine import Unavailable
+from db.groups import in_halves
+from ops.telemetry import metrics
+
+Member = TypeVar("Member")
+Result = TypeVar("Result")
+
+
+class Gather(Generic[Member, Result]):
+    """Runs members of concurrent requests through `run`, which does a group in one transaction.
+
+    There is no timer: a member that finds no group under way goes at once. A member that
+    fails alone raises in its own request only.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        run: Callable[[Sequence[Member]], Awaitable[Sequence[Result]]],
+        *,
+        group_max: int,
+    ) -> None:
+        self._size = metrics.group_size.labels(stage=stage)
+        self._run = run
+        self._group_max = group_max
+        self._waiting: list[tuple[Member, asyncio.Future[Result]]] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    async def submit(self, member: Member) -> Result:
+        """Have a member done; raises what it failed with, Unavailable in an outage."""
+        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((member, done))
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run_all())
+        return await done
+
+    async def _run_all(self) -> None:
+        try:
+            while self._waiting:
+                group = self._waiting[: self._group_max]
+                del self._waiting[: self._group_max]
+                self._size.observe(len(group))
+                await self._run_group(group)
+        finally:
+            self._runner = None
+
+    async def _run_group(self, group: Sequence[tuple[Member, asyncio.Future[Result]]]) -> None:
+        members = [member for member, _ in group]
+        try:
+            results = await self._twice(members)
+        except Exception as outage:  # noqa: BLE001 - it is raised again in every request
+            results = [outage] * len(members)
+        for (_, done), result in zip(group, results, strict=True):
+            if done.done():
+                continue
+            if isinstance(result, Exception):
+                done.set_exception(result)
+            else:
+                done.set_result(result)
+
+    async def _twice(self, members: Sequence[Member]) -> list[Result | Exception]:
+        try:
+            return await in_halves(members, self._run)
+        except Unavailable:
+            # Idempotency keys make a second run safe, whether or not the first committed.
+            return await in_halves(members, self._run)

@@ -1,0 +1,151 @@
+"""Orders over HTTP: place, read, list, follow and cancel."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import MediaType, Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api import idempotency, pages
+from api.acceptance import Acceptance
+from api.fields import Email, PaymentMethod, Sku
+from api.staff import staff_only
+from db import events, orders
+from db.events import TimelineEntry
+from db.ids import new_id
+from db.orders import Filter, OrderView
+from db.placements import Placement
+from domain import order
+from domain.address import Address
+from domain.event import CancelReason
+from domain.money import Currency
+from domain.order import Change, Order
+from domain.product import Item
+from domain.status import Status
+from ops.telemetry import trace
+
+# A wholesaler's longest real order has hundreds of lines, its largest position tens of thousands.
+LINES_MAX = 1000
+QUANTITY_MAX = 1_000_000
+
+# Until accounts exist, all customers share one space of idempotency keys.
+SCOPE = "public"
+
+
+class OrderItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A position; the SKU stands in one position only."""
+
+    sku: Sku
+    quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a customer asks for; prices and totals are ours."""
+
+    email: Email
+    currency: Currency
+    lines: Annotated[list[OrderItem], Meta(min_length=1, max_length=LINES_MAX)]
+    payment_method: PaymentMethod
+    ship_to: Address
+
+
+class OrderPage(msgspec.Struct, frozen=True):
+    """Orders, newest first; the Link header names the next page."""
+
+    orders: list[OrderView]
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """What happened to an order, oldest first."""
+
+    events: list[TimelineEntry]
+
+
+@post("/", status_code=HTTPStatus.ACCEPTED, media_type=MediaType.JSON)
+async def place_order(
+    data: JSONBody[PlaceOrder],
+    acceptance: NamedDependency[Acceptance],
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key")] = None,
+) -> Response[bytes]:
+    """Accept an order; the same Idempotency-Key gets the same answer, byte for byte."""
+    key = idempotency.key_of(idempotency_key)
+    placement = Placement(
+        order_id=new_id(),
+        scope=SCOPE,
+        key=key,
+        fingerprint=idempotency.fingerprint("POST /v1/orders", data),
+        email=data.email,
+        currency=data.currency,
+        items=[Item(line.sku, line.quantity) for line in data.lines],
+        payment_method=data.payment_method,
+        ship_to=data.ship_to,
+        traceparent=trace.current(),
+    )
+    answer = await acceptance.accept(placement)
+    headers = {"Location": f"/v1/orders/{answer.order_id}"}
+    if answer.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(answer.body, status_code=answer.status, headers=headers)
+
+
+@get("/{order_id:uuid}")
+async def get_order(tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]) -> OrderView:
+    """Read an order."""
+    return await orders.get(tx, order_id)
+
+
+@get("/", guards=[staff_only])
+async def list_orders(
+    request: Request[None, None, None],
+    tx: NamedDependency[AsyncConnection],
+    status: Annotated[Status | None, QueryParameter()] = None,
+    email: Annotated[str | None, QueryParameter(max_length=254)] = None,
+    created_from: Annotated[datetime | None, QueryParameter()] = None,
+    created_before: Annotated[datetime | None, QueryParameter()] = None,
+    cursor: Annotated[str | None, QueryParameter(max_length=200)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> Response[OrderPage]:
+    """List orders, newest first."""
+    wanted = Filter(status, email, created_from, created_before)
+    before = None if cursor is None else pages.decode(cursor)
+    found = await orders.page(tx, wanted, before=before, limit=limit + 1)
+    shown = found[:limit]
+    headers = pages.link(request, shown[-1].id) if len(found) > limit else {}
+    return Response(OrderPage(shown), headers=headers)
+
+
+@get("/{order_id:uuid}/events")
+async def list_events(
+    tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
+) -> Timeline:
+    """Follow an order's timeline."""
+    await orders.get(tx, order_id)
+    return Timeline(await events.page(tx, order_id))
+
+
+@post("/{order_id:uuid}/cancel", status_code=HTTPStatus.OK)
+async def cancel_order(
+    tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
+) -> OrderView:
+    """Cancel an order that has not shipped; what was paid goes back. Again is the same."""
+
+    def decide(was: Order) -> Change | None:
+        if was.status is Status.CANCELLED:
+            return None
+        return order.cancel(was, reason=CancelReason.CUSTOMER)
+
+    await orders.change(tx, order_id, decide)
+    return await orders.get(tx, order_id)
+
+
+router = Router(
+    "/v1/orders",
+    route_handlers=[place_order, get_order, list_orders, list_events, cancel_order],
+    tags=["orders"],
+)

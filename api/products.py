@@ -1,0 +1,55 @@
+"""Products over HTTP: read by everybody, put by staff."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Request, Response, Router, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api import conditional
+from api.fields import Sku
+from api.staff import staff_only
+from db import products
+from domain.money import AMOUNT_MINOR_MAX, Currency
+from domain.product import Product
+from domain.refusal import NotFound
+
+
+class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A product; `price_minor` is in minor units, e.g. pence."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    price_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
+    currency: Currency
+    active: bool = True
+
+
+@get("/{sku:str}")
+async def get_product(
+    request: Request[None, None, None], tx: NamedDependency[AsyncConnection], sku: FromPath[Sku]
+) -> Response[Product]:
+    """Read a product."""
+    found = await products.find(tx, sku)
+    if found is None:
+        raise NotFound(f"There is no product {sku}.")
+    return conditional.show(request, found, version=found.version)
+
+
+@put("/{sku:str}", guards=[staff_only])
+async def put_product(
+    request: Request[None, None, None],
+    tx: NamedDependency[AsyncConnection],
+    sku: FromPath[Sku],
+    data: JSONBody[PutProduct],
+) -> Response[Product]:
+    """Create or replace a product; orders keep the price they were placed at."""
+    found = await products.find(tx, sku, lock=True)
+    conditional.check(request, version=found and found.version)
+    made = Product(sku, data.name, data.price_minor, data.currency, data.active, version=0)
+    return conditional.show(request, await products.put(tx, made), version=made.version)
+
+
+router = Router("/v1/products", route_handlers=[get_product, put_product], tags=["products"])

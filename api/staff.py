@@ -1,0 +1,24 @@
+"""Staff routes: until accounts exist, whoever holds ADMIN_API_KEY is staff."""
+
+import hmac
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from api.problems import Forbidden, Unauthenticated
+from ops.config import Settings
+
+
+def staff_only(connection: "ASGIConnection[Any, Any, Any, Any]", _: BaseRouteHandler) -> None:
+    """Let only holders of the staff key pass.
+
+    Raises Unauthenticated, or Forbidden if no key is configured.
+    """
+    settings: Settings = connection.app.state.settings
+    if not settings.admin_api_key:
+        raise Forbidden("Staff routes are closed: set ADMIN_API_KEY.")
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    right = hmac.compare_digest(token.encode(), settings.admin_api_key.encode())
+    if scheme.lower() != "bearer" or not right:
+        raise Unauthenticated("Send the staff key: `Authorization: Bearer <ADMIN_API_KEY>`.")

@@ -1,0 +1,14 @@
+"""The worker process of the Procfile: `dramatiq workers.app`."""
+
+import dramatiq
+
+from ops.config import settings
+from ops.telemetry import logs
+from workers.fleet import build
+from workers.gateways.stripe import StripeGateway
+from workers.mailer import SmtpMailer
+
+_settings = settings()
+logs.configure("worker", _settings.log_level)
+broker = build(_settings, gateway=StripeGateway(_settings), mailer=SmtpMailer(_settings))
+dramatiq.set_broker(broker)

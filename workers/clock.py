@@ -1,0 +1,66 @@
+"""The clock: rings for work that is due and takes back what lost workers held, every second."""
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+
+from db import cron, tasks
+from db.doorbell import Doorbell, broker
+from db.engine import Database, Unavailable, connect, transaction
+from domain.task import Kind, Queue, State, Task, Verdict
+from ops.config import settings
+from ops.telemetry import logs
+
+log = logging.getLogger(__name__)
+
+# How long a ring that got lost may delay its work.
+SWEEP_EVERY_S = 1.0
+PRUNE_EVERY_S = 600
+
+LEASE_EXPIRED = "The worker was lost: its lease ran out."
+
+
+async def run_once(database: Database) -> frozenset[Queue]:
+    """Sweep once; returns the queues that were rung. Any number of clocks may do so at once."""
+    async with transaction(database) as tx:
+        lost = await tasks.expired(tx)
+        if lost:
+            log.warning("%d tasks lost their worker", len(lost))
+            await tasks.finish(tx, [(task, _after_loss(task)) for task in lost], leased=True)
+    async with transaction(database) as tx:
+        if await cron.take_slot(tx, "prune", every_s=PRUNE_EVERY_S):
+            await tasks.schedule(tx, Kind.PRUNE)
+    async with transaction(database) as tx:
+        due = await tasks.due_queues(tx)
+    if due:
+        database.ring(due)
+    return due
+
+
+def _after_loss(task: Task) -> Verdict:
+    spent = task.attempt >= task.attempts_max
+    return Verdict(State.DEAD if spent else State.READY, LEASE_EXPIRED)
+
+
+async def main() -> None:
+    """Sweep until told to stop."""
+    config = settings()
+    logs.configure("clock", config.log_level)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    database = connect(config, name="orderflow clock", ring=Doorbell(broker(config)).ring)
+    log.info("The clock is running")
+    while not stopped.is_set():
+        try:
+            await run_once(database)
+        except Unavailable as outage:
+            log.warning("The sweep waits for the database: %s", outage)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), SWEEP_EVERY_S)
+    await database.engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,61 @@
+"""The wiring of a worker process: which actor drains which queue, with what."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import dramatiq
+from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.middleware import AsyncIO, Middleware
+
+from db.doorbell import Doorbell, WakingBroker, broker
+from db.engine import connect
+from domain.mail import Mailer
+from domain.payment import Gateway
+from domain.task import Queue
+from ops.config import Settings
+from workers import claimed, housekeeping, inventory, leased, notifications, payments
+from workers.bell import Bell
+
+
+class Lifecycle(Middleware):
+    """Stops the drains of a stopping worker, then closes what they used."""
+
+    def __init__(self) -> None:
+        self.bells: list[Bell] = []
+        self.closers: list[Callable[[], Awaitable[None]]] = []
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Have the drains take on nothing more; Dramatiq then waits for them."""
+        thread = get_event_loop_thread()
+        for bell in self.bells if thread else ():
+            thread.loop.call_soon_threadsafe(bell.stop)
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Close connections, while the event loop still runs."""
+        thread = get_event_loop_thread()
+        for close in self.closers if thread else ():
+            thread.run_coroutine(close())
+
+
+def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBroker:
+    """Make the broker of a worker process, with one actor per queue that drains its stage."""
+    lifecycle = Lifecycle()
+    made = broker(settings, [AsyncIO(), lifecycle])
+    database = connect(settings, name="orderflow worker", ring=Doorbell(made).ring)
+    lifecycle.closers = [gateway.close, mailer.close, database.engine.dispose]
+
+    reserve = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, settings.group_max)
+    prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1)
+    pay = payments.stage(payments.Cashier(database, gateway, settings))
+    notify = notifications.stage(notifications.Postman(database, mailer, settings))
+    drains = {
+        Queue.INVENTORY: partial(claimed.drain, reserve),
+        Queue.PAYMENTS: partial(leased.drain, pay),
+        Queue.NOTIFICATIONS: partial(leased.drain, notify),
+        Queue.HOUSEKEEPING: partial(claimed.drain, prune),
+    }
+    for queue, drain in drains.items():
+        bell = Bell(drain)
+        lifecycle.bells.append(bell)
+        dramatiq.actor(bell.answer, broker=made, queue_name=queue, actor_name=queue)
+    return made

@@ -1,0 +1,104 @@
+"""Notifications: the row is written first, then the mail goes out, then its fate is written."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from db import notifications, tasks
+from db.engine import Database, transaction
+from domain.mail import Delivery, Mail, Mailer, Unsent
+from domain.notice import mail
+from domain.task import DONE, Notice, Queue, Task, Verdict, retry
+from ops.config import Settings
+from ops.telemetry import metrics
+from workers.leased import Stage
+
+log = logging.getLogger(__name__)
+
+# Mails under way in one process; the mailer's own connections bound what goes at once.
+MAILS_FLYING_MAX = 128
+
+
+class Postman(msgspec.Struct, frozen=True):
+    """What the notification stage works with."""
+
+    database: Database
+    mailer: Mailer
+    settings: Settings
+
+
+class Errand(msgspec.Struct, frozen=True):
+    """A mail to hand over, and the task that wants it."""
+
+    task: Task
+    order_id: UUID
+    notice: Notice
+    mail: Mail
+
+
+def stage(postman: Postman) -> Stage[Errand, Delivery]:
+    """Put the stage together."""
+    return Stage(
+        queue=Queue.NOTIFICATIONS,
+        claim=lambda room: claim(postman, room),
+        call=lambda errand: call(postman, errand),
+        record=lambda pairs: record(postman, pairs),
+        flying_max=MAILS_FLYING_MAX,
+    )
+
+
+async def claim(postman: Postman, room: int) -> tuple[int, Sequence[Errand]]:
+    """Lease notification tasks and note their mails; tasks whose mail is out already end."""
+    async with transaction(postman.database) as tx:
+        lease_s = postman.settings.lease_s
+        leased = await tasks.lease(tx, Queue.NOTIFICATIONS, limit=room, lease_s=lease_s)
+        if not leased:
+            return 0, ()
+        keyed = [
+            (task, (task.order_id, Notice(task.payload["notice"])))
+            for task in leased
+            if task.order_id
+        ]
+        told = await notifications.insert(tx, [key for _, key in keyed])
+        await tasks.finish(
+            tx, [(task, DONE) for task, key in keyed if key not in told], leased=True
+        )
+    return len(leased), [
+        Errand(task, *key, mail(key[1], told[key])) for task, key in keyed if key in told
+    ]
+
+
+async def call(postman: Postman, errand: Errand) -> Delivery:
+    """Hand a mail to the relay, within the task's time; whatever goes wrong is an outcome."""
+    try:
+        async with asyncio.timeout(postman.settings.task_timeout_s):
+            delivery = await postman.mailer.send(errand.mail)
+    except TimeoutError:
+        delivery = Unsent("The relay did not answer in time.")
+    except Exception as error:
+        log.exception("The mailer failed")
+        delivery = Unsent(f"The mailer failed: {type(error).__name__}.")
+    metrics.mails.labels(outcome=type(delivery).__name__.lower()).inc()
+    return delivery
+
+
+async def record(postman: Postman, pairs: Sequence[tuple[Errand, Delivery]]) -> None:
+    """Write the fate of mails; attempts taken over are left alone."""
+    async with transaction(postman.database) as tx:
+        verdicts = [(errand.task, _verdict(errand.task, d)) for errand, d in pairs]
+        ours = await tasks.finish(tx, verdicts, leased=True)
+        current = [((e.order_id, e.notice), d) for e, d in pairs if e.task.id in ours]
+        await notifications.record(tx, current)
+    for task, ended in verdicts:
+        metrics.tasks.labels(kind=task.kind.value, outcome=ended.state.value).inc()
+
+
+def _verdict(task: Task, delivery: Delivery) -> Verdict:
+    if isinstance(delivery, Unsent):
+        chance = random.random()  # noqa: S311 - jitter
+        return retry(task.attempt, task.attempts_max, error=delivery.reason, chance=chance)
+    return DONE
