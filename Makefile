@@ -1,0 +1,87 @@
+# Needs make and Python 3.11 or newer; the rest is installed into .venv.
+.POSIX:
+
+PYTHON = python3
+FILE =
+SPEED = max
+
+RUN = .venv/bin/python
+PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
+LOCK = .venv/bin/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url pyproject.toml
+FAILED = { echo "Installing failed, see above. Without a network nothing can be installed; behind" \
+	"a proxy set HTTPS_PROXY. 'No matching distribution' means that no wheel fits this platform:" \
+	"Linux with glibc 2.28 or macOS, on x86-64 or ARM, have all." >&2; exit 1; }
+
+help:
+	@echo "make demo                 start everything, put 500 orders through, show what became of them"
+	@echo "make up                   start everything, and stay until Ctrl-C"
+	@echo "make replay FILE=orders.csv [SPEED=max]   put real orders through"
+	@echo "make bench                measure against the limit of Postgres on this machine"
+	@echo "make test                 run the tests"
+	@echo "make check                format, lint and types"
+	@echo "make format               mend the format and what the linter can"
+	@echo "make lock                 compile the pinned requirements from pyproject.toml"
+	@echo "make clean                remove the environment, caches and ALL LOCAL DATA"
+	@echo "Another Python: make PYTHON=python3.12 demo"
+
+demo: .venv/.local
+	@$(RUN) -m ops.local demo
+
+up: .venv/.local
+	@$(RUN) -m ops.local up
+
+replay: .venv/.local
+	@test -n "$(FILE)" || { echo "Name the file: make replay FILE=orders.csv" >&2; exit 1; }
+	@$(RUN) -m ops.local replay "$(FILE)" "$(SPEED)"
+
+bench: .venv/.local
+	@$(RUN) -m ops.bench
+
+test: .venv/.dev
+	@$(RUN) -m pytest -n 2 --dist worksteal -q
+
+check: .venv/.dev
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/basedpyright
+
+format: .venv/.dev
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+# Each lock is bound by the one before it, so that all agree on versions.
+lock: .venv/.dev
+	@$(LOCK) --output-file requirements.txt
+	@$(LOCK) --extra local --constraint requirements.txt --output-file ops/local/requirements.txt
+	@$(LOCK) --extra local --extra dev --constraint ops/local/requirements.txt \
+		--output-file .ci/requirements.txt
+
+clean:
+	rm -rf .venv .local .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is made last, so an interrupted step is done again; a changed lock installs again.
+.venv/.made:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "$(PYTHON) is not found:" \
+		"install Python 3.11 or newer, or name one: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, $(PYTHON) is $$("$(PYTHON)" -V 2>&1):" \
+		"name another: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual" \
+		"environments: install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Making .venv ..."
+	@"$(PYTHON)" -m venv --clear .venv
+	@touch $@
+
+.venv/.local: .venv/.made ops/local/requirements.txt
+	@echo "Installing ops/local/requirements.txt ..."
+	@$(PIP) -r ops/local/requirements.txt || $(FAILED)
+	@touch $@
+
+.venv/.dev: .venv/.local .ci/requirements.txt
+	@echo "Installing .ci/requirements.txt ..."
+	@$(PIP) -r .ci/requirements.txt || $(FAILED)
+	@touch $@
+
+.PHONY: help demo up replay bench test check format lock clean
