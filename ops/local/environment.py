@@ -1,0 +1,91 @@
+"""The environment local processes get: servers, ports, the sandbox in place of the outside."""
+
+import os
+import secrets
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ops.local.ports import HOST, Ports
+from ops.local.state import CannotStart
+
+_WEB_FIRST = 8000
+# Where the field's own stand-ins for Stripe, mail pages and mail relays listen.
+_GATEWAY_FIRST = 12111
+_INBOX_FIRST = 8025
+_SMTP_FIRST = 1025
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """Ports of one platform."""
+
+    web: int
+    gateway: int
+    inbox: int
+    smtp: int
+
+
+def addresses(ports: Ports, environ: Mapping[str, str]) -> Addresses:
+    """Choose the ports. Raises CannotStart if PORT is given and cannot be had."""
+    wanted = environ.get("PORT", "")
+    if wanted and not (wanted.isdecimal() and 0 < int(wanted) < 2**16):
+        raise CannotStart(f"PORT is `{wanted}`: set it to a number from 1 to 65535, or unset it.")
+    return Addresses(
+        web=ports.named(int(wanted)) if wanted else ports.near(_WEB_FIRST),
+        gateway=ports.near(_GATEWAY_FIRST),
+        inbox=ports.near(_INBOX_FIRST),
+        smtp=ports.near(_SMTP_FIRST),
+    )
+
+
+def assemble(
+    environ: Mapping[str, str], state: Path, at: Addresses, database_url: str, redis_url: str
+) -> dict[str, str]:
+    """Environment of the children: the user's own, and over it what keeps them on this machine."""
+    scripts = sysconfig.get_path("scripts")
+    return dict(environ) | {
+        "PATH": os.pathsep.join((scripts, environ.get("PATH", os.defpath))),
+        "PYTHONUNBUFFERED": "1",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "HOST": HOST,
+        "PORT": str(at.web),
+        "STRIPE_API_KEY": "sk_test_sandbox",
+        "STRIPE_API_BASE": f"http://{HOST}:{at.gateway}",
+        "SMTP_URL": f"smtp://{HOST}:{at.smtp}",
+        "SANDBOX_GATEWAY_PORT": str(at.gateway),
+        "SANDBOX_INBOX_PORT": str(at.inbox),
+        "SANDBOX_SMTP_PORT": str(at.smtp),
+        "SANDBOX_DIR": str(state / "sandbox"),
+        "ADMIN_API_KEY": environ.get("ADMIN_API_KEY") or admin_api_key(state),
+        "PROMETHEUS_MULTIPROC_DIR": str(_fresh(state / "metrics")),
+    }
+
+
+def admin_api_key_file(state: Path) -> Path:
+    """File that keeps the key of this state directory."""
+    return state / "admin_api_key"
+
+
+def admin_api_key(state: Path) -> str:
+    """Return the kept key, made at the first call; only its owner can read the file."""
+    file = admin_api_key_file(state)
+    if not file.exists():
+        half = file.with_suffix(".half")
+        half.unlink(missing_ok=True)
+        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            print(secrets.token_urlsafe(32), file=out)
+        half.rename(file)
+    return file.read_text().strip()
+
+
+def _fresh(folder: Path) -> Path:
+    """Empty the folder: what dead processes counted would be added to what live ones count."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    return folder
