@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
-from msgspec import inspect
+from msgspec import Meta, inspect
 
 _NUMBERS = inspect.IntType | inspect.FloatType
 _ARRAYS = inspect.ListType | inspect.SetType | inspect.FrozenSetType | inspect.VarTupleType
@@ -46,18 +46,21 @@ def _of_handler(handler: HTTPRouteHandler) -> Iterator[str]:
     providers = [provider.parsed_fn_signature for provider in provided.values()]
     for signature in (handler.parsed_fn_signature, *providers):
         for field in signature.parameters.values():
-            if field.name not in provided and _is_unbounded(field):
-                yield f"{handler.handler_name}: parameter {field.name} needs ge and le"
+            if field.name not in provided and (lack := _of_parameter(field)):
+                yield f"{handler.handler_name}: parameter {field.name} {lack}"
 
 
-def _is_unbounded(field: FieldDefinition) -> bool:
-    """Tell a number without bounds; the length of text is limited by the server and for queries."""
+def _of_parameter(field: FieldDefinition) -> str | None:
+    """Say what a parameter lacks; the server bounds the length of text."""
     given = field.kwarg_definition
     if not isinstance(given, ParameterKwarg):
-        return False
-    bounded = None not in {given.ge, given.le}
+        return None
+    if any(isinstance(said, Meta) for said in field.metadata):
+        return "has a Meta, which Litestar ignores: use PathParameter or QueryParameter"
     types = _all_types(inspect.type_info(field.annotation), "", ())
-    return not bounded and any(isinstance(kind, _NUMBERS) for _, kind in types)
+    if any(isinstance(kind, _NUMBERS) for _, kind in types) and None in {given.ge, given.le}:
+        return "needs ge and le"
+    return None
 
 
 def unbounded(declared: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any type msgspec knows

@@ -80,6 +80,11 @@ async def get_loose(number: FromPath[int]) -> int:
     return number
 
 
+@get("/named/{name:str}")
+async def get_named(name: FromPath[Text]) -> str:
+    return name
+
+
 @get("/bounded/{number:int}")
 async def get_bounded(
     number: Annotated[int, PathParameter(ge=1, le=9)],
@@ -95,13 +100,16 @@ async def post_bounded(data: JSONBody[Bounded]) -> Bounded:
 
 
 def test_an_application_that_takes_unbounded_input_does_not_start() -> None:
-    app = Litestar([post_loose, get_loose, get_bounded, post_bounded], openapi_config=None)
+    app = Litestar(
+        [post_loose, get_loose, get_named, get_bounded, post_bounded], openapi_config=None
+    )
 
     with pytest.raises(ImproperlyConfiguredException) as refused:
         refuse_unbounded(app)
 
     assert refused.value.detail == (
-        "Input without bounds: get_loose: parameter number needs ge and le; "
+        "Input without bounds: get_loose: parameter number needs ge and le; get_named: parameter "
+        "name has a Meta, which Litestar ignores: use PathParameter or QueryParameter; "
         "post_loose: data needs max_length; post_loose: parameter limit needs ge and le"
     )
 

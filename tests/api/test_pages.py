@@ -1,3 +1,4 @@
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -58,7 +59,8 @@ async def test_a_link_keeps_path_and_parameters_and_replaces_the_cursor(
     answer = await client.get("/lists/a%20b", params=query)
     following = await client.get(answer.links["next"]["url"])
 
-    assert answer.headers["link"].startswith("</lists/a%20b?tag=a%26b&tag=%C3%A9&limit=1&cursor=")
+    assert answer.headers["link"].startswith("</lists/a%20b?")
+    assert {"tag=a%26b", "tag=%C3%A9", "limit=1"} < set(re.split("[?&]", answer.headers["link"]))
     assert following.headers["x-seen"] == answer.headers["x-seen"]
     assert following.json() == [str(IDS[2])]
 
