@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +15,7 @@ from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
 from api.strict import StrictRequest
 from db.doorbell import Doorbell, broker
-from db.engine import Database, connect, transaction
+from db.engine import connect, transaction
 from ops.config import Settings, settings
 from ops.telemetry import logs
 

@@ -121,18 +121,14 @@ async def list_orders(
 
 
 @get("/{order_id:uuid}/events")
-async def list_events(
-    tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
-) -> Timeline:
+async def list_events(tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]) -> Timeline:
     """Follow an order's timeline."""
     await orders.get(tx, order_id)
     return Timeline(await events.page(tx, order_id))
 
 
 @post("/{order_id:uuid}/cancel", status_code=HTTPStatus.OK)
-async def cancel_order(
-    tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
-) -> OrderView:
+async def cancel_order(tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]) -> OrderView:
     """Cancel an order that has not shipped; what was paid goes back. Again is the same."""
 
     def decide(was: Order) -> Change | None:

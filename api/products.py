@@ -5,12 +5,12 @@ from typing import Annotated
 import msgspec
 from litestar import Request, Response, Router, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional
-from api.fields import Sku
+from api.fields import SkuInPath
 from api.staff import staff_only
 from db import products
 from domain.money import AMOUNT_MINOR_MAX, Currency
@@ -29,7 +29,7 @@ class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/{sku:str}")
 async def get_product(
-    request: Request[None, None, None], tx: NamedDependency[AsyncConnection], sku: FromPath[Sku]
+    request: Request[None, None, None], tx: NamedDependency[AsyncConnection], sku: SkuInPath
 ) -> Response[Product]:
     """Read a product."""
     found = await products.find(tx, sku)
@@ -42,7 +42,7 @@ async def get_product(
 async def put_product(
     request: Request[None, None, None],
     tx: NamedDependency[AsyncConnection],
-    sku: FromPath[Sku],
+    sku: SkuInPath,
     data: JSONBody[PutProduct],
 ) -> Response[Product]:
     """Create or replace a product; orders keep the price they were placed at."""

@@ -5,12 +5,12 @@ from typing import Annotated
 import msgspec
 from litestar import Request, Response, Router, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional
-from api.fields import Sku
+from api.fields import SkuInPath
 from api.staff import staff_only
 from db import products, stock
 from db.stock import StockLevel
@@ -27,7 +27,7 @@ class PutStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/{sku:str}", guards=[staff_only])
 async def get_stock(
-    request: Request[None, None, None], tx: NamedDependency[AsyncConnection], sku: FromPath[Sku]
+    request: Request[None, None, None], tx: NamedDependency[AsyncConnection], sku: SkuInPath
 ) -> Response[StockLevel]:
     """Read the stock of a product."""
     found = await stock.find(tx, sku)
@@ -40,7 +40,7 @@ async def get_stock(
 async def put_stock(
     request: Request[None, None, None],
     tx: NamedDependency[AsyncConnection],
-    sku: FromPath[Sku],
+    sku: SkuInPath,
     data: JSONBody[PutStock],
 ) -> Response[StockLevel]:
     """Set what is on hand of a product; never less than orders hold."""

@@ -146,6 +146,8 @@ class Doorbell:
 
     def ring(self, queues: frozenset[Queue]) -> None:
         """Have workers look for work in `queues`; from any thread."""
+        if not queues:
+            return
         with self._lock:
             self._waiting |= queues
             if self._thread is None:

@@ -28,6 +28,12 @@ class Bell:
         finally:
             self._draining = False
 
+    def hear(self) -> bool:
+        """Have the running drain go on; False if none runs."""
+        if self._draining:
+            self.rung.set()
+        return self._draining
+
     def stop(self) -> None:
         """Take on no more work; what is under way is ended."""
         self.stopping = True

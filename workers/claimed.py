@@ -39,6 +39,8 @@ async def drain(stage: Stage, bell: Bell) -> None:
             return
         if claimed < stage.group_max:
             return
+        # There may be more than this process can do at once: let another one join.
+        stage.database.ring(frozenset({stage.queue}))
 
 
 async def run_once(stage: Stage) -> int:

@@ -41,7 +41,14 @@ def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBrok
     """Make the broker of a worker process, with one actor per queue that drains its stage."""
     lifecycle = Lifecycle()
     made = broker(settings, [AsyncIO(), lifecycle])
-    database = connect(settings, name="orderflow worker", ring=Doorbell(made).ring)
+    bells: dict[Queue, Bell] = {}
+    doorbell = Doorbell(made)
+
+    def ring(queues: frozenset[Queue]) -> None:
+        # Work for a stage that is being drained right here needs no message to be found.
+        doorbell.ring(frozenset(q for q in queues if q not in bells or not bells[q].hear()))
+
+    database = connect(settings, name="orderflow worker", ring=ring)
     lifecycle.closers = [gateway.close, mailer.close, database.engine.dispose]
 
     reserve = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, settings.group_max)
@@ -55,7 +62,7 @@ def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBrok
         Queue.HOUSEKEEPING: partial(claimed.drain, prune),
     }
     for queue, drain in drains.items():
-        bell = Bell(drain)
-        lifecycle.bells.append(bell)
-        dramatiq.actor(bell.answer, broker=made, queue_name=queue, actor_name=queue)
+        bells[queue] = Bell(drain)
+        dramatiq.actor(bells[queue].answer, broker=made, queue_name=queue, actor_name=queue)
+    lifecycle.bells = list(bells.values())
     return made
