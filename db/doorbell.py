@@ -11,7 +11,7 @@ from dramatiq.brokers.redis import (
     RedisBroker,
     _RedisConsumer,  # pyright: ignore[reportPrivateUsage] - the broker's seam has no public name
 )
-from dramatiq.errors import ConnectionError as BrokerConnectionError
+from dramatiq.errors import BrokerConnectionError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 

@@ -1,0 +1,67 @@
+"""The wiring of the web application: routes, dependencies, errors and the edge around them."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api import orders, products, stock
+from api.acceptance import Acceptance
+from api.bounds import refuse_unbounded
+from api.edge import Edge
+from api.errors import EXCEPTION_HANDLERS
+from api.strict import StrictRequest
+from db.doorbell import Doorbell, broker
+from db.engine import connect, transaction
+from ops.config import Settings
+
+# A thousand lines of an order take some sixty kilobytes.
+BODY_BYTES_MAX = 1_000_000
+
+
+def provide_acceptance(state: State) -> Acceptance:
+    """Give the group of concurrent placements."""
+    return state.acceptance
+
+
+async def provide_tx(state: State) -> AsyncGenerator[AsyncConnection]:
+    """Give a transaction that is committed once the handler has returned."""
+    async with transaction(state.database) as tx:
+        yield tx
+
+
+def build(config: Settings) -> Litestar:
+    """Put the application together."""
+    database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        yield
+        await database.engine.dispose()
+
+    app = Litestar(
+        route_handlers=[orders.router, products.router, stock.router],
+        dependencies={
+            "acceptance": Provide(provide_acceptance, sync_to_thread=False),
+            "tx": Provide(provide_tx),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        request_class=StrictRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        lifespan=[lifespan],
+        on_startup=[refuse_unbounded],
+        state=State(
+            {
+                "settings": config,
+                "database": database,
+                "acceptance": Acceptance(database, group_max=config.group_max),
+            }
+        ),
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.asgi_handler = Edge(app.asgi_handler)
+    return app

@@ -1,0 +1,89 @@
+"""The only factory of test data: an order, a placement, a product, as a test needs them."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import placements, products, stock
+from db.engine import Database, transaction
+from db.ids import new_id
+from db.placements import Answer, Placement
+from domain.address import Address
+from domain.money import Money
+from domain.order import Order
+from domain.product import Item, Product
+from domain.status import Status
+
+ADDRESS = Address("Ann Example", "1 High Street", "London", "N1 1AA", "GB")
+
+
+def an_order(*, status: Status = Status.PLACED, version: int = 1, total_minor: int = 1000) -> Order:
+    return Order(new_id(), status, version, Money(total_minor, "GBP"))
+
+
+def a_placement(
+    *items: tuple[str, int],
+    key: str | None = None,
+    email: str = "ann@example.com",
+    currency: str = "GBP",
+    payment_method: str = "pm_card_visa",
+) -> Placement:
+    order_id = new_id()
+    return Placement(
+        order_id=order_id,
+        scope="public",
+        key=key or str(order_id),
+        fingerprint=repr((items, email, currency, payment_method)).encode(),
+        email=email,
+        currency=currency,
+        items=[Item(sku, quantity) for sku, quantity in items],
+        payment_method=payment_method,
+        ship_to=ADDRESS,
+    )
+
+
+def an_order_body(*items: tuple[str, int], **changes: Any) -> dict[str, Any]:
+    """JSON of POST /v1/orders."""
+    return {
+        "email": "ann@example.com",
+        "currency": "GBP",
+        "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in items],
+        "payment_method": "pm_card_visa",
+        "ship_to": msgspec.to_builtins(ADDRESS),
+        **changes,
+    }
+
+
+async def put_product(
+    tx: AsyncConnection,
+    sku: str,
+    *,
+    on_hand: int = 100,
+    price_minor: int = 500,
+    currency: str = "GBP",
+    active: bool = True,
+) -> None:
+    await products.put(tx, Product(sku, f"Product {sku}", price_minor, currency, active, 0))
+    await stock.put(tx, sku, on_hand)
+
+
+async def put_products(database: Database, **on_hand: int) -> None:
+    async with transaction(database) as tx:
+        for sku, count in on_hand.items():
+            await put_product(tx, sku, on_hand=count)
+
+
+async def place(database: Database, *wanted: Placement) -> list[UUID]:
+    """Accept placements as one group; returns the ids of the orders, which all were accepted."""
+    async with transaction(database) as tx:
+        answers = await placements.insert_many(tx, wanted, msgspec.json.encode)
+    return [answer.order_id for answer in _all_accepted(answers)]
+
+
+def _all_accepted(answers: Sequence[Answer | Exception]) -> list[Answer]:
+    accepted = [answer for answer in answers if isinstance(answer, Answer)]
+    assert len(accepted) == len(answers), answers
+    return accepted

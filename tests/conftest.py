@@ -1,0 +1,145 @@
+"""Real Postgres and Valkey for every test: started once, one database per xdist worker."""
+
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis.asyncio
+from alembic import command
+from alembic.config import Config
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.application import build
+from db.engine import Database, connect, transaction
+from db.tables import metadata
+from domain.task import Queue
+from ops.config import Settings
+from ops.local.servers import blocking_servers
+
+ROOT = Path(__file__).parent.parent
+ADMIN_API_KEY = "staff-key-of-the-tests"
+TEMPLATE = "orderflow_template"
+KEPT = {"queues"}
+
+_running = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers and migrate the template, in the process that starts the workers."""
+    if hasattr(config, "workerinput"):
+        return
+    config.stash[_running] = stack = ExitStack()
+    state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orderflow-tests-")))
+    given = {k: v for k, v in os.environ.items() if k in {"DATABASE_URL", "REDIS_URL", "PATH"}}
+    running = stack.enter_context(blocking_servers(state, given, durable=False))
+    os.environ["DATABASE_URL"] = _named(running.database_url, TEMPLATE)
+    os.environ["REDIS_URL"] = running.redis_url
+    with psycopg.connect(running.database_url, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+        admin.execute(f"CREATE DATABASE {TEMPLATE}")
+    command.upgrade(Config(toml_file=ROOT / "pyproject.toml"), "head")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers."""
+    if stack := config.stash.get(_running, None):
+        stack.close()
+
+
+def _named(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def database_url(worker_id: str) -> Generator[str]:
+    """A database of this worker's own, cloned from the migrated template."""
+    template, name = os.environ["DATABASE_URL"], f"orderflow_test_{worker_id}"
+    with psycopg.connect(_named(template, "postgres"), autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY WAL_LOG")
+        yield _named(template, name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def redis_url(worker_id: str) -> str:
+    """A Redis database of this worker's own."""
+    number = 1 + int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 1
+    base = os.environ["REDIS_URL"].partition("?")[0]
+    return f"{base}?db={number}" if base.startswith("unix:") else f"{base.rstrip('/')}/{number}"
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    return Settings(database_url=database_url, redis_url=redis_url, admin_api_key=ADMIN_API_KEY)
+
+
+@pytest.fixture
+def rung() -> list[frozenset[Queue]]:
+    """What `database` rang, in order."""
+    return []
+
+
+@pytest.fixture
+async def database(settings: Settings, rung: list[frozenset[Queue]]) -> AsyncGenerator[Database]:
+    """The database for code that commits; all tables are emptied afterwards."""
+    made = connect(settings, name="orderflow tests", ring=rung.append)
+    yield made
+    await _empty(made)
+    await made.engine.dispose()
+
+
+async def _empty(database: Database) -> None:
+    tables = ", ".join(table for table in metadata.tables if table not in KEPT)
+    async with transaction(database) as tx:
+        await tx.exec_driver_sql(f"TRUNCATE {tables}")
+        await tx.exec_driver_sql("UPDATE queues SET paused = false, running_max = NULL")
+
+
+@pytest.fixture
+async def tx(database: Database) -> AsyncGenerator[AsyncConnection]:
+    """A transaction that is rolled back."""
+
+    class RolledBack(Exception):
+        pass
+
+    with pytest.raises(RolledBack):
+        async with transaction(database) as opened:
+            yield opened
+            raise RolledBack
+
+
+@pytest.fixture
+async def valkey(redis_url: str) -> AsyncGenerator["redis.asyncio.Redis"]:
+    """A client of the worker's own Redis database, which is emptied before and after."""
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.flushdb()
+        yield client
+        await client.flushdb()
+
+
+@pytest.fixture
+async def app(settings: Settings, database: Database) -> Litestar:
+    """The real web application; `database` empties what it commits."""
+    del database
+    return build(settings)
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncGenerator[AsyncTestClient[Litestar]]:
+    """An HTTP client of the application, without credentials."""
+    async with AsyncTestClient(app, raise_server_exceptions=False) as made:
+        yield made
+
+
+@pytest.fixture
+def staff() -> dict[str, str]:
+    """Headers of a member of staff."""
+    return {"Authorization": f"Bearer {ADMIN_API_KEY}"}
