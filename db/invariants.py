@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import LiteralString
 from uuid import UUID
 
@@ -203,13 +204,8 @@ async def check(tx: AsyncConnection, *, orders_from: UUID = NIL) -> list[Violati
     params = {"orders_from": orders_from, "limit": ROWS_MAX, "moves": _STEPS}
     found: list[Violation] = []
     for invariant in INVARIANTS:
-        rows = await fetch(tx, _row, invariant.query, params)
-        found += [Violation(invariant.name, subject, detail) for subject, detail in rows]
+        found += await fetch(tx, partial(Violation, invariant.name), invariant.query, params)
     return found
-
-
-def _row(subject: str, detail: str) -> tuple[str, str]:
-    return subject, detail
 
 
 async def unsettled(
