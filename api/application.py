@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import orders, products, stock
+from api import health, orders, products, stock
 from api.acceptance import Acceptance
 from api.bounds import refuse_unbounded
 from api.edge import Edge
@@ -43,7 +43,7 @@ def build(config: Settings) -> Litestar:
         await database.engine.dispose()
 
     app = Litestar(
-        route_handlers=[orders.router, products.router, stock.router],
+        route_handlers=[orders.router, products.router, stock.router, health.router],
         dependencies={
             "acceptance": Provide(provide_acceptance, sync_to_thread=False),
             "tx": Provide(provide_tx),

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -101,8 +101,8 @@ async def get_order(tx: NamedDependency[AsyncConnection], order_id: FromPath[UUI
 
 
 @get("/", guards=[staff_only])
-async def list_orders(
-    request: Request[None, None, None],
+async def list_orders(  # noqa: PLR0913, PLR0917 - one parameter per filter
+    request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
     status: Annotated[Status | None, QueryParameter()] = None,
     email: Annotated[str | None, QueryParameter(max_length=254)] = None,

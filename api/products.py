@@ -1,6 +1,6 @@
 """Products over HTTP: read by everybody, put by staff."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, put
@@ -29,7 +29,7 @@ class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/{sku:str}")
 async def get_product(
-    request: Request[None, None, None], tx: NamedDependency[AsyncConnection], sku: SkuInPath
+    request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], sku: SkuInPath
 ) -> Response[Product]:
     """Read a product."""
     found = await products.find(tx, sku)
@@ -40,7 +40,7 @@ async def get_product(
 
 @put("/{sku:str}", guards=[staff_only])
 async def put_product(
-    request: Request[None, None, None],
+    request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
     sku: SkuInPath,
     data: JSONBody[PutProduct],

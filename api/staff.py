@@ -18,7 +18,7 @@ def staff_only(connection: "ASGIConnection[Any, Any, Any, Any]", _: BaseRouteHan
     settings: Settings = connection.app.state.settings
     if not settings.admin_api_key:
         raise Forbidden("Staff routes are closed: set ADMIN_API_KEY.")
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    scheme, _space, token = connection.headers.get("authorization", "").partition(" ")
     right = hmac.compare_digest(token.encode(), settings.admin_api_key.encode())
     if scheme.lower() != "bearer" or not right:
         raise Unauthenticated("Send the staff key: `Authorization: Bearer <ADMIN_API_KEY>`.")

@@ -1,6 +1,6 @@
 """Stock over HTTP: read and put by staff."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, put
@@ -27,7 +27,7 @@ class PutStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/{sku:str}", guards=[staff_only])
 async def get_stock(
-    request: Request[None, None, None], tx: NamedDependency[AsyncConnection], sku: SkuInPath
+    request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], sku: SkuInPath
 ) -> Response[StockLevel]:
     """Read the stock of a product."""
     found = await stock.find(tx, sku)
@@ -38,7 +38,7 @@ async def get_stock(
 
 @put("/{sku:str}", guards=[staff_only])
 async def put_stock(
-    request: Request[None, None, None],
+    request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
     sku: SkuInPath,
     data: JSONBody[PutStock],

@@ -1,5 +1,9 @@
 """The doorbell: content-free messages that tell workers a stage has work in Postgres."""
 
+# Dramatiq's Redis broker and redis-py are typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+
 import logging
 import threading
 from collections.abc import Sequence
@@ -13,6 +17,7 @@ from dramatiq.brokers.redis import (
 )
 from dramatiq.errors import BrokerConnectionError
 from redis.backoff import NoBackoff
+from redis.client import PubSub
 from redis.retry import Retry
 
 from domain.task import Queue
@@ -86,12 +91,12 @@ class WakingBroker(RedisBroker):
                 log.warning("The wake-up channel is down, workers poll: %s", error)
                 self._closed.wait(RECONNECT_AFTER_S)
 
-    def _hear(self, channel: Any) -> None:
+    def _hear(self, channel: PubSub) -> None:
         while not self._closed.is_set():
-            heard = channel.get_message(timeout=LISTEN_S)
-            event = heard and self._rung.get(heard["data"].decode())
-            if event:
-                event.set()
+            if heard := channel.get_message(timeout=LISTEN_S):
+                event = self._rung.get(heard["data"].decode())
+                if event is not None:
+                    event.set()
 
     def _wake_all(self) -> None:
         for event in list(self._rung.values()):
@@ -104,7 +109,7 @@ class _WakingConsumer(_RedisConsumer):
         self._idle_s = timeout / 1000
         self._rung = broker.rung(queue_name)
 
-    def __next__(self) -> Any:
+    def __next__(self) -> dramatiq.MessageProxy | None:
         if not self.message_cache:
             self._rung.wait(self._idle_s)
             self._rung.clear()

@@ -106,7 +106,7 @@ async def record(tx: AsyncConnection, outcomes: Sequence[tuple[Step, Outcome]]) 
         """,
         {
             "id": [step.call.attempt_id for step, _ in outcomes],
-            "state": [state_after(outcome).value for _, outcome in outcomes],
+            "state": [state_after(step, outcome).value for step, outcome in outcomes],
             "gateway_ref": [_gateway_ref(outcome) for _, outcome in outcomes],
             "error": [_error(outcome) for _, outcome in outcomes],
         },

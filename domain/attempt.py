@@ -86,8 +86,11 @@ def _refund(task: Task, payable: Payable, fresh: UUID) -> Step | None:
     return Step(task, call, None if live is None else live.state, ask_first=False)
 
 
-def state_after(outcome: Outcome) -> AttemptState:
-    """Say what an outcome makes of its attempt."""
+def state_after(step: Step, outcome: Outcome) -> AttemptState:
+    """Say what an outcome makes of its attempt.
+
+    A call that never left settles nothing if an earlier one may have happened.
+    """
     match outcome:
         case Succeeded():
             return AttemptState.SUCCEEDED
@@ -96,7 +99,7 @@ def state_after(outcome: Outcome) -> AttemptState:
         case Unknown():
             return AttemptState.UNKNOWN
         case Unsent():
-            return AttemptState.CREATED
+            return AttemptState.UNKNOWN if step.ask_first else AttemptState.CREATED
 
 
 def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:

@@ -26,14 +26,20 @@ class Lifecycle(Middleware):
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Have the drains take on nothing more; Dramatiq then waits for them."""
+        del broker, worker
         thread = get_event_loop_thread()
-        for bell in self.bells if thread else ():
+        if thread is None:
+            return
+        for bell in self.bells:
             thread.loop.call_soon_threadsafe(bell.stop)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Close connections, while the event loop still runs."""
+        del broker, worker
         thread = get_event_loop_thread()
-        for close in self.closers if thread else ():
+        if thread is None:
+            return
+        for close in self.closers:
             thread.run_coroutine(close())
 
 
@@ -63,6 +69,6 @@ def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBrok
     }
     for queue, drain in drains.items():
         bells[queue] = Bell(drain)
-        dramatiq.actor(bells[queue].answer, broker=made, queue_name=queue, actor_name=queue)
+        dramatiq.actor(broker=made, queue_name=queue, actor_name=queue)(bells[queue].answer)
     lifecycle.bells = list(bells.values())
     return made

@@ -1,0 +1,49 @@
+"""What machines ask: is the process alive, can it work, what does it count."""
+
+import asyncio
+from http import HTTPStatus
+
+import msgspec
+from litestar import MediaType, Response, Router, get
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import readings
+from db.engine import Unavailable, transaction
+from ops.telemetry import metrics
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`ok`, or what is missing."""
+
+    status: str
+
+
+@get("/health/live", sync_to_thread=False)
+def live() -> Health:
+    """Say that the process answers; a restart would not mend what this does not see."""
+    return Health("ok")
+
+
+@get("/health/ready")
+async def ready(state: State) -> Response[Health]:
+    """Say whether orders can be accepted: 503 while Postgres is away. Redis is not needed."""
+    try:
+        async with transaction(state.database) as tx:
+            await tx.exec_driver_sql("SELECT 1")
+    except Unavailable:
+        health = Health("Postgres cannot be reached: check DATABASE_URL and the server.")
+        return Response(health, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    return Response(Health("ok"))
+
+
+@get("/metrics", media_type=MediaType.TEXT)
+async def show_metrics(tx: NamedDependency[AsyncConnection]) -> Response[bytes]:
+    """Show Prometheus what all processes of this machine count, and what is waiting."""
+    seen = await readings.find(tx)
+    text = await asyncio.to_thread(metrics.exposition, seen)
+    return Response(text, media_type=metrics.CONTENT_TYPE)
+
+
+router = Router("/", route_handlers=[live, ready, show_metrics], tags=["operations"])

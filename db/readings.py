@@ -1,0 +1,55 @@
+"""Readings of the whole system for the metrics: open orders, open tasks and how long they wait."""
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import fetch
+from domain.status import Status
+
+# Orders past these grow in number for ever; counters tell of them.
+UNDER_WAY = (Status.PLACED, Status.BACKORDERED, Status.RESERVED, Status.REVIEW)
+
+Readings = dict[str, dict[tuple[str, ...], float]]
+
+
+class _Orders(msgspec.Struct):
+    status: str
+    count: int
+
+
+class _Tasks(msgspec.Struct):
+    queue: str
+    state: str
+    count: int
+    oldest_due_s: float | None
+
+
+async def find(tx: AsyncConnection) -> Readings:
+    """Read the gauges that ops/telemetry/metrics.py names."""
+    orders = await fetch(
+        tx,
+        _Orders,
+        "SELECT status, count(*) FROM orders WHERE status = ANY (%(under_way)b::text[]) GROUP BY 1",
+        {"under_way": [status.value for status in UNDER_WAY]},
+    )
+    tasks = await fetch(
+        tx,
+        _Tasks,
+        """
+        SELECT queue, state, count(*), CASE state WHEN 'ready'
+               THEN greatest(0, extract(epoch FROM now() - min(run_at))) END::float8
+        FROM (
+            SELECT queue, state, run_at FROM tasks WHERE state = 'ready'
+            UNION ALL SELECT queue, state, run_at FROM tasks WHERE state = 'running'
+            UNION ALL SELECT queue, state, run_at FROM tasks WHERE state = 'dead'
+        ) AS open GROUP BY queue, state
+        """,
+        {},
+    )
+    return {
+        "orders": {(row.status,): row.count for row in orders},
+        "tasks": {(row.queue, row.state): row.count for row in tasks},
+        "tasks_oldest_due_seconds": {
+            (row.queue,): row.oldest_due_s for row in tasks if row.oldest_due_s is not None
+        },
+    }
