@@ -1,0 +1,75 @@
+"""The OpenAPI document: what Litestar derives from the routes, completed by what it cannot know."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+
+from api.problems import KINDS, MEDIA_TYPE, Problem
+
+Node = dict[str, Any]
+
+_SCHEMAS = "#/components/schemas/"
+_METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
+_FIRST_ERROR = 400
+# What every route with a body may answer, by its code in the table of problems.
+_OF_A_BODY = ("body_too_large", "unsupported_media_type")
+
+
+def completed(document: Node) -> Node:
+    """Complete a document: problems as errors, closed request bodies, portable patterns.
+
+    It is changed in place.
+    """
+    schemas: Node = document.setdefault("components", {}).setdefault("schemas", {})
+    _, problems = msgspec.json.schema_components([Problem], ref_template=_SCHEMAS + "{name}")
+    schemas.update(problems)
+    for operation in _operations(document):
+        _answer_with_problems(operation)
+        for name in _referenced(operation.get("requestBody", {}), schemas, set()):
+            if "properties" in schemas[name]:
+                schemas[name].setdefault("additionalProperties", False)
+    for node in _nodes(document):
+        if isinstance(pattern := node.get("pattern"), str):
+            # Python's end of text; in ECMA 262, which OpenAPI means, that is `$`.
+            node["pattern"] = pattern.replace(r"\Z", "$")
+    return document
+
+
+def _operations(document: Node) -> Iterator[Node]:
+    for path in document.get("paths", {}).values():
+        for method, operation in path.items():
+            if method in _METHODS:
+                yield operation
+
+
+def _answer_with_problems(operation: Node) -> None:
+    """Let every error be a problem, whatever shape Litestar gave it."""
+    responses: Node = operation.setdefault("responses", {})
+    if "requestBody" in operation:
+        for code in _OF_A_BODY:
+            responses.setdefault(str(KINDS[code].status), {"description": KINDS[code].title})
+    responses["default"] = {"description": "A problem; its `code` says which."}
+    for status, response in responses.items():
+        if status == "default" or int(status) >= _FIRST_ERROR:
+            response["content"] = {MEDIA_TYPE: {"schema": {"$ref": _SCHEMAS + "Problem"}}}
+
+
+def _referenced(node: Node, schemas: Node, seen: set[str]) -> set[str]:
+    """Names of all schemas a node refers to, directly or through others."""
+    for inner in _nodes(node):
+        name = str(inner.get("$ref", "")).removeprefix(_SCHEMAS)
+        if name in schemas and name not in seen:
+            seen.add(name)
+            _ = _referenced(schemas[name], schemas, seen)
+    return seen
+
+
+def _nodes(node: object) -> Iterator[Node]:
+    if isinstance(node, dict):
+        yield cast("Node", node)
+        for inner in cast("Node", node).values():
+            yield from _nodes(inner)
+    elif isinstance(node, list):
+        for inner in cast("list[object]", node):
+            yield from _nodes(inner)
