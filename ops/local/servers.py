@@ -40,7 +40,7 @@ async def servers(
     Not durable ones are for tests: a crash of the machine may lose what they hold. Raises
     CannotStart.
     """
-    with claimed(state) as claim, ExitStack() as logs:
+    with claimed(state) as claim, ExitStack() as left:
         state = claim.state
         embedded: list[Server] = []
         if not (database_url := environ.get("DATABASE_URL", "")):
@@ -49,14 +49,14 @@ async def servers(
         if not (redis_url := environ.get("REDIS_URL", "")):
             embedded.append(await valkey.server(state, environ, durable=durable))
             redis_url = embedded[-1].url
-        file = _filing(state, [server.program.name for server in embedded], logs, say or console())
+        file = _filing(state, [server.program.name for server in embedded], left, say or console())
         programs = [server.program for server in embedded]
+        for server in embedded:
+            left.callback(shutil.rmtree, server.sockets, ignore_errors=True)
         async with supervised(programs, say=file, grace_s=STOP_GRACE_S) as fleet:
             for server in embedded:
                 await fleet.ready(server.program.name, partial(server.answers, server.url))
             yield Servers(database_url, redis_url, fleet, claim)
-        for server in embedded:
-            shutil.rmtree(server.sockets, ignore_errors=True)
 
 
 @contextmanager

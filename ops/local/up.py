@@ -51,13 +51,12 @@ async def platform(
     *,
     lines: str | None = None,
     sandbox: str = SANDBOX,
-    extra: Mapping[str, str] | None = None,
     say: Say | None = None,
 ) -> AsyncGenerator[Running]:
     """Start everything, and yield once the web process is ready; stop everything on leaving.
 
     `lines` stands for the text of the Procfile and `sandbox` for the command that stands in for the
-    outside and says `ready`; `extra` is added to the environment of both. Raises CannotStart.
+    outside and says `ready`; both get `environ` and what `assemble` adds. Raises CannotStart.
     """
     commands = procfile.parse(lines or (CHECKOUT / "Procfile").read_text())
     say = say or console()
@@ -65,7 +64,6 @@ async def platform(
         at = addresses(free, environ)
         async with servers(state, environ, say=say) as up:
             env = assemble(environ, up.claim.state, at, up.database_url, up.redis_url)
-            env |= extra or {}
             release = commands.pop(procfile.RELEASE, None)
             if release is not None:
                 await run_to_end(procfile.program(procfile.RELEASE, release, env), say)
