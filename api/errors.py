@@ -66,8 +66,20 @@ def _failed(request: _Request, error: Exception) -> Response[bytes]:
     return answer(problem("internal_error"))
 
 
+def _failed_in_cleanup(request: _Request, group: ExceptionGroup[Exception]) -> Response[bytes]:
+    """Answer what a dependency raised when told of a failure, which Litestar wraps.
+
+    A transaction so turns an error of its connection into the refusal Unavailable.
+    """
+    first = group.exceptions[0]
+    if isinstance(first, Refusal) and len(group.exceptions) == 1:
+        return _refused(request, first)
+    return _failed(request, group)
+
+
 EXCEPTION_HANDLERS: dict[int | type[Exception], Handler] = {
     Refusal: _refused,
     HTTPException: _refused_by_litestar,
+    ExceptionGroup: _failed_in_cleanup,
     Exception: _failed,
 }

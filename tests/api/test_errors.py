@@ -1,5 +1,5 @@
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import ClassVar
 
 import httpx
@@ -47,6 +47,30 @@ async def broken(number: NamedDependency[int]) -> int:
     return number
 
 
+async def provide_tx() -> AsyncGenerator[int]:
+    try:
+        yield 1
+    except ConnectionError as error:
+        raise Outage(f"connection to {SECRET} lost") from error
+
+
+async def provide_other() -> AsyncGenerator[int]:
+    try:
+        yield 1
+    except ConnectionError as error:
+        raise LookupError(SECRET) from error
+
+
+@get("/lost", dependencies={"tx": Provide(provide_tx)})
+async def lose_connection(tx: NamedDependency[int]) -> None:
+    raise ConnectionError(tx)
+
+
+@get("/lost-twice", dependencies={"tx": Provide(provide_tx), "other": Provide(provide_other)})
+async def lose_twice(tx: NamedDependency[int], other: NamedDependency[int]) -> None:
+    raise ConnectionError(tx, other)
+
+
 @get("/wanting")
 async def wanting(limit: FromQuery[int], offset: FromQuery[int]) -> int:
     return limit + offset
@@ -59,7 +83,7 @@ async def only_post() -> None: ...
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = Litestar(
-        [fail, broken, wanting, only_post],
+        [fail, broken, lose_connection, lose_twice, wanting, only_post],
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=None,
         logging_config=None,
@@ -127,6 +151,25 @@ async def test_a_bug_is_logged_once_with_its_traceback_and_told_to_nobody(
 
 async def test_a_dependency_of_the_wrong_type_is_our_fault(client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/broken"), 500, "internal_error")
+
+
+async def test_what_a_dependency_makes_of_a_failure_is_the_answer(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await client.get("/lost")
+
+    assert_problem(answer, 503, "unavailable")
+    assert [r for r in caplog.records if r.exc_info] == []
+
+
+async def test_more_than_one_failure_at_once_is_ours(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await client.get("/lost-twice")
+
+    assert_problem(answer, 500, "internal_error")
+    assert SECRET not in answer.text
+    assert [type(r.exc_info[1]) for r in caplog.records if r.exc_info] == [ExceptionGroup]
 
 
 async def test_litestars_own_refusals_have_the_same_shape(client: httpx.AsyncClient) -> None:
