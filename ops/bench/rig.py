@@ -1,0 +1,113 @@
+"""What is measured: real servers with fresh databases, and the platform of the Procfile on them."""
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy import make_url
+
+from ops.bench import books
+from ops.bench.load import Lost
+from ops.bench.usage import Usage, usages
+from ops.local.child import Say
+from ops.local.program import CHECKOUT, Program
+from ops.local.servers import Servers, servers
+from ops.local.supervise import Fleet, run_to_end
+from ops.local.up import SANDBOX, platform
+
+LIMIT_DATABASE = "bench_limit"
+# The process types whose memory and idle time are ours; the servers' is a matter of their settings.
+OURS = ("web", "worker", "clock")
+# The worker line, and what it is when the outside is answered inside.
+_REAL_WORKER, _BENCH_WORKER = "dramatiq workers.app ", "dramatiq ops.bench.worker "
+_NO_SANDBOX = "echo ready && exec sleep infinity"
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """Running servers with two equal databases: one for the platform, one for the limit."""
+
+    state: Path
+    environ: Mapping[str, str]
+    servers: Servers
+    limit_url: str
+    say: Say
+
+
+class Rig(msgspec.Struct, frozen=True):
+    """A running platform."""
+
+    host: str
+    port: int
+    database_url: str
+    platform: Fleet
+    servers: Fleet
+
+    def usages(self) -> dict[str, Usage]:
+        """Measure every process type.
+
+        Raises Lost if a process died: what its successor did would be missing.
+        """
+        for name, child in {**self.platform.children, **self.servers.children}.items():
+            if child.deaths:
+                raise Lost(f"{name} died during the measurement: see the log.")
+        return usages({**self.platform.pids(), **self.servers.pids()})
+
+
+@asynccontextmanager
+async def ground(state: Path, say: Say) -> AsyncGenerator[Ground]:
+    """Start servers of our own, whatever DATABASE_URL and REDIS_URL say. Raises CannotStart."""
+    environ = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
+    async with servers(state / "servers", environ, say=say) as up:
+        limit_url = _beside(up.database_url, LIMIT_DATABASE)
+        for url in (up.database_url, limit_url):
+            await books.renew(url)
+            await _migrate(environ | {"DATABASE_URL": url}, say)
+            await books.seed(url)
+        environ |= {"DATABASE_URL": up.database_url, "REDIS_URL": up.redis_url}
+        yield Ground(state, environ, up, limit_url, say)
+
+
+@asynccontextmanager
+async def rig(on: Ground, *, outside: bool) -> AsyncGenerator[Rig]:
+    """Start the platform, with the real outside or one inside the worker. Raises CannotStart."""
+    lines = (CHECKOUT / "Procfile").read_text()
+    if not outside:
+        lines = lines.replace(_REAL_WORKER, _BENCH_WORKER)
+    sandbox = SANDBOX if outside else _NO_SANDBOX
+    state = on.state / "platform"
+    async with platform(state, on.environ, lines=lines, sandbox=sandbox, say=on.say) as running:
+        at = urlsplit(running.url)
+        yield Rig(
+            host=at.hostname or "",
+            port=at.port or 0,
+            database_url=on.servers.database_url,
+            platform=running.fleet,
+            servers=on.servers.fleet,
+        )
+
+
+@contextmanager
+def frozen(fleet: Fleet) -> Generator[None]:
+    """Hold the processes still, so that they take nothing from what else is measured."""
+    groups = fleet.pids().values()
+    try:
+        for group in groups:
+            os.killpg(group, SIGSTOP)
+        yield
+    finally:
+        for group in groups:
+            os.killpg(group, SIGCONT)
+
+
+def _beside(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+async def _migrate(env: Mapping[str, str], say: Say) -> None:
+    argv = (sys.executable, "-m", "alembic", "upgrade", "head")
+    await run_to_end(Program(name="release", argv=argv, env=env), say)
