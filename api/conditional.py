@@ -50,7 +50,7 @@ def _given(request: Request[Any, Any, Any], header: str) -> list[str]:
     if value in {"", _ANY}:
         return [value] if value else []
     if not _TAGS.fullmatch(value):
-        raise InvalidRequest(f'{header}: send tags in quotes, e.g. "3", or *.', field=header)
+        raise InvalidRequest('Send tags in quotes, e.g. "3", or *.', field=header)
     return re.findall(_TAG, value)
 
 

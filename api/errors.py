@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from api.problems import KINDS, FieldError, answer, problem
+from api.problems import KINDS, FieldError, Problem, answer, problem
 from domain.refusal import Refusal
 
 _logger = logging.getLogger(__name__)
@@ -31,8 +31,13 @@ Handler = Callable[[_Request, Any], Response[Any]]
 def _refused(request: _Request, refusal: Refusal) -> Response[bytes]:
     if KINDS[refusal.code].status >= _SERVER_ERROR:
         return _interrupted(request, refusal)
-    named = (FieldError(refusal.field, refusal.detail),) if refusal.field else ()
-    return answer(problem(refusal.code, refusal.detail, named))
+    if refusal.field is None:
+        return answer(problem(refusal.code, refusal.detail))
+    return answer(_naming(refusal.code, FieldError(refusal.field, refusal.detail)))
+
+
+def _naming(code: str, *errors: FieldError) -> Problem:
+    return problem(code, " ".join(f"{e.field}: {e.detail}" for e in errors), errors)
 
 
 def _interrupted(request: _Request, refusal: Refusal) -> Response[bytes]:
@@ -54,11 +59,10 @@ def _refused_by_litestar(request: _Request, error: HTTPException) -> Response[by
 def _misfit(error: ValidationException) -> Response[bytes]:
     # The detail of Litestar repeats the URL with its query, which may be private.
     found: list[Any] = error.extra if isinstance(error.extra, list) else []
-    named = tuple(FieldError(str(e.get("key", "")), f"{e['message']}.") for e in found)
-    detail = (
-        " ".join(f"{e.field}: {e.detail}" for e in named) or error.detail.partition(" for path ")[0]
-    )
-    return answer(problem("invalid_request", detail, named))
+    if not found:
+        return answer(problem("invalid_request", error.detail.partition(" for path ")[0] + "."))
+    errors = [FieldError(str(e.get("key", "")), f"{e['message']}.") for e in found]
+    return answer(_naming("invalid_request", *errors))
 
 
 def _failed(request: _Request, error: Exception) -> Response[bytes]:

@@ -102,14 +102,14 @@ def _misfit(message: str) -> InvalidRequest:
             name = said[len(naming) : -1]
             said, field = remedy, f"{field}.{name}" if field else name
     said, field = said[:_QUOTED_CHARS_MAX], field[:_QUOTED_CHARS_MAX]
-    return InvalidRequest(f"{field}: {said}." if field else f"{said}.", field=field or None)
+    return InvalidRequest(f"{said}.", field=field or None)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0][:_QUOTED_CHARS_MAX]
-        raise InvalidRequest(f"{twice}: given twice: send it once.", field=twice)
+        raise InvalidRequest("Given twice: send it once.", field=twice)
     return found
 
 
@@ -120,7 +120,8 @@ def _refuse_ambiguous(text: str) -> None:
     """Refuse what readers of JSON disagree about, and NUL, which Postgres cannot store."""
     document: object = _parse(text)
     if "\\u0000" in text and (field := next(_with_nul(document), None)) is not None:
-        raise InvalidRequest(f"{field}: holds the character U+0000: remove it.", field=field)
+        field = field[:_QUOTED_CHARS_MAX]
+        raise InvalidRequest("Holds the character U+0000: remove it.", field=field)
 
 
 def _with_nul(value: object, at: str = "") -> Iterator[str]:
@@ -153,9 +154,9 @@ async def refuse_stray_parameters(request: Request[Any, Any, Any]) -> None:
     for name in names:
         if name not in once and name not in many:
             known = ", ".join(sorted(once | many)) or "none"
-            raise InvalidRequest(f"{name}: no such parameter; known are: {known}.", field=name)
+            raise InvalidRequest(f"No such parameter; known are: {known}.", field=name)
         if name in once and names.count(name) > 1:
-            raise InvalidRequest(f"{name}: given twice: send it once.", field=name)
+            raise InvalidRequest("Given twice: send it once.", field=name)
 
 
 def _refuse_unclean(where: str, raw: bytes) -> None:

@@ -105,7 +105,7 @@ async def test_a_refusal_names_its_code_reason_and_field(client: httpx.AsyncClie
     answer = await client.get("/raise/refusal")
 
     assert_problem(answer, 400, "invalid_request")
-    assert answer.json()["detail"] == "Not sold."
+    assert answer.json()["detail"] == "lines[0].sku: Not sold."
     assert answer.json()["errors"] == [{"field": "lines[0].sku", "detail": "Not sold."}]
 
 

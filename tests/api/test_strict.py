@@ -190,7 +190,7 @@ async def test_what_is_not_json_is_a_400(client: httpx.AsyncClient, body: bytes,
         (with_line('{"sku":"B","price":1}'), "lines[1].price", "Unknown: remove it"),
         (b'{"total":1}', "total", "Unknown: remove it"),
         (b'{"email":"a","email":"b","lines":[]}', "lines", "length"),
-        (with_line('{"sku":"B","quantity":1,"quantity":2}'), "quantity", "given twice"),
+        (with_line('{"sku":"B","quantity":1,"quantity":2}'), "quantity", "Given twice"),
         (
             b'{"email":"a","email":"b"' + with_line('{"sku":"B","quantity":1}')[12:],
             "email",
