@@ -49,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_concurrency: Annotated[
         int, Meta(ge=1, le=100, description="Mail connections one worker process keeps.")
     ] = 8
+    smtp_timeout_s: Annotated[
+        float, Meta(gt=0, description="One mail's talk with the relay; then it is tried again.")
+    ] = 10.0
     mail_from: Annotated[
         str, Meta(description="Sender of every mail.")
     ] = "Orderflow <orders@orderflow.example>"
@@ -82,6 +85,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prometheus_multiproc_dir: Annotated[
         str, Meta(description="Folder where processes of one machine share metrics. Empty: alone.")
     ] = ""
+    sandbox_dir: Annotated[
+        str, Meta(description="Folder where the sandbox keeps its ledger and mails.")
+    ] = ".local/sandbox"
+    sandbox_gateway_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port of the sandbox's payment gateway; 0: any.")
+    ] = 0
+    sandbox_inbox_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port of the sandbox's mail inbox page; 0: any.")
+    ] = 0
+    sandbox_smtp_port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port of the sandbox's mail relay; 0: any.")
+    ] = 0
 
     def __post_init__(self) -> None:
         ladder = {
