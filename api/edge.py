@@ -4,11 +4,13 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from time import perf_counter
 from typing import cast, final
 
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from prometheus_client import Counter, Histogram
 
 from api.problems import MEDIA_TYPE, problem
 from ops.telemetry import logs, metrics, trace
@@ -66,11 +68,19 @@ class Edge:
         route = str(scope.get("path_template") or "unmatched")
         method = str(scope["method"]) if scope["method"] in _METHODS else "other"
         status = exchange.status or _CLIENT_CLOSED_REQUEST
-        metrics.http_requests.labels(method, route, status).inc()
-        metrics.http_request_seconds.labels(route).observe(seconds)
+        count, timer = _meters(method, route, status)
+        count.inc()
+        timer.observe(seconds)
         level = logging.DEBUG if route in self._quiet else logging.INFO
         fields = {"method": method, "route": route, "status": status}
         _tell(level, {**fields, "duration_ms": round(seconds * 1000, 3)})
+
+
+@cache
+def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Find the time series, of which there are few; Prometheus would look them up each time."""
+    timer = metrics.http_request_seconds.labels(route)
+    return metrics.http_requests.labels(method, route, status), timer
 
 
 def _tell(level: int, fields: Mapping[str, object]) -> None:
