@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import health, orders, products, stock
+from api import docs, health, orders, products, stock
 from api.acceptance import Acceptance
 from api.bounds import refuse_unbounded
 from api.edge import Edge
@@ -20,6 +20,12 @@ from ops.config import Settings
 
 # A thousand lines of an order take some sixty kilobytes.
 BODY_BYTES_MAX = 1_000_000
+
+# Probes and scrapes come every few seconds from machines.
+QUIET = ("/health/live", "/health/ready", "/metrics")
+
+VERSION = "0.1.0"
+DESCRIPTION = "Orders from HTTP to paid and notified. Amounts are integers of minor units."
 
 
 def provide_acceptance(state: State) -> Acceptance:
@@ -43,7 +49,13 @@ def build(config: Settings) -> Litestar:
         await database.engine.dispose()
 
     app = Litestar(
-        route_handlers=[orders.router, products.router, stock.router, health.router],
+        route_handlers=[
+            orders.router,
+            products.router,
+            stock.router,
+            health.router,
+            *docs.routes,
+        ],
         dependencies={
             "acceptance": Provide(provide_acceptance, sync_to_thread=False),
             "tx": Provide(provide_tx),
@@ -60,8 +72,10 @@ def build(config: Settings) -> Litestar:
                 "acceptance": Acceptance(database, group_max=config.group_max),
             }
         ),
-        openapi_config=None,
+        openapi_config=docs.openapi_config(
+            title="Orderflow", version=VERSION, description=DESCRIPTION
+        ),
         logging_config=None,
     )
-    app.asgi_handler = Edge(app.asgi_handler)
+    app.asgi_handler = Edge(app.asgi_handler, quiet=QUIET)
     return app
