@@ -13,7 +13,7 @@ from api.acceptance import Acceptance
 from api.bounds import refuse_unbounded
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
-from api.strict import StrictRequest
+from api.strict import StrictRequest, refuse_stray_parameters
 from db.doorbell import Doorbell, broker
 from db.engine import connect, transaction
 from ops.config import Settings
@@ -62,6 +62,7 @@ def build(config: Settings) -> Litestar:
         },
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
+        before_request=refuse_stray_parameters,
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=[lifespan],
         on_startup=[refuse_unbounded],

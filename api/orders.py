@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import idempotency, pages
 from api.acceptance import Acceptance
 from api.fields import Email, PaymentMethod, Sku
-from api.staff import staff_only
+from api.staff import STAFF, staff_only
 from db import events, orders
 from db.events import TimelineEntry
 from db.ids import new_id
@@ -67,7 +68,12 @@ class Timeline(msgspec.Struct, frozen=True):
     events: list[TimelineEntry]
 
 
-@post("/", status_code=HTTPStatus.ACCEPTED, media_type=MediaType.JSON)
+@post(
+    "/",
+    status_code=HTTPStatus.ACCEPTED,
+    media_type=MediaType.JSON,
+    responses={HTTPStatus.ACCEPTED: ResponseSpec(OrderView, description="Accepted, and durable.")},
+)
 async def place_order(
     data: JSONBody[PlaceOrder],
     acceptance: NamedDependency[Acceptance],
@@ -100,7 +106,7 @@ async def get_order(tx: NamedDependency[AsyncConnection], order_id: FromPath[UUI
     return await orders.get(tx, order_id)
 
 
-@get("/", guards=[staff_only])
+@get("/", guards=[staff_only], security=STAFF)
 async def list_orders(  # noqa: PLR0913, PLR0917 - one parameter per filter
     request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional
 from api.fields import SkuInPath
-from api.staff import staff_only
+from api.staff import STAFF, staff_only
 from db import products
 from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.product import Product
@@ -38,7 +38,7 @@ async def get_product(
     return conditional.show(request, found, version=found.version)
 
 
-@put("/{sku:str}", guards=[staff_only])
+@put("/{sku:str}", guards=[staff_only], security=STAFF)
 async def put_product(
     request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
@@ -49,7 +49,8 @@ async def put_product(
     found = await products.find(tx, sku, lock=True)
     conditional.check(request, version=found and found.version)
     made = Product(sku, data.name, data.price_minor, data.currency, data.active, version=0)
-    return conditional.show(request, await products.put(tx, made), version=made.version)
+    stored = await products.put(tx, made)
+    return conditional.show(request, stored, version=stored.version)
 
 
 router = Router("/v1/products", route_handlers=[get_product, put_product], tags=["products"])

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional
 from api.fields import SkuInPath
-from api.staff import staff_only
+from api.staff import STAFF, staff_only
 from db import products, stock
 from db.stock import StockLevel
 from domain.refusal import NotFound
@@ -25,7 +25,7 @@ class PutStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_hand: Annotated[int, Meta(ge=0, le=ON_HAND_MAX)]
 
 
-@get("/{sku:str}", guards=[staff_only])
+@get("/{sku:str}", guards=[staff_only], security=STAFF)
 async def get_stock(
     request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], sku: SkuInPath
 ) -> Response[StockLevel]:
@@ -36,7 +36,7 @@ async def get_stock(
     return conditional.show(request, found, version=found.version)
 
 
-@put("/{sku:str}", guards=[staff_only])
+@put("/{sku:str}", guards=[staff_only], security=STAFF)
 async def put_stock(
     request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
