@@ -11,6 +11,9 @@ from db.engine import Database, transaction
 from db.placements import Answer, Placement
 from domain.refusal import Refusal
 
+# Beyond some seconds of work a client has given up: it is told to come back instead.
+GROUPS_WAITING_MAX = 10
+
 
 class Acceptance:
     """The door through which orders come in, one per process."""
@@ -18,7 +21,9 @@ class Acceptance:
     def __init__(self, database: Database, *, group_max: int) -> None:
         self._database = database
         self._in_flight = InFlight()
-        self._gather = Gather("accept", self._accept, group_max=group_max)
+        self._gather = Gather(
+            "accept", self._accept, group_max=group_max, waiting_max=group_max * GROUPS_WAITING_MAX
+        )
 
     async def accept(self, placement: Placement) -> Answer:
         """Write an order, or find the answer its key got before.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from db.engine import Unavailable
@@ -25,19 +26,25 @@ class Gather(Generic[Member, Result]):
         run: Callable[[Sequence[Member]], Awaitable[Sequence[Result]]],
         *,
         group_max: int,
+        waiting_max: int,
     ) -> None:
         self._size = metrics.group_size.labels(stage=stage)
         self._run = run
         self._group_max = group_max
+        self._waiting_max = waiting_max
         self._waiting: list[tuple[Member, asyncio.Future[Result]]] = []
         self._runner: asyncio.Task[None] | None = None
 
     async def submit(self, member: Member) -> Result:
-        """Have a member done; raises what it failed with, Unavailable in an outage."""
+        """Have a member done; raises what it failed with, Unavailable in an outage or a jam."""
+        if len(self._waiting) >= self._waiting_max:
+            raise Unavailable(f"There are {self._waiting_max} requests waiting already.")
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((member, done))
         if self._runner is None:
-            self._runner = asyncio.create_task(self._run_all())
+            # The group is not the work of the request that happens to start it, so neither
+            # its trace nor its log fields are that request's.
+            self._runner = asyncio.create_task(self._run_all(), context=Context())
         return await done
 
     async def _run_all(self) -> None:
@@ -54,8 +61,9 @@ class Gather(Generic[Member, Result]):
         members = [member for member, _ in group]
         try:
             results = await self._twice(members)
-        except Exception as outage:  # noqa: BLE001 - it is raised again in every request
-            results = [outage] * len(members)
+        except Unavailable as outage:
+            # One for each: a shared exception would collect the frames of all who raise it.
+            results = [Unavailable(outage.detail) for _ in members]
         for (_, done), result in zip(group, results, strict=True):
             if done.done():
                 continue

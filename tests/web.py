@@ -1,0 +1,69 @@
+"""Talking to the web application in the test's own event loop, many requests at once."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx
+from litestar import Litestar
+from sqlalchemy import func, select
+
+from db.engine import Database, transaction
+from db.ids import new_id
+from db.tables import metadata
+from tests.builders import an_order_body
+
+DEADLINE_S = 20
+
+
+@asynccontextmanager
+async def served(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
+    """Start an application, give a client of it and stop it.
+
+    Unlike Litestar's own test client, this one has many requests under way at once.
+    """
+    up, stop = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        # Start and stop belong into one task, but a fixture is set up and torn down in two.
+        async with app.lifespan():
+            up.set()
+            await stop.wait()
+
+    living = asyncio.create_task(live())
+    async with asyncio.timeout(DEADLINE_S):
+        await up.wait()
+    transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://orderflow.test") as client:
+        yield client
+    stop.set()
+    await living
+
+
+async def post_order(
+    client: httpx.AsyncClient, *items: tuple[str, int], key: str | None = None, **changes: Any
+) -> httpx.Response:
+    """Place an order, with a fresh key unless one is given."""
+    headers = {"Idempotency-Key": key or str(new_id())}
+    return await client.post("/v1/orders", json=an_order_body(*items, **changes), headers=headers)
+
+
+def assert_problem(
+    answer: httpx.Response, status: int, code: str, field: str | None = None
+) -> None:
+    """Check that an answer is a problem of this status and code, at this field if any."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code), problem
+    assert problem["status"] == status
+    assert [error["field"] for error in problem.get("errors", [])] == ([field] if field else [])
+
+
+async def rows(database: Database) -> dict[str, int]:
+    """Count the rows of every table."""
+    async with transaction(database) as tx:
+        return {
+            name: await tx.scalar(select(func.count()).select_from(table)) or 0
+            for name, table in metadata.tables.items()
+        }
