@@ -89,14 +89,14 @@ class Child:
     async def stop(self, grace_s: float) -> None:
         """Ask the program to stop, insist after the grace, and return when its group is gone."""
         self._wanted.clear()
-        insisting = (self.program.insist_signal, _VANISH_S), (SIGKILL, _VANISH_S)
-        for asked, patience_s in ((self.program.stop_signal, grace_s), *insisting):
-            self.signal(asked)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
-                    await self._gone.wait()
+        self._ask()
+        for insisting in (self.program.insist_signal, SIGKILL):
+            if await self._is_gone_within(grace_s):
                 return
-        self._say(ORDERFLOW, f"{self.program.name} is still there after SIGKILL")
+            self.signal(insisting)
+            grace_s = _VANISH_S
+        if not await self._is_gone_within(grace_s):
+            self._say(ORDERFLOW, f"{self.program.name} is still there after SIGKILL")
 
     async def kill(self) -> None:
         """End the program with no warning, and return when its group is gone."""
@@ -107,6 +107,18 @@ class Child:
         """Send a signal to the program's group, if it runs."""
         if self.pid is not None:
             _signal_group(self.pid, number)
+
+    def _ask(self) -> None:
+        """Ask the program alone: it tells its own children, to whom asking twice means haste."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, self.program.stop_signal)
+
+    async def _is_gone_within(self, patience_s: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                return await self._gone.wait()
+        return False
 
     async def _run(self) -> int:
         reading, writing = os.pipe()
@@ -135,7 +147,7 @@ class Child:
     ) -> int:
         if not self._wanted.is_set():
             # It was told to stop in the instant it was being started.
-            self.signal(self.program.stop_signal)
+            self._ask()
         code = await process.wait()
         if self._wanted.is_set():
             # Children of a dead leader would work on unseen, beside those of the next one.
@@ -143,7 +155,9 @@ class Child:
             await asyncio.wait({listening}, timeout=_VANISH_S)
             listening.cancel()
         else:
-            # The pipe ends when the last of the group is gone, within the grace `stop` gives.
+            # Whoever it did not stop itself is asked now. The pipe ends with the last of the group,
+            # within the grace that `stop` gives.
+            self.signal(self.program.stop_signal)
             await asyncio.wait({listening})
         return code
 

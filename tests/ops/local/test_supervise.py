@@ -86,6 +86,26 @@ async def test_stopping_lets_a_program_finish() -> None:
     assert hearing.lines[-1] == ("worker", "finished")
 
 
+async def test_children_are_told_to_stop_by_their_program_alone() -> None:
+    hearing = Hearing()
+    child = 'trap "echo told; told=1" TERM; echo ready; until [ "$told" ]; do sleep 0.01; done'
+    script = f"({child}; echo over) & trap 'kill $!; wait $!; exit 0' TERM; echo ready; wait"
+    async with supervised([shell("worker", script)], say=hearing):
+        await hearing.until("ready", 2)
+
+    assert len(hearing.all_with("told")) == 1
+    assert hearing.lines[-1] == ("worker", "over")
+
+
+async def test_children_a_program_leaves_behind_are_asked_to_stop_too() -> None:
+    hearing = Hearing()
+    child = 'trap "echo told; exit" TERM; echo ready; while :; do sleep 0.01; done'
+    async with supervised([shell("worker", f"({child}) & exec sleep 60")], say=hearing):
+        await hearing.until("ready")
+
+    assert len(hearing.all_with("told")) == 1
+
+
 async def test_stubborn_program_and_its_children_are_gone_after_the_grace() -> None:
     hearing = Hearing()
     loop = asyncio.get_running_loop()

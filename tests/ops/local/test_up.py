@@ -1,0 +1,91 @@
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.local.environment import admin_api_key
+from ops.local.program import CHECKOUT
+from ops.local.state import CannotStart, Holder, holder
+from ops.local.up import platform
+from tests.ops.local.hearing import WITHIN_S, Hearing
+
+# Nothing connects to these; they only keep the embedded servers from being started.
+ENV = {"PATH": "/usr/bin:/bin", "DATABASE_URL": "postgresql:///x", "REDIS_URL": "unix:///y"}
+SANDBOX = "echo ready; exec sleep 60"
+LINES = """
+release: echo migrated $DATABASE_URL
+web: echo admin $ADMIN_API_KEY; exec python -m http.server $PORT --bind $HOST --directory $SITE
+clock: echo gateway $STRIPE_API_BASE; exec sleep 60
+"""
+# What the issue promises of Ctrl-C.
+STOPPED_WITHIN_S = 10.0
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """An environment whose web process is ready because a file of that name is there."""
+    (tmp_path / "site" / "health").mkdir(parents=True)
+    (tmp_path / "site" / "health" / "ready").touch()
+    return ENV | {"SITE": str(tmp_path / "site")}
+
+
+async def test_platform_runs_every_line_after_the_release(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    hearing = Hearing()
+    async with platform(tmp_path, env, lines=LINES, sandbox=SANDBOX, say=hearing) as running:
+        during = holder(tmp_path)
+        names = set(running.fleet.pids())
+
+    assert hearing.lines[0] == ("release", "migrated postgresql:///x")
+    assert ("web", f"admin {admin_api_key(tmp_path)}") in hearing.lines
+    assert ("clock", f"gateway {running.gateway_url}") in hearing.lines
+    assert names == {"web", "clock"}
+    assert during == Holder(pid=os.getpid(), url=running.url, inbox_url=running.inbox_url)
+    assert holder(tmp_path) is None
+
+
+async def test_failed_release_starts_nothing(env: dict[str, str], tmp_path: Path) -> None:
+    hearing = Hearing()
+    lines = "release: echo broken; false\nweb: echo started"
+
+    with pytest.raises(CannotStart, match=r"release ended \(exit 1\)"):
+        async with platform(tmp_path, env, lines=lines, sandbox=SANDBOX, say=hearing):
+            pass
+
+    assert hearing.lines == [("release", "broken")]
+
+
+async def test_up_restarts_what_dies_and_stops_in_time_on_ctrl_c(tmp_path: Path) -> None:
+    hearing = Hearing()
+    environ = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
+    up = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops.local", "up", "--state", str(tmp_path)),
+        cwd=CHECKOUT,
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        process_group=0,
+    )
+    assert up.stdout is not None
+    listening = asyncio.create_task(_hear(up.stdout, hearing))
+    await hearing.until("Ctrl-C stops it")
+    postmaster = int((tmp_path / "pg18" / "postmaster.pid").read_text().splitlines()[0])
+
+    os.kill(postmaster, signal.SIGKILL)
+    await hearing.until("postgres was killed by SIGKILL; starting it again")
+    up.send_signal(signal.SIGINT)
+    async with asyncio.timeout(STOPPED_WITHIN_S):
+        code = await up.wait()
+
+    await listening
+    assert code == 0
+    assert holder(tmp_path) is None
+
+
+async def _hear(stream: asyncio.StreamReader, hearing: Hearing) -> None:
+    async with asyncio.timeout(WITHIN_S * 3):
+        async for line in stream:
+            hearing("up", line.decode())
