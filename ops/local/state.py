@@ -27,11 +27,17 @@ class CannotStart(Exception):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who runs from a state directory; the URLs are empty until it is ready."""
+    """Who runs from a state directory; all but the process id is empty until it is ready.
+
+    `database_url` is that of the embedded server. One the user named may hold a password, which
+    does not belong in a file that others can read.
+    """
 
     pid: int
     url: str = ""
     inbox_url: str = ""
+    sandbox_dir: str = ""
+    database_url: str = ""
 
 
 class Claim:

@@ -83,8 +83,18 @@ async def platform(
                 )
                 if "web" in commands:
                     await _ready(running)
-                up.claim.tell(Holder(os.getpid(), running.url, running.inbox_url))
+                up.claim.tell(_holder(running, environ))
                 yield running
+
+
+def _holder(running: Running, environ: Mapping[str, str]) -> Holder:
+    return Holder(
+        pid=os.getpid(),
+        url=running.url,
+        inbox_url=running.inbox_url,
+        sandbox_dir=running.env["SANDBOX_DIR"],
+        database_url="" if environ.get("DATABASE_URL") else running.servers.database_url,
+    )
 
 
 def main(arguments: list[str]) -> int:

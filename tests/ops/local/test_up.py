@@ -44,7 +44,12 @@ async def test_platform_runs_every_line_after_the_release(
     assert ("web", f"admin {admin_api_key(tmp_path)}") in hearing.lines
     assert ("clock", f"gateway {running.gateway_url}") in hearing.lines
     assert names == {"web", "clock"}
-    assert during == Holder(pid=os.getpid(), url=running.url, inbox_url=running.inbox_url)
+    assert during == Holder(
+        pid=os.getpid(),
+        url=running.url,
+        inbox_url=running.inbox_url,
+        sandbox_dir=running.env["SANDBOX_DIR"],
+    )
     assert holder(tmp_path) is None
 
 
