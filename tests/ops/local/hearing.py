@@ -2,7 +2,8 @@
 
 import asyncio
 
-WITHIN_S = 10.0
+# Only a failure waits this long, a machine that is busy with other tests included.
+WITHIN_S = 40.0
 
 
 class Hearing:

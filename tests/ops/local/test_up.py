@@ -10,7 +10,7 @@ from ops.local.environment import admin_api_key
 from ops.local.program import CHECKOUT
 from ops.local.state import CannotStart, Holder, holder
 from ops.local.up import platform
-from tests.ops.local.hearing import WITHIN_S, Hearing
+from tests.ops.local.hearing import Hearing
 
 # Nothing connects to these; they only keep the embedded servers from being started.
 ENV = {"PATH": "/usr/bin:/bin", "DATABASE_URL": "postgresql:///x", "REDIS_URL": "unix:///y"}
@@ -91,6 +91,5 @@ async def test_up_restarts_what_dies_and_stops_in_time_on_ctrl_c(tmp_path: Path)
 
 
 async def _hear(stream: asyncio.StreamReader, hearing: Hearing) -> None:
-    async with asyncio.timeout(WITHIN_S * 3):
-        async for line in stream:
-            hearing("up", line.decode())
+    async for line in stream:
+        hearing("up", line.decode())
