@@ -9,6 +9,10 @@ from db.engine import Unavailable
 from db.groups import in_halves
 from ops.telemetry import metrics
 
+# Connections that broke while they were idle fail at once, and new ones may work. What took
+# longer has waited already, e.g. for a free connection: the client is told to come back.
+REPEAT_WITHIN_S = 1.0
+
 Member = TypeVar("Member")
 Result = TypeVar("Result")
 
@@ -73,8 +77,12 @@ class Gather(Generic[Member, Result]):
                 done.set_result(result)
 
     async def _twice(self, members: Sequence[Member]) -> list[Result | Exception]:
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
             return await in_halves(members, self._run)
         except Unavailable:
+            if clock() - started > REPEAT_WITHIN_S:
+                raise
             # Idempotency keys make a second run safe, whether or not the first committed.
             return await in_halves(members, self._run)
