@@ -17,12 +17,14 @@ from ops.local.state import DEFAULT_STATE, CannotStart
 def main(arguments: Sequence[str]) -> int:
     """Run the phases asked for; 1 if the platform failed, whatever its speed."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench", description=__doc__)
-    parser.add_argument("--only", default=PHASES, help="phases to run, e.g. ab (default: all)")
+    parser.add_argument(
+        "--only", type=_phases, default=PHASES, help="phases, e.g. ab (default: all)"
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds, of which medians count")
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE / "bench")
     given = parser.parse_args(arguments)
     console = Console()
-    course = Course(frozenset(given.only), given.rounds, given.state, console.print)
+    course = Course(frozenset[str](given.only), given.rounds, given.state, console.print)
     try:
         values = run_until_told(run(course))
     except (CannotStart, Lost) as error:
@@ -33,6 +35,12 @@ def main(arguments: Sequence[str]) -> int:
     console.print(report.table(values))
     sys.stdout.write(report.json(values) + "\n")
     return 0
+
+
+def _phases(letters: str) -> str:
+    if not letters or set(letters) - set(PHASES):
+        raise argparse.ArgumentTypeError(f"name some of {PHASES}, see ops/bench/README.md")
+    return letters
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -12,8 +12,7 @@ from psycopg.rows import TupleRow
 
 from db import invariants
 from db.engine import connect, transaction
-from ops.bench.load import Lost
-from ops.bench.workload import OPENING_STOCK, SKUS, price_minor, sku
+from ops.bench.workload import OPENING_STOCK, SKUS, Lost, price_minor, sku
 from ops.config import Settings
 
 # So rarely that looking costs nothing beside the seconds it measures.
@@ -21,9 +20,9 @@ SETTLED_POLL_S = 0.01
 # Several times what the slowest phase takes on a busy machine.
 SETTLED_WITHIN_S = 120.0
 
-_TOLD = """
-    SELECT FROM orders o JOIN notifications n ON n.order_id = o.id
-    WHERE o.id = %s AND o.status = 'paid' AND n.state = 'sent'
+_PROGRESS = """
+    SELECT o.status = 'paid', n.state IS NOT DISTINCT FROM 'sent'
+    FROM orders o LEFT JOIN notifications n ON n.order_id = o.id WHERE o.id = %s
 """
 _ALL_TOLD = """
     SELECT count(*) FROM orders o JOIN notifications n ON n.order_id = o.id
@@ -66,10 +65,12 @@ async def seed(url: str) -> None:
         await cursor.execute("ANALYZE")
 
 
-async def checkpoint(url: str) -> None:
-    """Have pages written now, so that no phase pays for what another left in memory."""
-    async with opened(url) as connection:
-        await connection.execute("CHECKPOINT")
+async def tidy(urls: Iterable[str]) -> None:
+    """Vacuum the databases and write all pages, so that no phase pays for what another left."""
+    for url in urls:
+        async with opened(url) as connection:
+            await connection.execute("VACUUM (ANALYZE)")
+            await connection.execute("CHECKPOINT")
 
 
 async def settled(connection: Connection) -> float:
@@ -96,10 +97,10 @@ async def _is_settled(connection: Connection) -> bool:
     return (await found.fetchone()) == (True,)
 
 
-async def is_told(connection: Connection, order_id: str) -> bool:
-    """Tell whether the order is paid and its customer was told."""
-    found = await connection.execute(_TOLD, [order_id])
-    return await found.fetchone() is not None
+async def progress(connection: Connection, order_id: str) -> tuple[bool, bool]:
+    """Tell whether the order is paid, and whether its customer was told."""
+    found = await (await connection.execute(_PROGRESS, [order_id])).fetchone()
+    return (False, False) if found is None else (found[0], found[1])
 
 
 async def check(url: str, order_ids: Sequence[str]) -> None:

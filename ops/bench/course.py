@@ -1,17 +1,18 @@
-"""The course of the bench: which phase follows which, and what becomes of their numbers."""
+"""The course of the bench: which phase follows which."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from statistics import median
 
 import msgspec
 
-from ops.bench import books, phases
+from ops.bench import phases
+from ops.bench.findings import Ceiling, Findings, ours, summary
 from ops.bench.limit import limit
 from ops.bench.phases import Carried
-from ops.bench.report import OUTSIDE_RATIO, Value
-from ops.bench.rig import OURS, Ground, Rig, frozen, ground, rig
+from ops.bench.report import Value
+from ops.bench.rig import Rig, frozen, ground, rig
+from ops.bench.usage import spent
 from ops.bench.workload import Workload
 
 PHASES = "abcdef"
@@ -34,18 +35,6 @@ class Course(msgspec.Struct, frozen=True):
     seeds: Iterator[int] = msgspec.field(default_factory=lambda: count(1))
 
 
-class Findings(msgspec.Struct):
-    """Results by phase, one of each round."""
-
-    lone_limits: list[float] = msgspec.field(default_factory=list[float])
-    limits: list[float] = msgspec.field(default_factory=list[float])
-    plain: list[Carried] = msgspec.field(default_factory=list[Carried])
-    hot: list[Carried] = msgspec.field(default_factory=list[Carried])
-    outside: list[Carried] = msgspec.field(default_factory=list[Carried])
-    lone: phases.Lone | None = None
-    idle: Mapping[str, float] | None = None
-
-
 async def run(course: Course) -> dict[str, Value]:
     """Run the phases and sum them up. Raises CannotStart, or Lost if the platform failed."""
     course.state.mkdir(parents=True, exist_ok=True)
@@ -60,22 +49,22 @@ async def run(course: Course) -> dict[str, Value]:
         async with ground(course.state, say) as on:
             if course.only - {"d"}:
                 async with rig(on, outside=False) as bench:
-                    await _inside(course, found, on, bench)
+                    await _inside(course, found, bench)
             if "d" in course.only:
                 async with rig(on, outside=True) as bench:
                     await _outside(course, found, bench)
     return summary(found)
 
 
-async def _inside(course: Course, found: Findings, on: Ground, bench: Rig) -> None:
+async def _inside(course: Course, found: Findings, bench: Rig) -> None:
     if "a" in course.only:
-        found.lone_limits.append(await _limit(course, on, bench, clients=1))
-    if course.only & {"b", "c"}:
+        found.lone_limits.append(await _limit(course, bench, clients=1))
+    if course.only & {"b", "c", "e"}:
         await phases.carry(bench, _orders(next(course.seeds), orders=WARM_UP_ORDERS))
     # In turns, so that what else the machine does falls on all alike.
     for _ in range(course.rounds):
         if "a" in course.only:
-            found.limits.append(await _limit(course, on, bench, clients=LIMIT_CLIENTS))
+            found.limits.append(await _limit(course, bench, clients=LIMIT_CLIENTS))
         if "b" in course.only:
             found.plain.append(await _carry(course, "b", bench))
         if "c" in course.only:
@@ -86,10 +75,10 @@ async def _inside(course: Course, found: Findings, on: Ground, bench: Rig) -> No
 async def _quiet(course: Course, found: Findings, bench: Rig) -> None:
     if "e" in course.only:
         found.lone = await phases.lone(bench, seed=next(course.seeds))
-        course.tell(f"e  lone orders settled in {found.lone.p50_ms:.0f} ms (p50)")
+        course.tell(f"e  lone orders settled in {found.lone.settle_p50_ms:.0f} ms (p50)")
     if "f" in course.only:
         found.idle = await phases.idle(bench)
-        course.tell(f"f  idle: {_ours(found.idle):.1f} % of one core")
+        course.tell(f"f  idle: {ours(found.idle):.1f} % of one core")
 
 
 async def _outside(course: Course, found: Findings, bench: Rig) -> None:
@@ -102,12 +91,14 @@ def _orders(seed: int, *, orders: int = ORDERS, hot: bool = False) -> Workload:
     return Workload(orders=orders, connections=CONNECTIONS, seed=seed, hot=hot)
 
 
-async def _limit(course: Course, on: Ground, bench: Rig, *, clients: int) -> float:
-    await books.checkpoint(on.limit_url)
+async def _limit(course: Course, bench: Rig, *, clients: int) -> Ceiling:
+    await bench.tidy()
+    before = bench.usages()
     with frozen(bench.platform):
-        found = await limit(on.limit_url, clients=clients, seconds=LIMIT_S)
-    course.tell(f"a  limit with {clients} clients: {found:,.0f} orders/s")
-    return found
+        found = await limit(bench.limit_url, clients=clients, seconds=LIMIT_S)
+    cpu_s = spent(before, bench.usages())["postgres"]
+    course.tell(f"a  limit with {clients} clients: {found.orders_per_s:,.0f} orders/s")
+    return Ceiling(found.orders_per_s, 1000 * cpu_s / found.orders)
 
 
 async def _carry(course: Course, phase: str, bench: Rig, *, hot: bool = False) -> Carried:
@@ -117,53 +108,3 @@ async def _carry(course: Course, phase: str, bench: Rig, *, hot: bool = False) -
         f"{sum(found.cpu_ms_per_order.values()):.2f} ms of CPU an order"
     )
     return found
-
-
-def summary(found: Findings) -> dict[str, Value]:
-    """Take the median of the rounds; the keys first, then what is only shown."""
-    plain, hot = _settled(found.plain), _settled(found.hot)
-    limits, outside = _median(found.limits), _settled(found.outside)
-    cpu = _by_process([one.cpu_ms_per_order for one in found.plain])
-    values = {
-        "limit_orders_per_s": limits,
-        "accepted_per_s": _median([one.accepted_per_s for one in found.plain]),
-        "settled_per_s": plain,
-        "settled_ratio": plain and limits and plain / limits,
-        "hot_sku_ratio": plain and hot and hot / plain,
-        "outside_settled_per_s": outside,
-        "cpu_ms_per_order": cpu,
-        "cpu_ms_per_order_total": sum(cpu.values()) if cpu else None,
-        "rss_mb": _largest([*found.plain, *found.hot, *found.outside]),
-        "accept_p50_ms": _median([one.accept_p50_ms for one in found.plain]),
-        "accept_p99_ms": _median([one.accept_p99_ms for one in found.plain]),
-        "lone_settle_p50_ms": found.lone and found.lone.p50_ms,
-        "lone_settle_p99_ms": found.lone and found.lone.p99_ms,
-        "idle_cpu_percent": found.idle and _ours(found.idle),
-        OUTSIDE_RATIO: plain and outside and outside / plain,
-        "limit with 1 client": _median(found.lone_limits),
-        "idle_cpu_percent by process": found.idle,
-        "load client, cpu_ms_per_order": _median(
-            [one.load_cpu_ms_per_order for one in found.plain]
-        ),
-    }
-    return {key: value for key, value in values.items() if value not in (None, {})}
-
-
-def _settled(rounds: Sequence[Carried]) -> float | None:
-    return _median([one.settled_per_s for one in rounds])
-
-
-def _median(numbers: Sequence[float]) -> float | None:
-    return median(numbers) if numbers else None
-
-
-def _by_process(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: median([one[name] for one in rounds]) for name in (rounds[0] if rounds else ())}
-
-
-def _largest(rounds: Sequence[Carried]) -> dict[str, float]:
-    return {name: max(one.rss_mb[name] for one in rounds) for name in OURS if rounds}
-
-
-def _ours(percent: Mapping[str, float]) -> float:
-    return sum(percent[name] for name in OURS)

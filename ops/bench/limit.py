@@ -4,17 +4,25 @@ import os
 import re
 from pathlib import Path
 
+import msgspec
+
 from db.engine import LOOKUPS_ONLY
-from ops.bench.load import Lost
+from ops.bench.workload import Lost
 from ops.local.postgres import bin_dir
 from ops.local.program import Program, output
 
 SCRIPT = Path(__file__).with_name("limit.sql")
+_PROCESSED = re.compile(r"^number of transactions actually processed: ([0-9]+)$", re.MULTILINE)
 _TPS = re.compile(r"^tps = ([0-9.]+) ", re.MULTILINE)
 _FAILED = re.compile(r"^number of failed transactions: ([0-9]+) ", re.MULTILINE)
 
 
-async def limit(url: str, *, clients: int, seconds: int) -> float:
+class Limit(msgspec.Struct, frozen=True):
+    orders: int
+    orders_per_s: float
+
+
+async def limit(url: str, *, clients: int, seconds: int) -> Limit:
     """Measure the orders per second of that many clients. Raises Lost if one order failed."""
     argv = (
         *(str(bin_dir() / "pgbench"), "--no-vacuum", "--protocol=prepared"),
@@ -24,7 +32,8 @@ async def limit(url: str, *, clients: int, seconds: int) -> float:
     # Planned as our own connections plan, which spares it whole-table scans as well.
     env = {"PGOPTIONS": " ".join(LOOKUPS_ONLY)}
     code, said = await output(Program(name="pgbench", argv=argv, env=env))
-    tps, failed = _TPS.search(said), _FAILED.search(said)
-    if code or tps is None or failed is None or int(failed[1]):
+    found = [pattern.search(said) for pattern in (_PROCESSED, _TPS, _FAILED)]
+    processed, tps, failed = [float(one[1]) if one else None for one in found]
+    if code or processed is None or tps is None or failed != 0:
         raise Lost(f"pgbench failed (exit {code}):\n{said}")
-    return float(tps[1])
+    return Limit(int(processed), tps)

@@ -43,7 +43,7 @@ COMMIT;
 -- Reserve.
 BEGIN;
 UPDATE tasks SET state = 'done', attempt = attempt + 1, finished_at = now()
-WHERE id = :reserve AND state = 'ready';
+WHERE id = :reserve AND attempt = 0;
 SELECT s.sku, s.on_hand - s.reserved AS available, l.quantity
 FROM order_lines l JOIN stock s USING (sku)
 WHERE l.order_id = :order_id ORDER BY s.sku FOR NO KEY UPDATE OF s;
@@ -53,7 +53,7 @@ UPDATE stock s
 SET reserved = s.reserved + l.quantity, version = s.version + 1, updated_at = now()
 FROM order_lines l WHERE l.order_id = :order_id AND s.sku = l.sku;
 UPDATE orders SET status = 'reserved', version = version + 1, updated_at = now()
-WHERE id = :order_id AND status = 'placed';
+WHERE id = :order_id AND version = 1;
 INSERT INTO order_events (order_id, version, kind, status, data)
 VALUES (:order_id, 2, 'stock_reserved', 'reserved', '{}');
 INSERT INTO tasks (queue, kind, order_id, attempts_max, traceparent)
@@ -66,9 +66,9 @@ COMMIT;
 -- Pay; the gateway has said yes, at no cost.
 BEGIN;
 UPDATE tasks SET state = 'done', attempt = attempt + 1, finished_at = now()
-WHERE id = :charge AND state = 'ready';
+WHERE id = :charge AND attempt = 0;
 UPDATE orders SET status = 'paid', version = version + 1, updated_at = now()
-WHERE id = :order_id AND status = 'reserved';
+WHERE id = :order_id AND version = 2;
 INSERT INTO payment_attempts (id, order_id, kind, state, amount_minor, currency, gateway,
                               gateway_ref)
 VALUES (uuidv7(), :order_id, 'charge', 'succeeded', :total, 'GBP', 'instant',
@@ -99,7 +99,7 @@ COMMIT;
 -- Notify; the mail is taken, at no cost.
 BEGIN;
 UPDATE tasks SET state = 'done', attempt = attempt + 1, finished_at = now()
-WHERE id = :notify AND state = 'ready';
+WHERE id = :notify AND attempt = 0;
 SELECT o.email, o.total_minor, p.name, l.quantity, l.quantity * l.unit_minor AS amount
 FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN products p USING (sku)
 WHERE o.id = :order_id ORDER BY l.line;

@@ -17,14 +17,12 @@ import uvloop
 
 from ops.bench import workload
 from ops.bench.connection import Answer, Connection
-from ops.bench.workload import Workload
+from ops.bench.workload import Lost, Workload
 
 _LOCATION = re.compile(rb"\r\nlocation: */v1/orders/([0-9a-f-]{36})", re.IGNORECASE)
 READY = b"ready\n"
-
-
-class Lost(Exception):
-    """An order was not accepted, or not carried to its end: the measurement is worth nothing."""
+# Several times what a busy machine takes.
+WITHIN_S = 120.0
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -105,8 +103,12 @@ async def loader(order: Order) -> AsyncGenerator[asyncio.subprocess.Process]:
 
 
 async def fire(process: asyncio.subprocess.Process) -> Report:
-    """Have it send its orders. Raises Lost unless all are accepted."""
-    written, _ = await process.communicate(b"go\n")
+    """Have it send its orders. Raises Lost unless all are accepted in time."""
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            written, _ = await process.communicate(b"go\n")
+    except TimeoutError as error:
+        raise Lost(f"Not all orders were answered within {WITHIN_S:.0f} s.") from error
     if process.returncode:
         raise Lost(written.decode())
     return msgspec.json.decode(written, type=Report)

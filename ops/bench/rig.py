@@ -12,11 +12,12 @@ import msgspec
 from sqlalchemy import make_url
 
 from ops.bench import books
-from ops.bench.load import Lost
 from ops.bench.usage import Usage, usages
+from ops.bench.workload import Lost
 from ops.local.child import Say
 from ops.local.program import CHECKOUT, Program
 from ops.local.servers import Servers, servers
+from ops.local.state import CannotStart
 from ops.local.supervise import Fleet, run_to_end
 from ops.local.up import SANDBOX, platform
 
@@ -24,7 +25,7 @@ LIMIT_DATABASE = "bench_limit"
 # The process types whose memory and idle time are ours; the servers' is a matter of their settings.
 OURS = ("web", "worker", "clock")
 # The worker line, and what it is when the outside is answered inside.
-_REAL_WORKER, _BENCH_WORKER = "dramatiq workers.app ", "dramatiq ops.bench.worker "
+_REAL_WORKER, _BENCH_WORKER = "dramatiq workers.app", "dramatiq ops.bench.worker"
 _NO_SANDBOX = "echo ready && exec sleep infinity"
 
 
@@ -44,6 +45,7 @@ class Rig(msgspec.Struct, frozen=True):
     host: str
     port: int
     database_url: str
+    limit_url: str
     platform: Fleet
     servers: Fleet
 
@@ -56,6 +58,10 @@ class Rig(msgspec.Struct, frozen=True):
             if child.deaths:
                 raise Lost(f"{name} died during the measurement: see the log.")
         return usages({**self.platform.pids(), **self.servers.pids()})
+
+    async def tidy(self) -> None:
+        """Leave nothing of one phase to the next, the limit's database included."""
+        await books.tidy((self.database_url, self.limit_url))
 
 
 @asynccontextmanager
@@ -77,7 +83,7 @@ async def rig(on: Ground, *, outside: bool) -> AsyncGenerator[Rig]:
     """Start the platform, with the real outside or one inside the worker. Raises CannotStart."""
     lines = (CHECKOUT / "Procfile").read_text()
     if not outside:
-        lines = lines.replace(_REAL_WORKER, _BENCH_WORKER)
+        lines = answered_inside(lines)
     sandbox = SANDBOX if outside else _NO_SANDBOX
     state = on.state / "platform"
     async with platform(state, on.environ, lines=lines, sandbox=sandbox, say=on.say) as running:
@@ -86,9 +92,17 @@ async def rig(on: Ground, *, outside: bool) -> AsyncGenerator[Rig]:
             host=at.hostname or "",
             port=at.port or 0,
             database_url=on.servers.database_url,
+            limit_url=on.limit_url,
             platform=running.fleet,
             servers=on.servers.fleet,
         )
+
+
+def answered_inside(procfile: str) -> str:
+    """Give the worker line the bench's own outside. Raises CannotStart if there is no such line."""
+    if _REAL_WORKER not in procfile:
+        raise CannotStart(f"The Procfile runs no `{_REAL_WORKER}`: tell ops/bench/rig.py of it.")
+    return procfile.replace(_REAL_WORKER, _BENCH_WORKER)
 
 
 @contextmanager

@@ -15,6 +15,10 @@ CUSTOMERS = 1_000
 QUANTITY_MAX = 3
 
 
+class Lost(Exception):
+    """An order was not accepted, or not carried to its end: the measurement is worth nothing."""
+
+
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """What the load client sends; the same `seed` gives the same orders under the same keys."""
 
