@@ -4,9 +4,11 @@ import hashlib
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
+from litestar import Request
+from litestar.params import HeaderParameter
 
 from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from domain.refusal import Refusal
@@ -20,19 +22,23 @@ class IdempotencyInProgress(Refusal):
     code: ClassVar[str] = "idempotency_in_progress"
 
 
-def key_of(header: str | None) -> str:
-    """Check an Idempotency-Key header; raises IdempotencyKeyMissing or IdempotencyKeyInvalid."""
-    if header is None:
+async def provide_key(
+    request: Request[Any, Any, Any],
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key")] = None,
+) -> str:
+    """Check the Idempotency-Key; raises IdempotencyKeyMissing or IdempotencyKeyInvalid."""
+    if idempotency_key is None:
         raise IdempotencyKeyMissing(
             "Send an Idempotency-Key header: a fresh key per order, the same one for its retries.",
             field="Idempotency-Key",
         )
-    if not _KEY.fullmatch(header):
+    given_once = len(request.headers.getall("Idempotency-Key")) == 1
+    if not given_once or not _KEY.fullmatch(idempotency_key):
         raise IdempotencyKeyInvalid(
             "Idempotency-Key: 1 to 255 printable ASCII characters without spaces, e.g. a UUID.",
             field="Idempotency-Key",
         )
-    return header
+    return idempotency_key
 
 
 def fingerprint(operation: str, content: object) -> bytes:

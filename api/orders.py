@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,15 +72,15 @@ class Timeline(msgspec.Struct, frozen=True):
     "/",
     status_code=HTTPStatus.ACCEPTED,
     media_type=MediaType.JSON,
+    dependencies={"key": Provide(idempotency.provide_key)},
     responses={HTTPStatus.ACCEPTED: ResponseSpec(OrderView, description="Accepted, and durable.")},
 )
 async def place_order(
     data: JSONBody[PlaceOrder],
     acceptance: NamedDependency[Acceptance],
-    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key")] = None,
+    key: NamedDependency[str],
 ) -> Response[bytes]:
     """Accept an order; the same Idempotency-Key gets the same answer, byte for byte."""
-    key = idempotency.key_of(idempotency_key)
     placement = Placement(
         order_id=new_id(),
         scope=SCOPE,
