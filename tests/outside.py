@@ -1,16 +1,21 @@
-"""The outside world for tests: a real sandbox process on free ports."""
+"""The outside world for tests: a real sandbox process on free ports.
 
-import asyncio
+`outside` is the fixture to import into a conftest; `start` is for a test that needs one of its own.
+"""
+
 import os
+import select
 import signal
+import subprocess
 import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
+import pytest
 
+ROOT = Path(__file__).parent.parent
 START_DEADLINE_S = 20
 STOP_DEADLINE_S = 10
 
@@ -18,47 +23,64 @@ STOP_DEADLINE_S = 10
 class Sandbox(msgspec.Struct, frozen=True):
     """A running sandbox."""
 
-    process: Process
+    process: subprocess.Popen[bytes]
     folder: Path
     gateway_url: str
     inbox_url: str
     smtp_url: str
 
-    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send it a signal, wait until it has ended and return its exit status."""
-        if self.process.returncode is None:
+        if self.process.poll() is None:
             self.process.send_signal(how)
-        return await asyncio.wait_for(self.process.wait(), STOP_DEADLINE_S)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return self.process.wait(STOP_DEADLINE_S)
+
+    def logged(self) -> str:
+        """Return what it wrote to stderr: nothing, if all is well."""
+        return (self.folder / "stderr").read_text()
 
 
-async def start(folder: Path, **environ: str) -> Sandbox:
+def start(folder: Path, **environ: str) -> Sandbox:
     """Start a sandbox over a folder; `environ` adds settings, e.g. a port."""
-    given = {"PATH": os.environ["PATH"], "SANDBOX_DIR": str(folder), **environ}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ops.sandbox", env=given, stdout=PIPE, stderr=STDOUT
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "stderr").open("ab") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ops.sandbox"],
+            cwd=ROOT,
+            env={"SANDBOX_DIR": str(folder), **environ},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+    said = _until_ready(process)
+    urls = dict(line.split(" ", 1) for line in said if " " in line)
+    started = Sandbox(
+        process, folder, *(urls.get(name, "") for name in ("gateway", "inbox", "smtp"))
     )
-    urls = await asyncio.wait_for(_heard(process), START_DEADLINE_S)
-    return Sandbox(process, folder, urls["gateway"], urls["inbox"], urls["smtp"])
+    if "ready" not in said:
+        status = started.stop()
+        raise AssertionError(f"The sandbox ended with {status}: {started.logged()}")
+    return started
 
 
-@asynccontextmanager
-async def sandbox(folder: Path, **environ: str) -> AsyncGenerator[Sandbox]:
-    """Run a sandbox for the length of a test; the test may stop it earlier."""
-    started = await start(folder, **environ)
-    try:
-        yield started
-    finally:
-        await started.stop()
-
-
-async def _heard(process: Process) -> dict[str, str]:
+def _until_ready(process: subprocess.Popen[bytes]) -> list[str]:
     assert process.stdout is not None
-    urls: dict[str, str] = {}
-    said: list[str] = []
-    while line := (await process.stdout.readline()).decode().strip():
-        if line == "ready":
-            return urls
-        said.append(line)
-        name, _, url = line.partition(" ")
-        urls[name] = url
-    raise AssertionError(f"The sandbox did not start: {said}")
+    said = b""
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not said.endswith(b"ready\n"):
+        readable, _, _ = select.select([process.stdout], [], [], deadline - time.monotonic())
+        read = os.read(process.stdout.fileno(), 4096) if readable else b""
+        if not read:
+            break
+        said += read
+    return said.decode().splitlines()
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Generator[Sandbox]:
+    """A sandbox that all tests of this worker share; each names its own orders and mails."""
+    started = start(tmp_path_factory.mktemp("sandbox"))
+    yield started
+    assert started.stop() == 0
+    assert started.logged() == ""

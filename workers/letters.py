@@ -3,7 +3,7 @@
 import re
 from base64 import encodebytes
 from datetime import UTC, datetime
-from email.errors import NonASCIILocalPartDefect
+from email.errors import MessageError, NonASCIILocalPartDefect
 from email.headerregistry import AddressHeader, BaseHeader
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
@@ -22,6 +22,8 @@ _PORTABLE = re.compile(r"[\t\n\x20-\x7e]*")
 # Nearly every header: one short line of printable ASCII in which nothing is to be encoded.
 _PLAIN = re.compile(r"[!-<>-~]([ -<>-~]{0,58}[!-<>-~])?")
 _PLAIN_ADDRESS = re.compile(r"(?=.{3,60}\Z)[\w+-]+(\.[\w+-]+)*@[\w-]+(\.[\w-]+)*", re.ASCII)
+# A line break is a ValueError; what else is malformed makes the email package stumble like this.
+_STUMBLES = (ValueError, LookupError, AttributeError, TypeError, MessageError)
 
 
 class Unmailable(ValueError):
@@ -87,8 +89,8 @@ def address_header(name: str, value: str) -> tuple[str, str]:
 def _parse(name: str, value: str) -> BaseHeader:
     try:
         _, parsed = SMTP.header_store_parse(name, value)
-    except ValueError as error:
-        raise Unmailable(f"{name} has a line break.") from error
+    except _STUMBLES as error:
+        raise Unmailable(f"{name} has a line break or is malformed.") from error
     return cast("BaseHeader", parsed)
 
 
@@ -98,8 +100,8 @@ def _fold(name: str, parsed: BaseHeader) -> str:
     try:
         folded = policy.fold(name, parsed)
         folded.encode()
-    except ValueError as error:
-        raise Unmailable(f"{name} has a character that cannot be sent.") from error
+    except _STUMBLES as error:
+        raise Unmailable(f"{name} is malformed.") from error
     if _UNFOLDED.search(folded.removesuffix("\r\n")) or _CONTROL.search(folded):
         raise Unmailable(f"{name} has a line break or another control character.")
     return folded
