@@ -14,6 +14,7 @@ from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from domain.refusal import Refusal
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_ABOUT = "1 to 255 printable ASCII characters: fresh for each order, the same for its retries."
 
 
 class IdempotencyInProgress(Refusal):
@@ -24,7 +25,9 @@ class IdempotencyInProgress(Refusal):
 
 async def provide_key(
     request: Request[Any, Any, Any],
-    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key")] = None,
+    idempotency_key: Annotated[
+        str | None, HeaderParameter(name="Idempotency-Key", required=True, description=_ABOUT)
+    ] = None,
 ) -> str:
     """Check the Idempotency-Key; raises IdempotencyKeyMissing or IdempotencyKeyInvalid."""
     if idempotency_key is None:
