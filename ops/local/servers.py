@@ -1,9 +1,11 @@
 """The servers of one machine: embedded ones, unless the environment names others."""
 
+import os
 import shutil
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -73,18 +75,23 @@ def blocking_servers(
 
 def _filing(state: Path, names: list[str], logs: ExitStack, say: Say) -> Say:
     """Put what the servers write into a log each; what concerns the user goes to him."""
-    files = {name: logs.enter_context(_log(state / f"{name}.log").open("a")) for name in names}
+    files = {name: logs.enter_context(_log(state / f"{name}.log")) for name in names}
 
     def file(name: str, line: str) -> None:
         if name == ORDERFLOW:
             say(name, line)
-        else:
-            print(line, file=files[name], flush=True)
+            return
+        try:
+            files[name].write(f"{line}\n".encode())
+        except OSError:
+            # A full disk must not end what still works, least of all the report of it.
+            say(name, line)
 
     return file
 
 
-def _log(path: Path) -> Path:
+def _log(path: Path) -> FileIO:
+    """Open the log for its owner alone, as statements in it may carry customers' data."""
     if path.exists() and path.stat().st_size > _LOG_MAX_BYTES:
         path.rename(path.with_suffix(".log.1"))
-    return path
+    return FileIO(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a")

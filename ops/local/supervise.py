@@ -34,10 +34,11 @@ class Fleet:
         Raises CannotStart with its last lines if it keeps dying or takes too long.
         """
         child = self.children[name]
+        deaths_max = child.deaths + _DEATHS_UNREADY_MAX
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         while not await answers():
-            if child.deaths >= _DEATHS_UNREADY_MAX:
+            if child.deaths >= deaths_max:
                 raise CannotStart(f"{name} keeps dying. {_last_words(child)}")
             if loop.time() > deadline:
                 late = f"{name} is not ready after {within_s:.0f} s."

@@ -200,6 +200,17 @@ def test_given_servers_are_used_and_none_is_started(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["lock"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+async def test_full_disk_sends_the_logs_to_the_user_instead(tmp_path: Path) -> None:
+    hearing = Hearing()
+    (tmp_path / "valkey.log").symlink_to("/dev/full")
+
+    async with servers(tmp_path, ENV | {"DATABASE_URL": "postgresql:///x"}, say=hearing) as running:
+        assert set(running.fleet.pids()) == {"valkey"}
+
+    assert hearing.all_with("Ready to accept connections")
+
+
 async def test_server_that_cannot_run_is_given_up_with_its_reason(tmp_path: Path) -> None:
     async with servers(tmp_path, ENV, durable=False):
         pass

@@ -200,6 +200,20 @@ async def test_unready_program_that_keeps_dying_is_given_up_with_its_last_lines(
             await fleet.ready("web", answers)
 
 
+async def test_deaths_before_the_wait_do_not_count_against_a_program() -> None:
+    answered = iter([False, True])
+
+    async def answers() -> bool:
+        return next(answered)
+
+    async with supervised([shell("web", "exec sleep 60")], say=Hearing()) as fleet:
+        fleet.children["web"].deaths = 100
+
+        await fleet.ready("web", answers)
+
+    assert list(answered) == []
+
+
 async def test_unready_program_is_given_up_in_time() -> None:
     async def answers() -> bool:
         return False
