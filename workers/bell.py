@@ -10,9 +10,16 @@ class Bell:
     `rung` is set while there may be work that the running drain has not looked for.
     """
 
-    def __init__(self, drain: Callable[["Bell"], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        drain: Callable[["Bell"], Awaitable[None]],
+        *,
+        invite: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`invite` rings other processes: there is more than this one can do at once."""
         self._drain = drain
         self._draining = False
+        self.invite = invite
         self.rung = asyncio.Event()
         self.stopping = False
 
@@ -29,10 +36,11 @@ class Bell:
             self._draining = False
 
     def hear(self) -> bool:
-        """Have the running drain go on; False if none runs."""
-        if self._draining:
-            self.rung.set()
-        return self._draining
+        """Have the running drain look for work; False if none runs that takes any on."""
+        if self.stopping or not self._draining:
+            return False
+        self.rung.set()
+        return True
 
     def stop(self) -> None:
         """Take on no more work; what is under way is ended."""

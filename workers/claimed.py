@@ -1,7 +1,6 @@
 """Draining a stage that touches only Postgres: claim, effect and done in one transaction."""
 
 import logging
-import random
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -10,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import tasks
 from db.engine import Database, Unavailable, transaction
 from db.groups import in_halves
-from domain.task import DONE, Queue, Task, retry
+from domain.task import DONE, Queue, Task
 from ops.telemetry import metrics
 from workers.bell import Bell
+from workers.failure import verdict_on
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,11 @@ async def drain(stage: Stage, bell: Bell) -> None:
         except Unavailable as outage:
             log.warning("%s waits for the database: %s", stage.queue, outage)
             return
-        if claimed < stage.group_max:
+        # A group may be small because of the queue's limit, so only an empty one is the last.
+        if not claimed:
             return
-        # There may be more than this process can do at once: let another one join.
-        stage.database.ring(frozenset({stage.queue}))
+        if claimed == stage.group_max:
+            bell.invite()
 
 
 async def run_once(stage: Stage) -> int:
@@ -87,10 +88,7 @@ async def _try_halves(stage: Stage, group: Sequence[Task]) -> None:
 
 
 async def _fail(stage: Stage, task: Task, failure: Exception) -> None:
-    log.error("Task %d failed", task.id, exc_info=failure)
-    error = f"{type(failure).__name__}: {failure}"
-    verdict = retry(task.attempt, task.attempts_max, error=error, chance=random.random())  # noqa: S311 - jitter
+    verdict = verdict_on(task, failure)
     async with transaction(stage.database) as tx:
         claimed = await tasks.claim(tx, stage.queue, limit=1, ids=[task.id])
         await tasks.finish(tx, [(task, verdict) for task in claimed], leased=False)
-    metrics.tasks.labels(kind=task.kind.value, outcome=verdict.state.value).inc()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from db import cron, tasks
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, connect, transaction
-from domain.task import Kind, Queue, State, Task, Verdict
+from domain.task import Kind, State, Task, Verdict
 from ops.config import settings
 from ops.telemetry import logs
 
@@ -21,21 +21,42 @@ PRUNE_EVERY_S = 600
 LEASE_EXPIRED = "The worker was lost: its lease ran out."
 
 
-async def run_once(database: Database) -> frozenset[Queue]:
-    """Sweep once; returns the queues that were rung. Any number of clocks may do so at once."""
+async def run_once(database: Database) -> None:
+    """Sweep once. Any number of clocks may do so at the same time.
+
+    A part that fails is logged and keeps no other from being done. Raises Unavailable.
+    """
+    for part in (take_back, schedule, ring):
+        try:
+            await part(database)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("A part of the sweep failed: %s", part.__name__)
+
+
+async def take_back(database: Database) -> None:
+    """End the attempts whose worker let the lease run out."""
     async with transaction(database) as tx:
         lost = await tasks.expired(tx)
         if lost:
             log.warning("%d tasks lost their worker", len(lost))
             await tasks.finish(tx, [(task, _after_loss(task)) for task in lost], leased=True)
+
+
+async def schedule(database: Database) -> None:
+    """Write the periodic tasks whose time has come."""
     async with transaction(database) as tx:
         if await cron.take_slot(tx, "prune", every_s=PRUNE_EVERY_S):
             await tasks.schedule(tx, Kind.PRUNE)
+
+
+async def ring(database: Database) -> None:
+    """Ring the queues that have work to do."""
     async with transaction(database) as tx:
         due = await tasks.due_queues(tx)
     if due:
         database.ring(due)
-    return due
 
 
 def _after_loss(task: Task) -> Verdict:

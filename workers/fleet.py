@@ -1,11 +1,13 @@
 """The wiring of a worker process: which actor drains which queue, with what."""
 
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
+from types import FrameType
 
 import dramatiq
-from dramatiq.asyncio import get_event_loop_thread
-from dramatiq.middleware import AsyncIO, Middleware
+from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
+from dramatiq.middleware import AsyncIO
 
 from db.doorbell import Doorbell, WakingBroker, broker
 from db.engine import connect
@@ -16,13 +18,26 @@ from ops.config import Settings
 from workers import claimed, housekeeping, inventory, leased, notifications, payments
 from workers.bell import Bell
 
+# Starting a thread takes a moment; a machine that needs longer is in trouble.
+LOOP_START_S = 5.0
 
-class Lifecycle(Middleware):
-    """Stops the drains of a stopping worker, then closes what they used."""
+
+class Lifecycle(AsyncIO):
+    """Runs the event loop of a worker, stops its drains, then closes what they used."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.bells: list[Bell] = []
         self.closers: list[Callable[[], Awaitable[None]]] = []
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Start the event loop in a thread that keeps no dying process alive."""
+        del broker, worker
+        _stop_once()
+        thread = EventLoopThread(self.logger)
+        thread.daemon = True
+        thread.start(timeout=LOOP_START_S)
+        set_event_loop_thread(thread)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Have the drains take on nothing more; Dramatiq then waits for them."""
@@ -34,19 +49,34 @@ class Lifecycle(Middleware):
             thread.loop.call_soon_threadsafe(bell.stop)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        """Close connections, while the event loop still runs."""
-        del broker, worker
+        """Close connections, then stop the event loop."""
         thread = get_event_loop_thread()
-        if thread is None:
-            return
-        for close in self.closers:
-            thread.run_coroutine(close())
+        if thread is not None:
+            for close in self.closers:
+                thread.run_coroutine(close())
+        super().after_worker_shutdown(broker, worker)
+
+
+def _stop_once() -> None:
+    """Have a worker end its work however often it is told to stop.
+
+    A PaaS tells every process of a dyno, and Dramatiq's master tells its workers again; the
+    second time would end them at once.
+    """
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def stop_once(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        if callable(stop):
+            stop(number, frame)
+
+    signal.signal(signal.SIGTERM, stop_once)
 
 
 def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBroker:
     """Make the broker of a worker process, with one actor per queue that drains its stage."""
     lifecycle = Lifecycle()
-    made = broker(settings, [AsyncIO(), lifecycle])
+    made = broker(settings, [lifecycle])
     bells: dict[Queue, Bell] = {}
     doorbell = Doorbell(made)
 
@@ -68,7 +98,7 @@ def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBrok
         Queue.HOUSEKEEPING: partial(claimed.drain, prune),
     }
     for queue, drain in drains.items():
-        bells[queue] = Bell(drain)
+        bells[queue] = Bell(drain, invite=partial(doorbell.ring, frozenset({queue})))
         dramatiq.actor(broker=made, queue_name=queue, actor_name=queue)(bells[queue].answer)
     lifecycle.bells = list(bells.values())
     return made

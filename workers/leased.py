@@ -3,35 +3,60 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import Unavailable
+from db import tasks
+from db.engine import Database, Unavailable, transaction
 from db.groups import in_halves
-from domain.task import Queue
+from domain.task import DONE, Queue, Task
 from ops.telemetry import metrics
 from workers.bell import Bell
+from workers.failure import verdict_on
 
 log = logging.getLogger(__name__)
 
-Step = TypeVar("Step")
+# Results are offered again while Postgres restarts, which takes a second or two. All of it ends
+# within what shutdown grace and lease leave beyond the longest call.
+RECORD_AGAIN_AFTER_S = (0.1, 0.4, 1.0, 2.0)
+
+
+class Errand(Protocol):
+    """What is to be done outside for a task."""
+
+    @property
+    def task(self) -> Task: ...
+
+
+Step = TypeVar("Step", bound=Errand)
 Outcome = TypeVar("Outcome")
 
 
 class Stage(msgspec.Struct, Generic[Step, Outcome], frozen=True):
     """The three parts of such a stage.
 
-    `claim(room)` leases up to `room` tasks and says how many and what to do, in a transaction.
+    `prepare(tx, group)` says for each leased task what to do, None if nothing is left to do.
     `call(step)` does it outside and never raises. `record(pairs)` writes what came of it, in
     one transaction, all or nothing.
     """
 
+    database: Database
     queue: Queue
-    claim: Callable[[int], Awaitable[tuple[int, Sequence[Step]]]]
+    lease_s: float
+    prepare: Callable[[AsyncConnection, Sequence[Task]], Awaitable[Sequence[Step | None]]]
     call: Callable[[Step], Awaitable[Outcome]]
     record: Callable[[Sequence[tuple[Step, Outcome]]], Awaitable[None]]
     flying_max: int
+
+
+def order_of(task: Task) -> UUID:
+    """Give the order a task works for; raises ValueError if it names none."""
+    if task.order_id is None:
+        raise ValueError(f"A task to {task.kind} names no order.")
+    return task.order_id
 
 
 async def drain(stage: Stage[Step, Outcome], bell: Bell) -> None:
@@ -48,20 +73,78 @@ async def drain(stage: Stage[Step, Outcome], bell: Bell) -> None:
         if due and room >= stage.flying_max / 2 and not bell.stopping:
             bell.rung.clear()
             leased, steps = await _claim(stage, room)
-            due = leased == room
+            if due := leased == room:
+                bell.invite()
             flying |= {asyncio.create_task(_fly(stage, step)) for step in steps}
         if flying:
             landed, flying = await _wait(flying, None if due else bell.rung)
-            due = due or bell.rung.is_set()
             await _record(stage, [task.result() for task in landed])
+            # A ring tells of work; a call that ended made room, under the queue's limit too.
+            due = True
 
 
-async def _claim(stage: Stage[Step, Outcome], room: int) -> tuple[int, Sequence[Step]]:
+async def _claim(stage: Stage[Step, Outcome], room: int) -> tuple[int, list[Step]]:
+    """Lease up to `room` tasks; returns how many, and what is to be done for them.
+
+    It never raises: whatever prevents it, the calls under way are still to be recorded, and
+    the sweep rings for what is left.
+    """
     try:
-        return await stage.claim(room)
+        try:
+            async with transaction(stage.database) as tx:
+                leased = await _lease(stage, tx, room)
+                return len(leased), _to_do(await _prepare(stage, tx, leased))
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("A group in %s could not be prepared: trying its halves", stage.queue)
+            return await _claim_in_halves(stage, room)
     except Unavailable as outage:
         log.warning("%s waits for the database: %s", stage.queue, outage)
-        return 0, ()
+    except Exception:
+        log.exception("%s cannot claim its work", stage.queue)
+    return 0, []
+
+
+async def _lease(stage: Stage[Step, Outcome], tx: AsyncConnection, room: int) -> list[Task]:
+    return await tasks.lease(tx, stage.queue, limit=room, lease_s=stage.lease_s)
+
+
+async def _claim_in_halves(stage: Stage[Step, Outcome], room: int) -> tuple[int, list[Step]]:
+    """Commit the lease first, so that the attempt of a member that fails alone counts."""
+    async with transaction(stage.database) as tx:
+        leased = await _lease(stage, tx, room)
+
+    async def prepare(part: Sequence[Task]) -> Sequence[Step | None]:
+        async with transaction(stage.database) as tx:
+            return await _prepare(stage, tx, part)
+
+    prepared = await in_halves(leased, prepare) if leased else []
+    for task, step in zip(leased, prepared, strict=True):
+        if isinstance(step, Exception):
+            await _fail(stage, task, step)
+    return len(leased), _to_do([step for step in prepared if not isinstance(step, Exception)])
+
+
+async def _prepare(
+    stage: Stage[Step, Outcome], tx: AsyncConnection, leased: Sequence[Task]
+) -> Sequence[Step | None]:
+    if not leased:
+        return ()
+    steps = await stage.prepare(tx, leased)
+    idle = [task for task, step in zip(leased, steps, strict=True) if step is None]
+    await tasks.finish(tx, [(task, DONE) for task in idle], leased=True)
+    return steps
+
+
+def _to_do(steps: Sequence[Step | None]) -> list[Step]:
+    return [step for step in steps if step is not None]
+
+
+async def _fail(stage: Stage[Step, Outcome], task: Task, failure: Exception) -> None:
+    verdict = verdict_on(task, failure)
+    async with transaction(stage.database) as tx:
+        await tasks.finish(tx, [(task, verdict)], leased=True)
 
 
 async def _fly(stage: Stage[Step, Outcome], step: Step) -> tuple[Step, Outcome]:
@@ -85,17 +168,25 @@ async def _record(stage: Stage[Step, Outcome], pairs: Sequence[tuple[Step, Outco
     """Record a group; what cannot be recorded comes back when its lease runs out."""
     if not pairs:
         return
+    metrics.group_size.labels(stage=stage.queue.value).observe(len(pairs))
+    for pause_s in (*RECORD_AGAIN_AFTER_S, None):
+        try:
+            await _record_in_halves(stage, pairs)
+        except Unavailable as outage:
+            log.warning("%d results of %s are not recorded: %s", len(pairs), stage.queue, outage)
+        else:
+            return
+        if pause_s is not None:
+            await asyncio.sleep(pause_s)
 
+
+async def _record_in_halves(
+    stage: Stage[Step, Outcome], pairs: Sequence[tuple[Step, Outcome]]
+) -> None:
     async def run(part: Sequence[tuple[Step, Outcome]]) -> Sequence[None]:
         await stage.record(part)
         return [None] * len(part)
 
-    metrics.group_size.labels(stage=stage.queue.value).observe(len(pairs))
-    try:
-        failures = await in_halves(pairs, run)
-    except Unavailable as outage:
-        log.warning("%d results of %s wait for their lease: %s", len(pairs), stage.queue, outage)
-        return
-    for (step, _), failure in zip(pairs, failures, strict=True):
+    for (step, _), failure in zip(pairs, await in_halves(pairs, run), strict=True):
         if failure is not None:
-            log.error("The result of %s was not recorded", step, exc_info=failure)
+            await _fail(stage, step.task, failure)

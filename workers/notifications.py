@@ -4,9 +4,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import notifications, tasks
 from db.engine import Database, transaction
@@ -15,7 +17,7 @@ from domain.notice import mail
 from domain.task import DONE, Notice, Queue, Task, Verdict, retry
 from ops.config import Settings
 from ops.telemetry import metrics
-from workers.leased import Stage
+from workers.leased import Stage, order_of
 
 log = logging.getLogger(__name__)
 
@@ -43,32 +45,23 @@ class Errand(msgspec.Struct, frozen=True):
 def stage(postman: Postman) -> Stage[Errand, Delivery]:
     """Put the stage together."""
     return Stage(
+        database=postman.database,
         queue=Queue.NOTIFICATIONS,
-        claim=lambda room: claim(postman, room),
-        call=lambda errand: call(postman, errand),
-        record=lambda pairs: record(postman, pairs),
+        lease_s=postman.settings.lease_s,
+        prepare=prepare,
+        call=partial(call, postman),
+        record=partial(record, postman),
         flying_max=MAILS_FLYING_MAX,
     )
 
 
-async def claim(postman: Postman, room: int) -> tuple[int, Sequence[Errand]]:
-    """Lease notification tasks and note their mails; tasks whose mail is out already end."""
-    async with transaction(postman.database) as tx:
-        lease_s = postman.settings.lease_s
-        leased = await tasks.lease(tx, Queue.NOTIFICATIONS, limit=room, lease_s=lease_s)
-        if not leased:
-            return 0, ()
-        keyed = [
-            (task, (task.order_id, Notice(task.payload["notice"])))
-            for task in leased
-            if task.order_id
-        ]
-        told = await notifications.insert(tx, [key for _, key in keyed])
-        await tasks.finish(
-            tx, [(task, DONE) for task, key in keyed if key not in told], leased=True
-        )
-    return len(leased), [
-        Errand(task, *key, mail(key[1], told[key])) for task, key in keyed if key in told
+async def prepare(tx: AsyncConnection, group: Sequence[Task]) -> list[Errand | None]:
+    """Note and write the mail of each task; None where it is out already."""
+    keys = [(order_of(task), Notice(task.payload["notice"])) for task in group]
+    told = await notifications.insert(tx, keys)
+    return [
+        Errand(task, *key, mail(key[1], told[key])) if key in told else None
+        for task, key in zip(group, keys, strict=True)
     ]
 
 

@@ -5,8 +5,10 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import orders, payments, tasks
 from db.engine import Database, transaction
@@ -26,10 +28,10 @@ from domain.payment import (
     Unsent,
 )
 from domain.status import Status
-from domain.task import DONE, Queue
+from domain.task import Queue, Task
 from ops.config import Settings
 from ops.telemetry import metrics
-from workers.leased import Stage
+from workers.leased import Stage, order_of
 
 log = logging.getLogger(__name__)
 
@@ -45,33 +47,29 @@ class Cashier(msgspec.Struct, frozen=True):
 def stage(cashier: Cashier) -> Stage[Step, Outcome]:
     """Put the stage together."""
     return Stage(
+        database=cashier.database,
         queue=Queue.PAYMENTS,
-        claim=lambda room: claim(cashier, room),
-        call=lambda step: call(cashier, step),
-        record=lambda pairs: record(cashier, pairs),
+        lease_s=cashier.settings.lease_s,
+        prepare=partial(prepare, cashier),
+        call=partial(call, cashier),
+        record=partial(record, cashier),
         flying_max=cashier.settings.gateway_concurrency,
     )
 
 
-async def claim(cashier: Cashier, room: int) -> tuple[int, Sequence[Step]]:
-    """Lease payment tasks and commit their attempts as sent; tasks with nothing to do end."""
-    async with transaction(cashier.database) as tx:
-        lease_s = cashier.settings.lease_s
-        leased = await tasks.lease(tx, Queue.PAYMENTS, limit=room, lease_s=lease_s)
-        if not leased:
-            return 0, ()
-        ids = [task.order_id for task in leased if task.order_id]
-        payables = await payments.lock_payables(tx, ids)
-        chosen = [
-            (task, next_step(task, payables[task.order_id], new_id()))
-            for task in leased
-            if task.order_id
-        ]
-        steps = [step for _, step in chosen if step is not None]
-        idle = [(task, DONE) for task, step in chosen if step is None]
-        await payments.insert_sent(tx, steps, gateway=cashier.gateway.name)
-        await tasks.finish(tx, idle, leased=True)
-    return len(leased), steps
+async def prepare(
+    cashier: Cashier, tx: AsyncConnection, group: Sequence[Task]
+) -> list[Step | None]:
+    """Choose what to ask the gateway for each task, and note it as sent."""
+    ids = [order_of(task) for task in group]
+    payables = await payments.lock_payables(tx, ids)
+    steps = [
+        next_step(task, payables[order_id], new_id())
+        for task, order_id in zip(group, ids, strict=True)
+    ]
+    sent = [step for step in steps if step is not None]
+    await payments.insert_sent(tx, sent, gateway=cashier.gateway.name)
+    return steps
 
 
 async def call(cashier: Cashier, step: Step) -> Outcome:

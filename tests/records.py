@@ -1,0 +1,116 @@
+"""What the database says of orders and their work, and the passing of time in it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select, text
+
+from db import events, invariants, orders, tables
+from db.engine import Database, transaction
+from domain.task import Kind, Queue
+
+
+class TaskRow(msgspec.Struct, frozen=True):
+    id: int
+    kind: str
+    state: str
+    attempt: int
+    last_error: str | None
+
+
+async def status(database: Database, order_id: UUID) -> str:
+    async with transaction(database) as tx:
+        return (await orders.get(tx, order_id)).status
+
+
+async def statuses(database: Database) -> dict[str, int]:
+    """Count all orders by status."""
+    async with transaction(database) as tx:
+        rows = await tx.execute(select(tables.orders.c.status))
+        return dict(Counter(rows.scalars()))
+
+
+async def timeline(database: Database, order_id: UUID) -> list[str]:
+    async with transaction(database) as tx:
+        return [entry.kind for entry in await events.page(tx, order_id)]
+
+
+async def work(database: Database, order_id: UUID, kind: Kind) -> TaskRow:
+    """Read the one task of a kind that an order has."""
+    t = tables.tasks.c
+    async with transaction(database) as tx:
+        query = select(t.id, t.kind, t.state, t.attempt, t.last_error)
+        found = await tx.execute(query.where(t.order_id == order_id, t.kind == kind.value))
+        return TaskRow(*found.one())
+
+
+async def attempts(database: Database, order_id: UUID) -> list[tuple[str, str]]:
+    """Read kind and state of an order's payment attempts, oldest first."""
+    a = tables.payment_attempts.c
+    async with transaction(database) as tx:
+        query = select(a.kind, a.state).where(a.order_id == order_id).order_by(a.id)
+        return [(kind, state) for kind, state in await tx.execute(query)]
+
+
+async def cash(database: Database, order_id: UUID) -> list[int]:
+    """Read what the ledger says the gateway holds of an order, posting by posting."""
+    entry = tables.ledger_entries.c
+    async with transaction(database) as tx:
+        query = select(entry.amount_minor).order_by(entry.created_at, entry.transaction_id)
+        query = query.where(entry.order_id == order_id, entry.account == "gateway_cash")
+        return list(await tx.scalars(query))
+
+
+async def unsettled(database: Database) -> Sequence[invariants.Unsettled]:
+    async with transaction(database) as tx:
+        return await invariants.unsettled(tx)
+
+
+async def at_rest(database: Database) -> bool:
+    """Tell whether there is an order, and no work left for any."""
+    return bool(await statuses(database)) and not await unsettled(database)
+
+
+async def assert_sound(database: Database) -> None:
+    """No invariant that Postgres can tell is broken."""
+    async with transaction(database) as tx:
+        assert await invariants.check(tx) == []
+
+
+async def make_due(database: Database) -> None:
+    """Let the time pass that work waits before it is tried again."""
+    async with transaction(database) as tx:
+        await tx.execute(text("UPDATE tasks SET run_at = now() WHERE state = 'ready'"))
+
+
+async def end_leases(database: Database) -> None:
+    """Let the time pass that workers have for what they hold."""
+    async with transaction(database) as tx:
+        await tx.execute(text("UPDATE tasks SET lease_until = now() WHERE state = 'running'"))
+
+
+async def limit(database: Database, queue: Queue, running_max: int) -> None:
+    """Have at most so many tasks of a queue run at a time."""
+    async with transaction(database) as tx:
+        change = text("UPDATE queues SET running_max = :running_max WHERE name = :name")
+        await tx.execute(change, {"name": queue.value, "running_max": running_max})
+
+
+async def pause(database: Database, queue: Queue, *, paused: bool = True) -> None:
+    """Have a queue hold its work, or go on."""
+    async with transaction(database) as tx:
+        change = text("UPDATE queues SET paused = :paused WHERE name = :name")
+        await tx.execute(change, {"name": queue.value, "paused": paused})
+
+
+async def terminate(database: Database) -> None:
+    """Break all connections to the database but our own, as a restart of Postgres does."""
+    async with transaction(database) as tx:
+        await tx.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )

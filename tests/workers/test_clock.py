@@ -1,0 +1,144 @@
+"""The sweep: what it rings, takes back and schedules, by one clock or by many."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from db import tables, tasks
+from db.engine import Database, transaction
+from domain.task import Kind, Queue
+from ops.config import Settings
+from tests.builders import a_placement, place, put_products
+from tests.records import end_leases, pause, work
+from tests.stages import drain_inventory
+from workers import clock
+
+
+async def placed(database: Database, count: int = 1) -> list[UUID]:
+    await put_products(database, APPLE=100)
+    return await place(database, *(a_placement(("APPLE", 1)) for _ in range(count)))
+
+
+async def leased(database: Database, settings: Settings, count: int = 1) -> list[UUID]:
+    """Place orders whose charges a worker takes up and is never heard of again."""
+    ids = await placed(database, count)
+    await drain_inventory(database)
+    async with transaction(database) as tx:
+        lost = await tasks.lease(tx, Queue.PAYMENTS, limit=count, lease_s=settings.lease_s)
+    assert len(lost) == count
+    return ids
+
+
+async def prunings(database: Database) -> Sequence[str]:
+    """Read the states of the tasks to prune."""
+    t = tables.tasks.c
+    async with transaction(database) as tx:
+        return (await tx.scalars(select(t.state).where(t.kind == Kind.PRUNE.value))).all()
+
+
+async def test_work_that_was_never_rung_is_rung(
+    database: Database, rung: list[frozenset[Queue]]
+) -> None:
+    await placed(database)
+    rung.clear()
+
+    await clock.ring(database)
+
+    assert rung == [{Queue.INVENTORY}]
+
+
+async def test_nothing_is_rung_for_nothing(
+    database: Database, rung: list[frozenset[Queue]]
+) -> None:
+    await clock.ring(database)
+
+    assert rung == []
+
+
+async def test_paused_queue_is_not_rung_until_it_is_resumed(
+    database: Database, rung: list[frozenset[Queue]]
+) -> None:
+    await placed(database)
+    await pause(database, Queue.INVENTORY)
+    rung.clear()
+
+    await clock.ring(database)
+    while_paused = list(rung)
+    await pause(database, Queue.INVENTORY, paused=False)
+    await clock.ring(database)
+
+    assert while_paused == []
+    assert rung == [{Queue.INVENTORY}]
+
+
+async def test_work_of_a_lost_worker_is_taken_back_and_rung(
+    database: Database, settings: Settings, rung: list[frozenset[Queue]]
+) -> None:
+    [order_id] = await leased(database, settings)
+    await end_leases(database)
+    rung.clear()
+
+    await clock.run_once(database)
+
+    task = await work(database, order_id, Kind.CHARGE)
+    assert (task.state, task.attempt, task.last_error) == ("ready", 1, clock.LEASE_EXPIRED)
+    assert Queue.PAYMENTS in frozenset().union(*rung)
+
+
+async def test_worker_keeps_its_work_until_the_lease_is_over(
+    database: Database, settings: Settings
+) -> None:
+    [order_id] = await leased(database, settings)
+
+    await clock.run_once(database)
+
+    assert (await work(database, order_id, Kind.CHARGE)).state == "running"
+
+
+async def test_task_that_lost_all_its_workers_is_dead_with_that_reason(
+    database: Database, settings: Settings
+) -> None:
+    [order_id] = await placed(database)
+    await drain_inventory(database)
+    async with transaction(database) as tx:
+        await tx.execute(text("UPDATE tasks SET attempts_max = 2 WHERE kind = 'charge'"))
+
+    for _ in range(3):
+        async with transaction(database) as tx:
+            await tasks.lease(tx, Queue.PAYMENTS, limit=1, lease_s=settings.lease_s)
+        await end_leases(database)
+        await clock.take_back(database)
+
+    task = await work(database, order_id, Kind.CHARGE)
+    assert (task.state, task.attempt, task.last_error) == ("dead", 2, clock.LEASE_EXPIRED)
+
+
+async def test_many_clocks_at_once_take_back_and_schedule_once(
+    database: Database, settings: Settings
+) -> None:
+    ids = await leased(database, settings, 20)
+    await end_leases(database)
+
+    await asyncio.gather(*(clock.run_once(database) for _ in range(5)))
+
+    taken_back = [await work(database, order_id, Kind.CHARGE) for order_id in ids]
+    assert {(task.state, task.attempt) for task in taken_back} == {("ready", 1)}
+    assert await prunings(database) == ["ready"]
+
+
+async def test_part_of_the_sweep_that_fails_keeps_no_other_from_being_done(
+    database: Database, settings: Settings, rung: list[frozenset[Queue]]
+) -> None:
+    await leased(database, settings)
+    await placed(database)
+    async with transaction(database) as tx:
+        await tx.execute(text("UPDATE tasks SET kind = 'of a later version' WHERE kind = 'charge'"))
+    await end_leases(database)
+    rung.clear()
+
+    await clock.run_once(database)
+
+    assert Queue.INVENTORY in rung[-1]
+    assert await prunings(database) == ["ready"]

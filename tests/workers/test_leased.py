@@ -1,0 +1,210 @@
+"""Stages that work outside the database, driven through payments and notifications."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import UUID
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from db import orders
+from db.engine import Database, transaction
+from domain.task import Kind, Queue
+from ops.config import Settings
+from tests.bank import Bank
+from tests.builders import a_placement, place, put_products
+from tests.postbox import Postbox
+from tests.records import limit, make_due, status, statuses, terminate, work
+from tests.stages import drain_inventory, drain_notifications, drain_payments
+from tests.waiting import eventually
+from workers import leased, payments
+from workers.bell import Bell
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Those of a worker that soon gives up waiting for a lock."""
+    return msgspec.structs.replace(settings, lock_timeout_s=0.1)
+
+
+@pytest.fixture
+def bank() -> Bank:
+    return Bank()
+
+
+@pytest.fixture
+def bell(database: Database, settings: Settings, bank: Bank) -> Bell:
+    """The bell of a worker's payments."""
+    stage = payments.stage(payments.Cashier(database, bank, settings))
+    return Bell(partial(leased.drain, stage))
+
+
+async def reserved(database: Database, *emails: str) -> list[UUID]:
+    """Place an order for each address and hold its stock."""
+    await put_products(database, APPLE=100)
+    ids = await place(database, *(a_placement(("APPLE", 1), email=email) for email in emails))
+    await drain_inventory(database)
+    return ids
+
+
+async def poison_mail(database: Database, order_id: UUID, *, attempts_max: int = 20) -> None:
+    """Have the task to notify ask for a notice nobody can write."""
+    async with transaction(database) as tx:
+        await tx.execute(
+            text(
+                """
+                UPDATE tasks SET payload = '{"notice": "horoscope"}', attempts_max = :attempts_max
+                WHERE order_id = :order_id AND kind = 'notify'
+                """
+            ),
+            {"order_id": order_id, "attempts_max": attempts_max},
+        )
+
+
+async def hold_back(database: Database, order_id: UUID) -> None:
+    """Have the work for an order become due later."""
+    async with transaction(database) as tx:
+        due = text("UPDATE tasks SET run_at = now() + interval '1 hour' WHERE order_id = :id")
+        await tx.execute(due, {"id": order_id})
+
+
+@asynccontextmanager
+async def lock_of(database: Database, order_id: UUID) -> AsyncGenerator[None]:
+    """Hold the row lock of an order, as somebody does who changes it."""
+    async with transaction(database) as tx:
+        await orders.lock(tx, [order_id])
+        yield
+
+
+async def failed(database: Database, order_id: UUID) -> bool:
+    """Tell whether an attempt at charging the order has come to nothing."""
+    return (await work(database, order_id, Kind.CHARGE)).last_error is not None
+
+
+async def test_poisoned_task_fails_alone_and_is_tried_again_later(
+    database: Database, settings: Settings
+) -> None:
+    postbox = Postbox()
+    first, poisoned, last = await reserved(database, "a@x.org", "b@x.org", "c@x.org")
+    await drain_payments(database, settings, Bank())
+    await poison_mail(database, poisoned)
+
+    await drain_notifications(database, settings, postbox)
+
+    assert sorted(mail.to for mail in postbox.mails) == ["a@x.org", "c@x.org"]
+    assert [(await work(database, o, Kind.NOTIFY)).state for o in (first, last)] == ["done"] * 2
+    task = await work(database, poisoned, Kind.NOTIFY)
+    assert (task.state, task.attempt) == ("ready", 1)
+    assert "horoscope" in (task.last_error or "")
+
+
+async def test_poisoned_task_is_dead_with_its_reason_once_its_attempts_are_spent(
+    database: Database, settings: Settings
+) -> None:
+    [order_id] = await reserved(database, "a@x.org")
+    await drain_payments(database, settings, Bank())
+    await poison_mail(database, order_id, attempts_max=2)
+
+    for _ in range(3):
+        await drain_notifications(database, settings, Postbox())
+        await make_due(database)
+
+    task = await work(database, order_id, Kind.NOTIFY)
+    assert (task.state, task.attempt) == ("dead", 2)
+    assert "horoscope" in (task.last_error or "")
+
+
+async def test_claim_that_fails_loses_no_result_of_calls_under_way(
+    database: Database, bank: Bank, bell: Bell
+) -> None:
+    slow, locked = await reserved(database, "slow@x.org", "locked@x.org")
+    await hold_back(database, locked)
+    bank.exit.shut(slow)
+    draining = asyncio.create_task(bell.answer())
+    await bank.exit.until_waiting()
+
+    async with lock_of(database, locked):
+        await make_due(database)
+        assert bell.hear()
+        await eventually(partial(failed, database, locked))
+    await bank.exit.open()
+    await draining
+
+    assert await status(database, slow) == "paid"
+    await make_due(database)
+    await bell.answer()
+    assert await status(database, locked) == "paid"
+    assert bank.verbs() == ["charge", "charge"]
+
+
+async def test_slow_call_holds_up_no_other_payment(
+    database: Database, bank: Bank, bell: Bell
+) -> None:
+    [slow] = await reserved(database, "slow@x.org")
+    bank.entrance.shut(slow)
+    draining = asyncio.create_task(bell.answer())
+    await bank.entrance.until_waiting()
+
+    others = await reserved(database, *(f"{n}@x.org" for n in range(5)))
+    assert bell.hear()
+
+    async def others_paid() -> bool:
+        return await statuses(database) == {"reserved": 1, "paid": len(others)}
+
+    await eventually(others_paid)
+    await bank.entrance.open()
+    await draining
+    assert await statuses(database) == {"paid": 1 + len(others)}
+
+
+async def test_one_ring_is_enough_for_a_queue_with_a_limit(
+    database: Database, bank: Bank, bell: Bell
+) -> None:
+    await reserved(database, *(f"{n}@x.org" for n in range(7)))
+    await limit(database, Queue.PAYMENTS, 2)
+    bank.entrance.shut()
+    draining = asyncio.create_task(bell.answer())
+    await bank.entrance.until_waiting(2)
+    await bank.entrance.open()
+    await draining
+
+    assert bank.most_at_once == 2
+    assert await statuses(database) == {"paid": 7}
+
+
+async def test_results_are_recorded_although_the_connections_broke_meanwhile(
+    database: Database, bank: Bank, bell: Bell
+) -> None:
+    await reserved(database, *(f"{n}@x.org" for n in range(3)))
+    bank.exit.shut()
+    draining = asyncio.create_task(bell.answer())
+    await bank.exit.until_waiting(3)
+
+    await terminate(database)
+    await bank.exit.open()
+    await draining
+
+    assert await statuses(database) == {"paid": 3}
+    assert bank.verbs() == ["charge"] * 3
+
+
+async def test_stopping_worker_ends_what_is_under_way_and_begins_nothing(
+    database: Database, bank: Bank, bell: Bell
+) -> None:
+    [under_way] = await reserved(database, "now@x.org")
+    bank.exit.shut()
+    draining = asyncio.create_task(bell.answer())
+    await bank.exit.until_waiting()
+
+    [later] = await reserved(database, "later@x.org")
+    bell.stop()
+    await bank.exit.open()
+    await draining
+    await bell.answer()
+
+    assert await status(database, under_way) == "paid"
+    assert await status(database, later) == "reserved"
+    assert (await work(database, later, Kind.CHARGE)).attempt == 0
