@@ -21,7 +21,7 @@ ORDERS = 5_000
 CONNECTIONS = 32
 WARM_UP_ORDERS = 1_000
 LIMIT_CLIENTS = 8
-LIMIT_S = 8
+LIMIT_S = 6
 
 
 class Course(msgspec.Struct, frozen=True):

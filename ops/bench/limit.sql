@@ -19,13 +19,13 @@ FROM products a, products b
 WHERE a.sku = 'SKU-' || :sku_a::int AND b.sku = 'SKU-' || :sku_b::int AND a.active AND b.active
 \gset
 INSERT INTO idempotency_keys (scope, key, fingerprint, status, body, order_id)
-VALUES ('public', gen_random_uuid()::text, sha256('order'), 202, repeat('x', 600)::bytea, :order_id)
+VALUES ('public', gen_random_uuid()::text, sha256('order'), 202, repeat('x', 470)::bytea, :order_id)
 ON CONFLICT DO NOTHING;
 INSERT INTO orders (id, email, status, currency, total_minor, payment_method, ship_to, version,
                     traceparent)
 VALUES (:order_id, 'customer' || :customer::int || '@example.com', 'placed', 'GBP', :total,
         'pm_card_visa',
-        '{"name": "Customer", "line1": "1 High Street", "city": "London", "country": "GB",
+        '{"name": "Customer 500", "line1": "500 High Street", "city": "London", "country": "GB",
           "postcode": "N1 9GU"}',
         1, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00');
 INSERT INTO order_lines (order_id, line, sku, quantity, unit_minor)
