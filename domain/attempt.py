@@ -64,7 +64,8 @@ def next_step(task: Task, payable: Payable, fresh: UUID) -> Step | None:
 
 def _charge(task: Task, payable: Payable, fresh: UUID) -> Step | None:
     live = payable.charge
-    if live is None and payable.status is not Status.RESERVED:
+    untouched = live is None or live.state is AttemptState.CREATED
+    if untouched and payable.status is not Status.RESERVED:
         return None
     if live is not None and live.state is AttemptState.SUCCEEDED:
         return None

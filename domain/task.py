@@ -49,13 +49,14 @@ QUEUE_OF: Mapping[Kind, Queue] = {
     Kind.PRUNE: Queue.HOUSEKEEPING,
 }
 
-# A pure database step fails only by bug or outage: eight tries span about two minutes.
-# Money and mail wait for outsiders: with the hourly cap, twenty tries span most of a day.
+# A pure database step fails only by bug or outage: eight tries span a minute on average.
+# Outsiders may be away for long: with the hourly cap, sixty tries span a day on average, and
+# twenty lookups of an unknown payment fifteen hours.
 ATTEMPTS_MAX: Mapping[Kind, int] = {
     Kind.RESERVE: 8,
     Kind.CHARGE: 20,
     Kind.REFUND: 20,
-    Kind.NOTIFY: 20,
+    Kind.NOTIFY: 60,
     Kind.PRUNE: 3,
 }
 

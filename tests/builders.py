@@ -16,12 +16,29 @@ from domain.money import Money
 from domain.order import Order
 from domain.product import Item, Product
 from domain.status import Status
+from domain.task import Kind, Task
 
 ADDRESS = Address("Ann Example", "1 High Street", "London", "N1 1AA", "GB")
 
 
 def an_order(*, status: Status = Status.PLACED, version: int = 1, total_minor: int = 1000) -> Order:
     return Order(new_id(), status, version, Money(total_minor, "GBP"))
+
+
+def a_task(
+    kind: Kind = Kind.CHARGE,
+    *,
+    order_id: UUID | None = None,
+    attempt: int = 1,
+    attempts_max: int = 5,
+) -> Task:
+    return Task(1, kind, order_id or new_id(), {}, attempt, attempts_max)
+
+
+def a_product(
+    sku: str, *, price_minor: int = 500, currency: str = "GBP", active: bool = True
+) -> Product:
+    return Product(sku, f"Product {sku}", price_minor, currency, active, 0)
 
 
 def a_placement(
@@ -57,16 +74,8 @@ def an_order_body(*items: tuple[str, int], **changes: Any) -> dict[str, Any]:
     }
 
 
-async def put_product(
-    tx: AsyncConnection,
-    sku: str,
-    *,
-    on_hand: int = 100,
-    price_minor: int = 500,
-    currency: str = "GBP",
-    active: bool = True,
-) -> None:
-    await products.put(tx, Product(sku, f"Product {sku}", price_minor, currency, active, 0))
+async def put_product(tx: AsyncConnection, sku: str, *, on_hand: int = 100, **changes: Any) -> None:
+    await products.put(tx, a_product(sku, **changes))
     await stock.put(tx, sku, on_hand)
 
 

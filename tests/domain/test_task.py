@@ -1,0 +1,73 @@
+"""When failed work is tried again, and when it is given up."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.task import (
+    ATTEMPTS_MAX,
+    BACKOFF_MAX_S,
+    LOOKUP_AFTER_S,
+    QUEUE_OF,
+    Kind,
+    State,
+    ask_later,
+    retry,
+)
+
+ATTEMPTS = st.integers(1, 1000)
+CHANCES = st.floats(0, 1, exclude_max=True)
+HOUR_S = 3600
+
+
+def test_every_kind_of_work_has_a_queue_and_an_end_of_its_attempts() -> None:
+    assert set(QUEUE_OF) == set(ATTEMPTS_MAX) == set(Kind)
+
+
+@given(ATTEMPTS, CHANCES)
+@settings(deadline=None)
+def test_retry_waits_no_longer_than_doubling_and_the_cap_allow(attempt: int, chance: float) -> None:
+    verdict = retry(attempt, attempt + 1, error="why", chance=chance)
+
+    assert verdict.state is State.READY
+    assert verdict.error == "why"
+    assert 0 <= verdict.delay_s <= min(2 ** (attempt - 1), BACKOFF_MAX_S)
+
+
+@pytest.mark.parametrize(("attempt", "most_s"), [(1, 1), (2, 2), (5, 16), (12, 2048), (13, 3600)])
+def test_jitter_spreads_retries_over_the_whole_wait(attempt: int, most_s: int) -> None:
+    def delay_s(chance: float) -> float:
+        return retry(attempt, 99, error="", chance=chance).delay_s
+
+    assert [delay_s(0.0), delay_s(0.5), delay_s(0.999)] == [0, most_s / 2, 0.999 * most_s]
+
+
+@given(ATTEMPTS, ATTEMPTS, CHANCES)
+@settings(deadline=None)
+def test_work_is_dead_with_its_reason_exactly_once_its_attempts_are_spent(
+    attempt: int, attempts_max: int, chance: float
+) -> None:
+    ends = [
+        retry(attempt, attempts_max, error="why", chance=chance),
+        ask_later(attempt, attempts_max, error="why"),
+    ]
+
+    assert [(end.state is State.DEAD, end.error) for end in ends] == [
+        (attempt >= attempts_max, "why")
+    ] * 2
+
+
+def test_unknown_payment_is_asked_after_at_once_and_then_more_and_more_rarely() -> None:
+    delays = [ask_later(attempt, 99, error="").delay_s for attempt in range(1, 8)]
+
+    assert delays == [5, 30, 120, 600, 3600, 3600, 3600]
+    assert tuple(delays[:5]) == LOOKUP_AFTER_S
+
+
+def test_mail_is_tried_for_a_day_and_a_payment_asked_after_for_fifteen_hours() -> None:
+    tries, lookups = ATTEMPTS_MAX[Kind.NOTIFY], ATTEMPTS_MAX[Kind.CHARGE]
+    mail_s = sum(retry(n, tries, error="", chance=0.5).delay_s for n in range(1, tries))
+    payment_s = sum(ask_later(n, lookups, error="").delay_s for n in range(1, lookups))
+
+    assert 24 * HOUR_S <= mail_s <= 30 * HOUR_S
+    assert 15 * HOUR_S <= payment_s <= 16 * HOUR_S
