@@ -15,6 +15,7 @@ from tests.outside import Sandbox, start
 from workers.mailer import SmtpMailer
 
 CONNECTIONS = Path("/proc/net/tcp")
+SILENCE = b"(the relay says nothing until they hang up)"
 
 
 @pytest.fixture
@@ -122,8 +123,35 @@ async def test_relay_that_comes_back_gets_the_next_mail(
     assert second.stop() == 0
 
 
+async def test_connection_that_the_relay_closed_meanwhile_costs_no_mail(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    async with a_mailer(first.smtp_url) as mailer:
+        assert await mailer.send(a_mail()) == Sent()
+        first.stop()
+        second = start(tmp_path, SANDBOX_SMTP_PORT=first.smtp_url.rpartition(":")[2])
+        # Meanwhile the loop runs, as a worker's does.
+        assert await count(second) == 1
+
+        assert await mailer.send(a_mail()) == Sent()
+    second.stop()
+
+
+async def test_conversation_that_was_given_up_is_not_continued_with_the_next_mail() -> None:
+    hello = (b"220 hi", b"250 hello")
+    willing = (*hello, b"250 ok", b"250 ok", b"354 go", b"250 kept", b"221 bye")
+    async with (
+        relay_saying(*hello, SILENCE, then=willing) as url,
+        a_mailer(url, smtp_timeout_s=0.5, smtp_concurrency=1) as mailer,
+    ):
+        given_up = await mailer.send(a_mail())
+        next_mail = await mailer.send(a_mail())
+
+    assert isinstance(given_up, Unsent)
+    assert next_mail == Sent()
+
+
 async def test_relay_that_says_nothing_is_given_up() -> None:
-    async with relay_saying() as url, a_mailer(url, smtp_timeout_s=0.2) as mailer:
+    async with relay_saying(SILENCE) as url, a_mailer(url, smtp_timeout_s=0.2) as mailer:
         assert isinstance(await mailer.send(a_mail()), Unsent)
 
 
@@ -136,7 +164,7 @@ async def test_relay_that_says_nothing_is_given_up() -> None:
         (b"220 hi", b"500 what", b"500 what"),
         (b"220 hi", b"250 hello", b"530 authenticate first"),
         (b"220 hi", b"250 hello", b"250 ok", b"250 ok", b"354 go", b"451 later"),
-        (b"220 hi", b"250 hello", b"250 ok", b"250 ok", b"354 go"),
+        (b"220 hi", b"250 hello", b"250 ok", b"250 ok", b"354 go", b"25"),
     ],
 )
 async def test_relay_that_does_not_take_the_mail_leaves_it_unsent(script: Sequence[bytes]) -> None:
@@ -204,31 +232,37 @@ async def a_mailer(url: str, **changes: Any) -> AsyncGenerator[SmtpMailer]:
 
 
 @asynccontextmanager
-async def relay_saying(*script: bytes, heard: list[bytes] | None = None) -> AsyncGenerator[str]:
-    """Run a relay that reads from a script, one line for each that it hears, then hangs up."""
+async def relay_saying(
+    *script: bytes, then: Sequence[bytes] = (), heard: list[bytes] | None = None
+) -> AsyncGenerator[str]:
+    """Run a relay that says one line of a script for each that it hears, then hangs up.
+
+    A second connection gets the script `then`.
+    """
+    scripts = [script, then]
     said = heard if heard is not None else []
+    talks: list[asyncio.Task[None] | None] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
+        end = b"\n"
         try:
-            end = b"\n"
-            for number, line in enumerate(script):
+            for number, line in enumerate(scripts.pop(0)):
                 if number:
                     said.append(await reader.readuntil(end))
+                if line is SILENCE:
+                    await reader.readuntil(b"they hung up")
                 writer.write(line + b"\r\n")
                 end = b"\r\n.\r\n" if line.startswith(b"354") else b"\n"
-            if not script or end != b"\n":
-                await reader.readuntil(end)
-        except asyncio.IncompleteReadError:
-            said.append(b"(hung up)")
+        except asyncio.IncompleteReadError as cut:
+            said.append(cut.partial)
         finally:
             writer.close()
-            done.release()
 
-    done = asyncio.Semaphore(0)
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server:
         yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await asyncio.wait_for(done.acquire(), 5)
+        await asyncio.wait_for(asyncio.gather(*filter(None, talks)), 5)
 
 
 def a_mail(

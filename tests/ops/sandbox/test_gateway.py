@@ -264,9 +264,7 @@ async def test_no_answer_leaves_before_its_fsync(tmp_path: Path) -> None:
     async with TestServer(gateway.application()) as server, aiohttp.ClientSession() as session:
         caller = Caller(session, str(server.make_url("")))
         charging = asyncio.create_task(caller.charge(order_id="o-1"))
-        async with asyncio.timeout(5):
-            while not gateway.books.payments:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(executor.asked.wait(), 5)
         looking = asyncio.create_task(search(caller, "order_id", "o-1"))
 
         early, _ = await asyncio.wait({charging, looking}, timeout=0.3)
@@ -283,9 +281,12 @@ class HeldExecutor(ThreadPoolExecutor):
 
     def __init__(self, workers: int) -> None:
         super().__init__(workers)
+        self.asked = asyncio.Event()
         self.released = threading.Event()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.asked.set()
+
         def held() -> Any:
             assert self.released.wait(10)
             return fn(*args, **kwargs)

@@ -15,7 +15,7 @@ from domain.money import Money
 from domain.payment import Charge, Declined, Refund, Succeeded, Unknown, Unsent
 from ops.config import Settings
 from ops.sandbox import ledger
-from ops.sandbox.ledger import Settlement
+from ops.sandbox.ledger import PaymentIntent, Settlement
 from tests.outside import Sandbox, start
 from workers.gateways.stripe import StripeGateway
 
@@ -72,6 +72,20 @@ async def test_definite_no_is_declined_under_its_code(
     assert await gateway.charge(charge) == Declined(code)
     assert await gateway.charge(charge) == Declined(code)
     assert str(charge.order_id) not in ledger.settlements(outside.folder)
+
+
+async def test_card_that_wants_authentication_leaves_no_payment_that_could_still_succeed(
+    gateway: StripeGateway, outside: Sandbox
+) -> None:
+    charge = a_charge("pm_card_authenticationRequired")
+    await gateway.charge(charge)
+
+    (payment,) = [
+        each
+        for each in ledger.entries(outside.folder)
+        if isinstance(each, PaymentIntent) and each.key == str(charge.attempt_id)
+    ]
+    assert payment.status == "requires_payment_method"
 
 
 async def test_declined_charge_is_found_as_declined(gateway: StripeGateway) -> None:
