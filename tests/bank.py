@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import pytest
+
 from domain.payment import Charge, Declined, Outcome, Refund, Succeeded, Unknown
 from tests.waiting import eventually
 
@@ -54,8 +56,8 @@ class Bank:
     """The gateway. `asked` tells every call: its verb and the attempt it was for.
 
     Calls pass `entrance`, then the money moves, then `exit`, then the answer goes out.
-    `answers` are given to the next charges in place of moving money; `answers_lost` counts
-    charges that happen but whose answer does not arrive.
+    `answers` are given to the next charges and refunds in place of moving money.
+    `answers_lost` counts charges that happen but whose answer does not arrive.
     """
 
     name = "bank"
@@ -87,6 +89,8 @@ class Bank:
 
     async def refund(self, refund: Refund) -> Outcome:
         async with self._counted("refund", refund.attempt_id):
+            if self.answers:
+                return self.answers.popleft()
             self.refunded.setdefault(refund.attempt_id, refund)
             return _ref(refund.attempt_id)
 
@@ -122,3 +126,8 @@ class Bank:
 
 def _ref(attempt_id: UUID) -> Succeeded:
     return Succeeded(f"bank_{attempt_id.hex}")
+
+
+@pytest.fixture
+def bank() -> Bank:
+    return Bank()

@@ -3,6 +3,8 @@
 from collections import deque
 from uuid import UUID
 
+import pytest
+
 from domain.mail import Delivery, Mail, Sent
 from tests.bank import Door
 
@@ -33,3 +35,8 @@ class Postbox:
     def subjects(self, order_id: UUID) -> list[str]:
         """Subjects of the mails about an order, in the order in which they came."""
         return [m.subject for m in self.mails if m.message_id.startswith(str(order_id))]
+
+
+@pytest.fixture
+def postbox() -> Postbox:
+    return Postbox()

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import Float, cast, extract, func, select, text
 
-from db import events, invariants, orders, tables
+from db import events, invariants, orders, stock, tables
 from db.engine import Database, transaction
 from domain.task import Kind, Queue
 
 
 class TaskRow(msgspec.Struct, frozen=True):
     id: int
-    kind: str
     state: str
     attempt: int
+    due_in_s: float
     last_error: str | None
 
 
@@ -41,7 +41,8 @@ async def work(database: Database, order_id: UUID, kind: Kind) -> TaskRow:
     """Read the one task of a kind that an order has."""
     t = tables.tasks.c
     async with transaction(database) as tx:
-        query = select(t.id, t.kind, t.state, t.attempt, t.last_error)
+        due_in_s = extract("epoch", t.run_at - func.now())
+        query = select(t.id, t.state, t.attempt, cast(due_in_s, Float), t.last_error)
         found = await tx.execute(query.where(t.order_id == order_id, t.kind == kind.value))
         return TaskRow(*found.one())
 
@@ -61,6 +62,14 @@ async def cash(database: Database, order_id: UUID) -> list[int]:
         query = select(entry.amount_minor).order_by(entry.created_at, entry.transaction_id)
         query = query.where(entry.order_id == order_id, entry.account == "gateway_cash")
         return list(await tx.scalars(query))
+
+
+async def shelf(database: Database, sku: str) -> tuple[int, int]:
+    """Read how many of a SKU are on hand, and how many of these are reserved."""
+    async with transaction(database) as tx:
+        level = await stock.find(tx, sku)
+    assert level is not None
+    return level.on_hand, level.reserved
 
 
 async def unsettled(database: Database) -> Sequence[invariants.Unsettled]:

@@ -1,5 +1,7 @@
-"""The outside, as workers see it."""
+"""The outside, as workers see it: the sandbox, and stand-ins that do as a test says."""
 
+from tests.bank import bank
 from tests.outside import outside
+from tests.postbox import postbox
 
-__all__ = ["outside"]
+__all__ = ["bank", "outside", "postbox"]

@@ -31,11 +31,6 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def bank() -> Bank:
-    return Bank()
-
-
-@pytest.fixture
 def bell(database: Database, settings: Settings, bank: Bank) -> Bell:
     """The bell of a worker's payments."""
     stage = payments.stage(payments.Cashier(database, bank, settings))
