@@ -1,6 +1,5 @@
 """Orders over HTTP: place, read, list, follow and cancel."""
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import idempotency, pages
 from api.acceptance import Acceptance
-from api.fields import Email, PaymentMethod, Sku
+from api.fields import Email, MomentInQuery, PaymentMethod, Sku, moment
 from api.staff import STAFF, staff_only
 from db import events, orders
 from db.events import TimelineEntry
@@ -112,13 +111,18 @@ async def list_orders(  # noqa: PLR0913, PLR0917 - one parameter per filter
     tx: NamedDependency[AsyncConnection],
     status: Annotated[Status | None, QueryParameter()] = None,
     email: Annotated[str | None, QueryParameter(max_length=254)] = None,
-    created_from: Annotated[datetime | None, QueryParameter()] = None,
-    created_before: Annotated[datetime | None, QueryParameter()] = None,
+    created_from: MomentInQuery = None,
+    created_before: MomentInQuery = None,
     cursor: Annotated[str | None, QueryParameter(max_length=200)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Response[OrderPage]:
     """List orders, newest first."""
-    wanted = Filter(status, email, created_from, created_before)
+    wanted = Filter(
+        status,
+        email,
+        created_from=moment(created_from, field="created_from"),
+        created_before=moment(created_before, field="created_before"),
+    )
     before = None if cursor is None else pages.decode(cursor)
     found = await orders.page(tx, wanted, before=before, limit=limit + 1)
     shown = found[:limit]

@@ -67,3 +67,14 @@ async def rows(database: Database) -> dict[str, int]:
             name: await tx.scalar(select(func.count()).select_from(table)) or 0
             for name, table in metadata.tables.items()
         }
+
+
+async def written(database: Database) -> tuple[int, ...]:
+    """Count what an order writes; quicker than all `rows`."""
+    async with transaction(database) as tx:
+        counts = await tx.exec_driver_sql(
+            "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM order_lines),"
+            " (SELECT count(*) FROM order_events), (SELECT count(*) FROM tasks),"
+            " (SELECT count(*) FROM idempotency_keys)"
+        )
+        return tuple(counts.one())

@@ -1,15 +1,50 @@
-"""A client of the real application that has many requests under way at once."""
+"""Clients of the real application that have many requests under way at once."""
 
 from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
+import pytest_asyncio
 from litestar import Litestar
 
+from api.application import build
+from db.engine import Database, connect, transaction
+from db.tables import metadata
+from ops.config import Settings
+from tests.builders import put_product
+from tests.conftest import ADMIN_API_KEY, KEPT
 from tests.web import served
 
 
 @pytest.fixture
 async def client(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
     async with served(app) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop_database(database_url: str) -> AsyncGenerator[Database]:
+    """The database of `shop`."""
+    made = connect(Settings(database_url=database_url), name="orderflow tests", ring=lambda _: None)
+    async with transaction(made) as tx:
+        await put_product(tx, "APPLE", price_minor=250)
+        await put_product(tx, "PENNY", price_minor=1)
+    yield made
+    async with transaction(made) as tx:
+        tables = ", ".join(table for table in metadata.tables if table not in KEPT)
+        await tx.exec_driver_sql(f"TRUNCATE {tables}")
+    await made.engine.dispose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(
+    database_url: str, redis_url: str, shop_database: Database
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of one application for a whole module, with a few products for sale.
+
+    For long tables of small questions, to which an application each would be all the time.
+    """
+    del shop_database
+    settings = Settings(database_url=database_url, redis_url=redis_url, admin_api_key=ADMIN_API_KEY)
+    async with served(build(settings)) as client:
         yield client

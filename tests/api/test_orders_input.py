@@ -1,0 +1,293 @@
+"""What may be asked of POST /v1/orders: every field, at its edges and beyond."""
+
+import logging
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import insert
+
+from api.orders import LINES_MAX, QUANTITY_MAX
+from db import tables
+from db.engine import Database, transaction
+from tests.builders import an_order_body
+from tests.web import assert_problem, post_order, written
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CARD = "4242424242424242"
+PEAR = {"name": "Pear", "price_minor": 7, "currency": "GBP"}
+SHIP_TO: dict[str, Any] = an_order_body()["ship_to"]
+
+OURS = {
+    "id": "01a1fc38-e824-799d-91fa-a3621629b8c6",
+    "status": "paid",
+    "cancel_reason": "customer",
+    "total_minor": 1,
+    "total": 1,
+    "price": 1,
+    "version": 9,
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+    "traceparent": "00-0-0-00",
+    "role": "admin",
+    "tenant_id": "t",
+    "customer_id": "c",
+    "": 1,
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_a_client_cannot_set_what_is_ours(
+    shop: httpx.AsyncClient, shop_database: Database, name: str
+) -> None:
+    before = await written(shop_database)
+
+    answer = await post_order(shop, ("APPLE", 1), **{name: OURS[name]})
+
+    assert_problem(answer, 400, "invalid_request", name or None)
+    assert await written(shop_database) == before
+
+
+@pytest.mark.parametrize("name", ["unit_minor", "price_minor", "price", "line", "discount"])
+async def test_a_client_cannot_set_the_price_of_a_line(
+    shop: httpx.AsyncClient, shop_database: Database, name: str
+) -> None:
+    before = await written(shop_database)
+    line = {"sku": "APPLE", "quantity": 1, name: 1}
+
+    answer = await post_order(shop, lines=[line])
+
+    assert_problem(answer, 400, "invalid_request", f"lines[0].{name}")
+    assert await written(shop_database) == before
+
+
+@pytest.mark.parametrize(
+    ("quantity", "status"),
+    [
+        (-1, 400),
+        (0, 400),
+        (1, 202),
+        (QUANTITY_MAX, 202),
+        (QUANTITY_MAX + 1, 400),
+        (2**31 - 1, 400),
+        (2**31, 400),
+        (2**63, 400),
+        (2**64, 400),
+        (10**30, 400),
+        (1.0, 400),
+        (1.5, 400),
+        ("5", 400),
+        (True, 400),
+        (None, 400),
+        ([1], 400),
+        ({}, 400),
+    ],
+    ids=repr,
+)
+async def test_a_quantity_is_a_whole_number_within_bounds(
+    shop: httpx.AsyncClient, shop_database: Database, quantity: Any, status: int
+) -> None:
+    before = await written(shop_database)
+
+    answer = await post_order(shop, ("PENNY", quantity))
+
+    assert answer.status_code == status
+    if status == 202:
+        assert answer.json()["total_minor"] == quantity
+    else:
+        assert answer.json()["code"] == "invalid_request"
+        assert await written(shop_database) == before
+
+
+@pytest.mark.parametrize(
+    ("count", "status"), [(0, 400), (1, 202), (LINES_MAX, 202), (LINES_MAX + 1, 400)]
+)
+async def test_an_order_has_one_to_a_thousand_lines(
+    shop: httpx.AsyncClient, shop_database: Database, count: int, status: int
+) -> None:
+    skus = [f"{count}-{n}" for n in range(count)]
+    if status == 202:
+        async with transaction(shop_database) as tx:
+            await tx.execute(insert(tables.products), [PEAR | {"sku": sku} for sku in skus])
+    before = await written(shop_database)
+
+    answer = await post_order(shop, *((sku, 1) for sku in skus))
+
+    assert answer.status_code == status
+    if status == 202:
+        assert answer.json()["total_minor"] == 7 * count
+        assert [line["sku"] for line in answer.json()["lines"]] == skus
+        assert (await shop.get(answer.headers["location"])).json() == answer.json()
+    else:
+        assert_problem(answer, 400, "invalid_request", "lines")
+        assert await written(shop_database) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"email": None}, "email"),
+        ({"currency": "gbp"}, "currency"),
+        ({"currency": "GB"}, "currency"),
+        ({"currency": "GBPX"}, "currency"),
+        ({"currency": "GBP\n"}, "currency"),
+        ({"currency": "\uff27\uff22\uff30"}, "currency"),
+        ({"currency": 826}, "currency"),
+        ({"lines": None}, "lines"),
+        ({"lines": {}}, "lines"),
+        ({"lines": ["APPLE"]}, "lines[0]"),
+        ({"lines": [{"quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "APPLE"}]}, "lines[0].quantity"),
+        ({"lines": [{"sku": "", "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "A" * 65, "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "../APPLE", "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "APPLE\n", "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "ÄPPLE", "quantity": 1}]}, "lines[0].sku"),
+        ({"lines": [{"sku": "' OR 1=1 --", "quantity": 1}]}, "lines[0].sku"),
+        ({"ship_to": None}, "ship_to"),
+        ({"ship_to": []}, "ship_to"),
+        ({"ship_to": SHIP_TO | {"name": ""}}, "ship_to.name"),
+        ({"ship_to": SHIP_TO | {"name": "x" * 201}}, "ship_to.name"),
+        ({"ship_to": SHIP_TO | {"line1": "\u0000"}}, "ship_to.line1"),
+        ({"ship_to": SHIP_TO | {"line2": ""}}, "ship_to.line2"),
+        ({"ship_to": SHIP_TO | {"region": 5}}, "ship_to.region"),
+        ({"ship_to": SHIP_TO | {"postcode": "x" * 21}}, "ship_to.postcode"),
+        ({"ship_to": SHIP_TO | {"country": "gb"}}, "ship_to.country"),
+        ({"ship_to": SHIP_TO | {"country": "GBR"}}, "ship_to.country"),
+        ({"ship_to": SHIP_TO | {"country": "UK\n"}}, "ship_to.country"),
+        ({"ship_to": SHIP_TO | {"state": "paid"}}, "ship_to.state"),
+    ],
+    ids=repr,
+)
+async def test_what_has_not_the_form_it_must_have_is_named(
+    shop: httpx.AsyncClient, shop_database: Database, changes: dict[str, Any], field: str
+) -> None:
+    before = await written(shop_database)
+
+    answer = await post_order(shop, ("APPLE", 1), **changes)
+
+    assert_problem(answer, 400, "invalid_request", field)
+    assert await written(shop_database) == before
+
+
+@pytest.mark.parametrize(
+    "ship_to",
+    [
+        SHIP_TO | {"name": "Łukasz Ó Briain 李 🎁", "city": "Kraków"},
+        SHIP_TO | {"name": "x" * 200, "line2": "Flat 2", "region": "Kent"},
+        SHIP_TO | {"name": "Robert'); DROP TABLE orders;--", "city": "<script>"},
+        SHIP_TO | {"name": "\U0001d56c" * 200},
+    ],
+)
+async def test_an_address_comes_back_as_it_was_written(
+    shop: httpx.AsyncClient, ship_to: dict[str, str]
+) -> None:
+    answer = await post_order(shop, ("APPLE", 1), ship_to=ship_to)
+
+    assert answer.status_code == 202
+    assert (await shop.get(answer.headers["location"])).json()["ship_to"] == ship_to
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "a@b.co",
+        "ann+orders@mail.example.com",
+        "o'brien_{x}@example.com",
+        "ANN@EXAMPLE.COM",
+        "a@xn--exmple-cua.com",
+        f"a@{'b' * 63}.{'c' * 63}.com",
+    ],
+)
+async def test_an_email_address_is_taken(shop: httpx.AsyncClient, email: str) -> None:
+    answer = await post_order(shop, ("APPLE", 1), email=email)
+
+    assert answer.status_code == 202
+    assert (await shop.get(answer.headers["location"])).json()["email"] == email
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "ann",
+        "@example.com",
+        "ann@",
+        "ann@@example.com",
+        "a@b@example.com",
+        "ann@exam ple.com",
+        "ann@example..com",
+        "ann@-example.com",
+        "ann@example.com\n",
+        "ann@example.com\r\nBcc: all@example.com",
+        "ann\r\n@example.com",
+        "ann@example.com, bob@example.com",
+        "Ann <ann@example.com>",
+        '"ann bell"@example.com',
+        "ann@[127.0.0.1]",
+        "\u0430nn@example.com",
+        "ann@exämple.com",
+        "ann@example。com",
+        "İ@example.com",
+        "ann@example.com\u0000",
+        "ann@example.com\u202e",
+        f"ann@{'b' * 64}.com",
+        f"a@{'b.' * 126}com",
+    ],
+    ids=ascii,
+)
+async def test_what_is_not_one_plain_email_address_is_refused(
+    shop: httpx.AsyncClient, shop_database: Database, email: str
+) -> None:
+    before = await written(shop_database)
+
+    answer = await post_order(shop, ("APPLE", 1), email=email)
+
+    assert_problem(answer, 400, "invalid_request", "email")
+    assert await written(shop_database) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"payment_method": CARD},
+        {"payment_method": "4242 4242 4242 4242"},
+        {"payment_method": f"pm_{CARD}"},
+        {"payment_method": "tok_4242_4242_4242_4242"},
+        {"payment_method": f"card_{CARD}"},
+        {"payment_method": {"number": CARD}},
+        {"payment_method": int(CARD)},
+        {"card": CARD},
+        {"card": {"number": CARD, "cvc": "123"}},
+    ],
+    ids=str,
+)
+async def test_a_card_number_is_refused_and_neither_repeated_nor_logged(
+    shop: httpx.AsyncClient,
+    shop_database: Database,
+    caplog: pytest.LogCaptureFixture,
+    change: dict[str, Any],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    before = await written(shop_database)
+    caplog.clear()
+
+    answer = await post_order(shop, ("APPLE", 1), **change)
+
+    assert_problem(answer, 400, "invalid_request", next(iter(change)))
+    logged = str([vars(record) for record in caplog.records])
+    assert "access" in logged
+    assert "4242" not in answer.text + logged
+    assert await written(shop_database) == before
+
+
+@pytest.mark.parametrize("token", ["pm_card_visa", "pm_1NXYZabc", "tok_visa", "pm_0a"])
+async def test_a_token_of_the_gateway_is_taken_and_not_shown(
+    shop: httpx.AsyncClient, token: str
+) -> None:
+    answer = await post_order(shop, ("APPLE", 1), payment_method=token)
+
+    assert answer.status_code == 202
+    assert token not in answer.text
+    assert token not in (await shop.get(answer.headers["location"])).text
