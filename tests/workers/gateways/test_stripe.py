@@ -309,10 +309,6 @@ async def test_payment_method_is_never_logged_or_told(
     assert card not in repr(outcome)
 
 
-async def test_closing_an_adapter_that_was_never_used_is_quiet() -> None:
-    await StripeGateway(Settings()).close()
-
-
 @asynccontextmanager
 async def adapter(
     url: str, *, timeout_s: float = 5.0, key: str = "sk_test"
