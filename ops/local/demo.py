@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> int:
         parser.error(str(error))
     result = run_until_told(_demo(given.state, drawn, Console(highlight=False)))
     if result is None:
+        sys.stderr.write("Interrupted.\n")
         return _INTERRUPTED
     sys.stdout.write(f"{msgspec.json.encode(result).decode()}\n")
     return 0 if result.violations == 0 and result.settled == len(drawn.orders) else 1

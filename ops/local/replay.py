@@ -79,6 +79,7 @@ def main(arguments: list[str]) -> int:
         raise CannotStart(str(error)) from error
     result = run_until_told(_replay(given.state, sales, given.speed, console))
     if result is None:
+        sys.stderr.write("Interrupted.\n")
         return _INTERRUPTED
     sys.stdout.write(f"{msgspec.json.encode(result).decode()}\n")
     return 0 if result.violations == 0 else 1
