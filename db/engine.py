@@ -1,14 +1,14 @@
 """Connections to Postgres: the engine, the one door to a transaction, statements on it."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, LiteralString, TypeVar, cast
 
 import msgspec
 import psycopg
 from psycopg.rows import args_row
 from psycopg.types.json import set_json_dumps, set_json_loads
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -32,18 +32,40 @@ LOOKUPS_ONLY = ("-c enable_seqscan=off", "-c enable_hashjoin=off", "-c enable_me
 # A request that finds no free connection in this time is told to come back (503).
 POOL_TIMEOUT_S = 2.0
 
+# A server that vanished without a word is given up in seconds; the kernel alone takes hours.
+LINK = {
+    "connect_timeout": 2,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
 # Key of a connection's info under which a transaction keeps what its commit sets off.
 _AFTER = "orderflow.after_commit"
 
-# SQLSTATE classes that say the server, not the statement, is the trouble (Postgres, appendix A):
-# connection, resources, operator intervention such as a restart, and system errors.
-OUTAGE = ("08", "53", "57P", "58")
+# SQLSTATEs and their classes that say the server, not the statement, is the trouble (Postgres,
+# appendix A): connection, read-only after a failover, a transaction that was left idle too long,
+# resources, operator intervention such as a restart, and system errors.
+OUTAGE = ("08", "25006", "25P03", "53", "57P", "58")
+# Transaction rollback, e.g. a deadlock; a lock and a statement that took too long.
+COLLISION, BUSY = "40", ("55P03", "57014")
 
 
 class Unavailable(Refusal):
     """The database cannot be reached or is out of resources; nothing was decided."""
 
     code: ClassVar[str] = "unavailable"
+
+
+class Busy(Refusal):
+    """Others held for too long what was needed; nothing was decided, later it may be."""
+
+    code: ClassVar[str] = "unavailable"
+
+
+class Collision(Busy):
+    """Postgres ended the transaction so that others could go on; the same may be run at once."""
 
 
 class _AfterCommit(msgspec.Struct):
@@ -70,7 +92,7 @@ def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
         pool_size=settings.database_pool_max,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
-        connect_args={"application_name": name, "options": _session(settings)},
+        connect_args={"application_name": name, "options": _session(settings), **LINK},
     )
     return Database(engine, ring)
 
@@ -89,7 +111,8 @@ def _session(settings: Settings) -> str:
 async def transaction(database: Database) -> AsyncGenerator[AsyncConnection]:
     """Open a transaction; commit at the end, then ring for the tasks that were written in it.
 
-    Raises Unavailable for an outage; whether the commit happened is then open.
+    Raises Unavailable for an outage; whether the commit happened is then open. Raises Busy, or
+    Collision, if it was rolled back because of others.
     """
     try:
         async with database.engine.connect() as tx:
@@ -100,11 +123,11 @@ async def transaction(database: Database) -> AsyncGenerator[AsyncConnection]:
                 yield tx
                 await tx.commit()
             except BaseException:
-                await _drop_if_broken(database, tx)
+                await _report_if_lost(tx)
                 raise
     except (psycopg.Error, DBAPIError, PoolExhausted) as error:
-        if is_outage(error):
-            raise Unavailable(f"The database is unavailable: {_first_line(error)}.") from error
+        if refusal := _refusal(error):
+            raise refusal from error
         raise
     for status in after.moves:
         metrics.orders_moves.labels(to=status).inc()
@@ -112,12 +135,14 @@ async def transaction(database: Database) -> AsyncGenerator[AsyncConnection]:
         database.ring(frozenset(after.rings))
 
 
-async def _drop_if_broken(database: Database, tx: AsyncConnection) -> None:
-    raw = await driver(tx)
-    if raw.closed:
-        await tx.invalidate()
-        # What broke one connection, such as a restart, broke the idle ones too.
-        await database.engine.dispose(close=False)
+async def _report_if_lost(tx: AsyncConnection) -> None:
+    """Have the pool replace a lost connection, and those as old: a restart broke them all.
+
+    SQLAlchemy does so once it sees a statement fail; what `driver` runs it does not see.
+    """
+    if not tx.invalidated and (await driver(tx)).closed:
+        with suppress(SQLAlchemyError):
+            await tx.exec_driver_sql("SELECT 1")
 
 
 def ring_after_commit(tx: AsyncConnection, queue: Queue) -> None:
@@ -130,20 +155,17 @@ def count_after_commit(tx: AsyncConnection, moves: Iterable[Status]) -> None:
     cast("_AfterCommit", tx.info[_AFTER]).moves.extend(moves)
 
 
-def is_outage(error: Exception) -> bool:
-    """Tell whether the server is away or overloaded, so that the same may succeed later."""
-    if isinstance(error, PoolExhausted):
-        return True
+def _refusal(error: Exception) -> Refusal | None:
+    """Give the refusal that says that the same may succeed later, if that is so."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, psycopg.Error):
-        lost = isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None
-        return lost or (cause.sqlstate or "").startswith(OUTAGE)
-    return False
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return str(cause).partition("\n")[0].rstrip(".")
+    state = (cause.sqlstate or "") if isinstance(cause, psycopg.Error) else ""
+    why = str(cause).partition("\n")[0].rstrip(".")
+    lost = isinstance(cause, psycopg.OperationalError) and not state
+    if lost or state.startswith(OUTAGE) or isinstance(error, PoolExhausted):
+        return Unavailable(f"The database is unavailable: {why}.")
+    if state.startswith(COLLISION):
+        return Collision(f"The database is busy: {why}.")
+    return Busy(f"The database is busy: {why}.") if state in BUSY else None
 
 
 async def driver(tx: AsyncConnection) -> psycopg.AsyncConnection[Any]:

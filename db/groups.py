@@ -3,16 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-import psycopg
-
-from db.engine import Unavailable
+from db.engine import Collision, Unavailable
 
 Member = TypeVar("Member")
 Result = TypeVar("Result")
 
-# A deadlock or a serialization failure is nobody's fault: the same group is simply run again.
-AGAIN_MAX = 3
-NOBODYS_FAULT = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+# A deadlock is no member's fault: the same group is simply run again.
+RUNS_MAX = 3
 
 
 async def in_halves(
@@ -23,6 +20,8 @@ async def in_halves(
     `run` does all or nothing, in one transaction. Raises Unavailable: then nothing is
     wrong with any member, and whether the last commit happened is open.
     """
+    if not members:
+        return []
     try:
         return list(await _patiently(members, run))
     except Unavailable:
@@ -38,9 +37,9 @@ async def in_halves(
 async def _patiently(
     members: Sequence[Member], run: Callable[[Sequence[Member]], Awaitable[Sequence[Result]]]
 ) -> Sequence[Result]:
-    for _ in range(AGAIN_MAX - 1):
+    for _ in range(RUNS_MAX - 1):
         try:
             return await run(members)
-        except NOBODYS_FAULT:
+        except Collision:
             continue
     return await run(members)
