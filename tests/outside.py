@@ -1,6 +1,7 @@
 """The outside world for tests: a real sandbox process on free ports.
 
-`outside` is the fixture to import into a conftest; `start` is for a test that needs one of its own.
+Fixtures to import into a conftest: `outside` for a sandbox that tests share, and `start` for tests
+that need one of their own.
 """
 
 import os
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import pytest
@@ -42,8 +45,14 @@ class Sandbox(msgspec.Struct, frozen=True):
         return (self.folder / "stderr").read_text()
 
 
-def start(folder: Path, **environ: str) -> Sandbox:
-    """Start a sandbox over a folder; `environ` adds settings, e.g. a port."""
+class Start(Protocol):
+    def __call__(self, folder: Path, **environ: str) -> Sandbox:
+        """Start a sandbox over a folder; `environ` adds settings, e.g. a port."""
+        ...
+
+
+def launch(folder: Path, **environ: str) -> Sandbox:
+    """Start a sandbox, which the caller has to stop."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "stderr").open("ab") as stderr:
         process = subprocess.Popen(
@@ -80,7 +89,20 @@ def _until_ready(process: subprocess.Popen[bytes]) -> list[str]:
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Generator[Sandbox]:
     """A sandbox that all tests of this worker share; each names its own orders and mails."""
-    started = start(tmp_path_factory.mktemp("sandbox"))
+    started = launch(tmp_path_factory.mktemp("sandbox"))
     yield started
     assert started.stop() == 0
     assert started.logged() == ""
+
+
+@pytest.fixture
+def start() -> Generator[Start]:
+    """Start sandboxes of the test's own; those still running afterwards are stopped."""
+    with ExitStack() as running:
+
+        def begin(folder: Path, **environ: str) -> Sandbox:
+            begun = launch(folder, **environ)
+            running.callback(begun.stop)
+            return begun
+
+        yield begin

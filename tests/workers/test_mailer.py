@@ -11,7 +11,7 @@ import pytest
 
 from domain.mail import Mail, Refused, Sent, Unsent
 from ops.config import SettingInvalid, Settings
-from tests.outside import Sandbox, start
+from tests.outside import Sandbox, Start
 from workers.mailer import SmtpMailer
 
 CONNECTIONS = Path("/proc/net/tcp")
@@ -106,7 +106,7 @@ async def test_quoted_address_is_delivered(mailer: SmtpMailer) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_relay_that_comes_back_gets_the_next_mail(
-    tmp_path: Path, how: signal.Signals
+    start: Start, tmp_path: Path, how: signal.Signals
 ) -> None:
     first = start(tmp_path)
     async with a_mailer(first.smtp_url) as mailer:
@@ -123,7 +123,9 @@ async def test_relay_that_comes_back_gets_the_next_mail(
     assert second.stop() == 0
 
 
-async def test_connection_that_the_relay_closed_meanwhile_costs_no_mail(tmp_path: Path) -> None:
+async def test_connection_that_the_relay_closed_meanwhile_costs_no_mail(
+    start: Start, tmp_path: Path
+) -> None:
     first = start(tmp_path)
     async with a_mailer(first.smtp_url) as mailer:
         assert await mailer.send(a_mail()) == Sent()

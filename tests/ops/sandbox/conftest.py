@@ -6,9 +6,9 @@ import aiohttp
 import pytest
 
 from tests.ops.sandbox.caller import Caller
-from tests.outside import Sandbox, outside
+from tests.outside import Sandbox, outside, start
 
-__all__ = ["outside"]
+__all__ = ["outside", "start"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from tests.outside import Sandbox, start
+from tests.outside import Sandbox, Start
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def test_mail_is_shown_with_everything_in_it_escaped(
     assert "unsafe" not in policy
 
 
-async def test_newest_mails_are_listed_first_and_paged(tmp_path: Path) -> None:
+async def test_newest_mails_are_listed_first_and_paged(start: Start, tmp_path: Path) -> None:
     sandbox = start(tmp_path)
     for number in range(1, 53):
         give(sandbox, a_mail(subject=f"Number {number}."))
@@ -55,7 +55,7 @@ async def test_newest_mails_are_listed_first_and_paged(tmp_path: Path) -> None:
     assert "/?before=53" in older
 
 
-async def test_empty_inbox_has_a_page(tmp_path: Path) -> None:
+async def test_empty_inbox_has_a_page(start: Start, tmp_path: Path) -> None:
     sandbox = start(tmp_path)
     async with aiohttp.ClientSession() as session:
         page = await text(session, sandbox.inbox_url)
@@ -82,7 +82,7 @@ async def test_programs_read_on_from_where_they_were(
     assert everything["mails"][0]["to"] == "bob@example.com"
 
 
-async def test_mails_outlive_the_process(tmp_path: Path) -> None:
+async def test_mails_outlive_the_process(start: Start, tmp_path: Path) -> None:
     first = start(tmp_path)
     give(first, a_mail(subject="Kept"))
     first.process.kill()

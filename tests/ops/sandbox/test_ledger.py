@@ -9,7 +9,7 @@ import pytest
 from ops.sandbox import ledger
 from ops.sandbox.ledger import Settlement
 from tests.ops.sandbox.caller import Caller
-from tests.outside import Sandbox, start
+from tests.outside import Sandbox, Start
 
 
 async def test_ledger_says_what_became_of_each_order(caller: Caller, outside: Sandbox) -> None:
@@ -31,7 +31,9 @@ async def test_ledger_says_what_became_of_each_order(caller: Caller, outside: Sa
     assert declined not in found
 
 
-async def test_everything_answered_outlives_a_kill_and_keys_still_replay(tmp_path: Path) -> None:
+async def test_everything_answered_outlives_a_kill_and_keys_still_replay(
+    start: Start, tmp_path: Path
+) -> None:
     key, order = str(uuid4()), str(uuid4())
     first = start(tmp_path)
     async with aiohttp.ClientSession() as session:
@@ -58,7 +60,9 @@ async def test_everything_answered_outlives_a_kill_and_keys_still_replay(tmp_pat
     assert (settlement.captured, settlement.refunded, settlement.captures) == (1999, 999, 1)
 
 
-async def test_no_answer_is_ahead_of_the_ledger_when_the_process_is_killed(tmp_path: Path) -> None:
+async def test_no_answer_is_ahead_of_the_ledger_when_the_process_is_killed(
+    start: Start, tmp_path: Path
+) -> None:
     sandbox = start(tmp_path)
     answered: list[str] = []
 
@@ -80,7 +84,7 @@ async def test_no_answer_is_ahead_of_the_ledger_when_the_process_is_killed(tmp_p
     assert set(answered) <= set(written)
 
 
-def test_half_a_line_is_cut_off_at_start_and_not_read_before(tmp_path: Path) -> None:
+def test_half_a_line_is_cut_off_at_start_and_not_read_before(start: Start, tmp_path: Path) -> None:
     path = tmp_path / ledger.FILE
     whole = b'{"op":"payment_intent","id":"pi_1","at":1,"amount":5,"currency":"gbp",'
     whole += b'"payment_method":"pm_card_visa","metadata":{"order_id":"o"}}\n'
@@ -91,7 +95,7 @@ def test_half_a_line_is_cut_off_at_start_and_not_read_before(tmp_path: Path) -> 
     assert path.read_bytes() == whole
 
 
-def test_damaged_ledger_is_named_and_not_served(tmp_path: Path) -> None:
+def test_damaged_ledger_is_named_and_not_served(start: Start, tmp_path: Path) -> None:
     (tmp_path / ledger.FILE).write_bytes(b"not json\n")
 
     with pytest.raises(AssertionError, match=r"ended with 1: .*ledger.jsonl, line 1"):

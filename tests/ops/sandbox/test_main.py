@@ -7,10 +7,12 @@ import pytest
 
 from ops.sandbox import ledger
 from tests.ops.sandbox.caller import Caller
-from tests.outside import Sandbox, start
+from tests.outside import Sandbox, Start
 
 
-async def test_sigterm_ends_it_at_once_though_answers_are_held_back(tmp_path: Path) -> None:
+async def test_sigterm_ends_it_at_once_though_answers_are_held_back(
+    start: Start, tmp_path: Path
+) -> None:
     sandbox = start(tmp_path)
     async with aiohttp.ClientSession() as session:
         request = session.post(
@@ -36,21 +38,23 @@ async def test_sigterm_ends_it_at_once_though_answers_are_held_back(tmp_path: Pa
     assert sum(each.captures for each in ledger.settlements(tmp_path).values()) == 1
 
 
-def test_given_ports_are_used_and_a_taken_one_is_named(outside: Sandbox, tmp_path: Path) -> None:
+def test_given_ports_are_used_and_a_taken_one_is_named(
+    start: Start, outside: Sandbox, tmp_path: Path
+) -> None:
     port = outside.gateway_url.rpartition(":")[2]
 
     with pytest.raises(AssertionError, match=f"cannot start.*{port}"):
         start(tmp_path, SANDBOX_GATEWAY_PORT=port)
 
 
-def test_folder_in_use_is_refused_with_the_remedy(outside: Sandbox) -> None:
+def test_folder_in_use_is_refused_with_the_remedy(start: Start, outside: Sandbox) -> None:
     with pytest.raises(AssertionError, match="set another SANDBOX_DIR"):
         start(outside.folder)
     (outside.folder / "stderr").write_text("")
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="Only Linux limits another process.")
-async def test_ledger_that_cannot_be_written_ends_the_process(tmp_path: Path) -> None:
+async def test_ledger_that_cannot_be_written_ends_the_process(start: Start, tmp_path: Path) -> None:
     sandbox = start(tmp_path)
     async with aiohttp.ClientSession() as session:
         caller = Caller(session, sandbox.gateway_url)

@@ -1,5 +1,5 @@
 """The outside, as a gateway adapter sees it."""
 
-from tests.outside import outside
+from tests.outside import outside, start
 
-__all__ = ["outside"]
+__all__ = ["outside", "start"]

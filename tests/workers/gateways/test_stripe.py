@@ -16,7 +16,7 @@ from domain.payment import Charge, Declined, Refund, Succeeded, Unknown, Unsent
 from ops.config import Settings
 from ops.sandbox import ledger
 from ops.sandbox.ledger import PaymentIntent, Settlement
-from tests.outside import Sandbox, start
+from tests.outside import Sandbox, Start
 from workers.gateways.stripe import StripeGateway
 
 
@@ -217,7 +217,9 @@ async def test_refund_of_nothing_is_declined(gateway: StripeGateway) -> None:
     assert await gateway.refund(refund) == Declined("gateway_refused:resource_missing")
 
 
-async def test_charge_interrupted_by_a_kill_is_settled_by_its_key(tmp_path: Path) -> None:
+async def test_charge_interrupted_by_a_kill_is_settled_by_its_key(
+    start: Start, tmp_path: Path
+) -> None:
     first = start(tmp_path)
     charge = a_charge("pm_sandbox_charged_then_timeout")
     async with adapter(first.gateway_url) as gateway:
