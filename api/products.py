@@ -1,10 +1,12 @@
 """Products over HTTP: read by everybody, put by staff."""
 
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, put
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,7 +40,12 @@ async def get_product(
     return conditional.show(request, found, version=found.version)
 
 
-@put("/{sku:str}", guards=[staff_only], security=STAFF)
+@put(
+    "/{sku:str}",
+    guards=[staff_only],
+    security=STAFF,
+    responses={HTTPStatus.CREATED: ResponseSpec(Product, description="Created.")},
+)
 async def put_product(
     request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
@@ -46,11 +53,13 @@ async def put_product(
     data: JSONBody[PutProduct],
 ) -> Response[Product]:
     """Create or replace a product; orders keep the price they were placed at."""
-    found = await products.find(tx, sku, lock=True)
-    conditional.check(request, version=found and found.version)
     made = Product(sku, data.name, data.price_minor, data.currency, data.active, version=0)
     stored = await products.put(tx, made)
-    return conditional.show(request, stored, version=stored.version)
+    # What it replaced is known only now. If that is not what was wanted, nothing is committed.
+    conditional.check(request, version=stored.version - 1 or None)
+    answer = conditional.show(request, stored, version=stored.version)
+    answer.status_code = HTTPStatus.CREATED if stored.version == 1 else HTTPStatus.OK
+    return answer
 
 
 router = Router("/v1/products", route_handlers=[get_product, put_product], tags=["products"])

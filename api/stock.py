@@ -1,10 +1,12 @@
 """Stock over HTTP: read and put by staff."""
 
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, put
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,7 +38,12 @@ async def get_stock(
     return conditional.show(request, found, version=found.version)
 
 
-@put("/{sku:str}", guards=[staff_only], security=STAFF)
+@put(
+    "/{sku:str}",
+    guards=[staff_only],
+    security=STAFF,
+    responses={HTTPStatus.CREATED: ResponseSpec(StockLevel, description="Created.")},
+)
 async def put_stock(
     request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
@@ -46,10 +53,12 @@ async def put_stock(
     """Set what is on hand of a product; never less than orders hold."""
     if await products.find(tx, sku) is None:
         raise NotFound(f"There is no product {sku}: put it first.")
-    found = await stock.lock_level(tx, sku)
-    conditional.check(request, version=found and found.version)
     level = await stock.put(tx, sku, data.on_hand)
-    return conditional.show(request, level, version=level.version)
+    # What it replaced is known only now. If that is not what was wanted, nothing is committed.
+    conditional.check(request, version=level.version - 1 or None)
+    answer = conditional.show(request, level, version=level.version)
+    answer.status_code = HTTPStatus.CREATED if level.version == 1 else HTTPStatus.OK
+    return answer
 
 
 router = Router("/v1/stock", route_handlers=[get_stock, put_stock], tags=["stock"])
