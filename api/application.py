@@ -24,6 +24,8 @@ BODY_BYTES_MAX = 1_000_000
 # Probes and scrapes come every few seconds from machines.
 QUIET = ("/health/live", "/health/ready", "/metrics")
 
+ROUTES = [orders.router, products.router, stock.router, health.router, *docs.routes]
+
 VERSION = "0.1.0"
 DESCRIPTION = "Orders from HTTP to paid and notified. Amounts are integers of minor units."
 
@@ -49,13 +51,7 @@ def build(config: Settings) -> Litestar:
         await database.engine.dispose()
 
     app = Litestar(
-        route_handlers=[
-            orders.router,
-            products.router,
-            stock.router,
-            health.router,
-            *docs.routes,
-        ],
+        route_handlers=ROUTES,
         dependencies={
             "acceptance": Provide(provide_acceptance, sync_to_thread=False),
             "tx": Provide(provide_tx),

@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, cast, get_args
 
 import msgspec
 from msgspec import Meta
@@ -17,17 +18,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One field per environment variable, named in lower case here and in upper case there."""
 
     database_url: Annotated[
-        str, Meta(description="Postgres, e.g. postgresql://user:secret@host/name. `make up` fills it.")
+        str,
+        Meta(description="Postgres, e.g. postgresql://user:secret@host/name. `make up` fills it."),
     ] = ""
     database_pool_max: Annotated[
         int, Meta(ge=2, le=200, description="Connections one process may hold.")
     ] = 8
     redis_url: Annotated[
-        str, Meta(description="Redis or Valkey, e.g. redis://host:6379/0. `make up` fills it.")
+        str, Meta(description="Redis or Valkey, e.g. redis://host:6379/0; `make up` has one.")
     ] = ""
-    broker_url: Annotated[
-        str, Meta(description="Where rings travel; empty means REDIS_URL.")
-    ] = ""
+    broker_url: Annotated[str, Meta(description="Where rings travel; empty means REDIS_URL.")] = ""
     host: Annotated[str, Meta(description="Address the web process listens on.")] = "0.0.0.0"  # noqa: S104 - a PaaS routes to every interface
     port: Annotated[int, Meta(ge=0, le=65535, description="Port of the web process.")] = 8000
     worker_processes: Annotated[
@@ -52,12 +52,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_timeout_s: Annotated[
         float, Meta(gt=0, description="One mail's talk with the relay; then it is tried again.")
     ] = 10.0
-    mail_from: Annotated[
-        str, Meta(description="Sender of every mail.")
-    ] = "Orderflow <orders@orderflow.example>"
-    group_max: Annotated[
-        int, Meta(ge=1, le=2000, description="Most orders one group carries.")
-    ] = 200
+    mail_from: Annotated[str, Meta(description="Sender of every mail.")] = (
+        "Orderflow <orders@orderflow.example>"
+    )
+    group_max: Annotated[int, Meta(ge=1, le=2000, description="Most orders one group carries.")] = (
+        200
+    )
     gateway_timeout_s: Annotated[
         float, Meta(gt=0, description="One gateway call; then its outcome is unknown.")
     ] = 10.0
@@ -65,22 +65,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, description="One task's outside work, all calls together.")
     ] = 20.0
     shutdown_grace_s: Annotated[
-        float, Meta(gt=0, description="What a stopping worker may finish.")
-    ] = 25.0
+        int, Meta(gt=0, description="What a stopping worker may finish, in whole seconds.")
+    ] = 25
     lease_s: Annotated[
         float, Meta(gt=0, description="A running task is taken over after this.")
     ] = 30.0
     lock_timeout_s: Annotated[
         float, Meta(gt=0, description="A statement waits this long for a lock.")
     ] = 2.0
-    statement_timeout_s: Annotated[
-        float, Meta(gt=0, description="A statement runs this long.")
-    ] = 5.0
+    statement_timeout_s: Annotated[float, Meta(gt=0, description="A statement runs this long.")] = (
+        5.0
+    )
     idle_in_transaction_timeout_s: Annotated[
         float, Meta(gt=0, description="A transaction waits this long for its next statement.")
     ] = 10.0
     log_level: Annotated[
-        str, Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning, error.")
+        str,
+        Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error."),
     ] = "info"
     prometheus_multiproc_dir: Annotated[
         str, Meta(description="Folder where processes of one machine share metrics. Empty: alone.")
@@ -99,16 +100,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
 
     def __post_init__(self) -> None:
-        ladder = {
-            "GATEWAY_TIMEOUT_S": self.gateway_timeout_s,
-            "TASK_TIMEOUT_S": self.task_timeout_s,
-            "SHUTDOWN_GRACE_S": self.shutdown_grace_s,
-            "LEASE_S": self.lease_s,
-        }
-        names, steps = list(ladder), list(ladder.values())
-        for lower, upper, name, above in zip(steps, steps[1:], names, names[1:], strict=False):
-            if lower >= upper:
-                raise SettingInvalid(f"{name} must be below {above}: raise {above} or lower {name}.")
+        _refuse_broken(
+            GATEWAY_TIMEOUT_S=self.gateway_timeout_s,
+            TASK_TIMEOUT_S=self.task_timeout_s,
+            SHUTDOWN_GRACE_S=self.shutdown_grace_s,
+            LEASE_S=self.lease_s,
+        )
+        _refuse_broken(
+            LOCK_TIMEOUT_S=self.lock_timeout_s,
+            STATEMENT_TIMEOUT_S=self.statement_timeout_s,
+            IDLE_IN_TRANSACTION_TIMEOUT_S=self.idle_in_transaction_timeout_s,
+        )
+
+
+def _refuse_broken(**ladder: float) -> None:
+    for (name, lower), (above, upper) in pairwise(ladder.items()):
+        if lower >= upper:
+            raise SettingInvalid(f"{name} must be below {above}: raise {above} or lower {name}.")
 
 
 def settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -126,12 +134,12 @@ def settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def example() -> str:
     """Text of `.env.example`: every setting, what it is for and its default."""
-    blocks: list[str] = []
-    for field in msgspec.structs.fields(Settings):
-        info = msgspec.inspect.type_info(field.type)
-        about = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
-        blocks.append(f"# {(about or {}).get('description', '')}\n{field.name.upper()}={field.default}")
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(_block(field) for field in msgspec.structs.fields(Settings)) + "\n"
+
+
+def _block(field: msgspec.structs.FieldInfo) -> str:
+    _, meta = get_args(field.type)
+    return f"# {cast('Meta', meta).description}\n{field.name.upper()}={field.default}"
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
+from psycopg import sql
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["DATABASE_URL"] = _named(running.database_url, TEMPLATE)
     os.environ["REDIS_URL"] = running.redis_url
     with psycopg.connect(running.database_url, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-        admin.execute(f"CREATE DATABASE {TEMPLATE}")
+        name = sql.Identifier(TEMPLATE)
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
     command.upgrade(Config(toml_file=ROOT / "pyproject.toml"), "head")
 
 
@@ -60,12 +62,14 @@ def _named(url: str, database: str) -> str:
 @pytest.fixture(scope="session")
 def database_url(worker_id: str) -> Generator[str]:
     """A database of this worker's own, cloned from the migrated template."""
-    template, name = os.environ["DATABASE_URL"], f"orderflow_test_{worker_id}"
+    template, database = os.environ["DATABASE_URL"], f"orderflow_test_{worker_id}"
+    name = sql.Identifier(database)
+    clone = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY WAL_LOG")
     with psycopg.connect(_named(template, "postgres"), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY WAL_LOG")
-        yield _named(template, name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        admin.execute(clone.format(name, sql.Identifier(TEMPLATE)))
+        yield _named(template, database)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 @pytest.fixture(scope="session")
@@ -106,14 +110,14 @@ async def _empty(database: Database) -> None:
 @pytest.fixture
 async def tx(database: Database) -> AsyncGenerator[AsyncConnection]:
     """A transaction that is rolled back."""
-
-    class RolledBack(Exception):
-        pass
-
-    with pytest.raises(RolledBack):
+    with suppress(_RolledBack):
         async with transaction(database) as opened:
             yield opened
-            raise RolledBack
+            raise _RolledBack
+
+
+class _RolledBack(Exception):
+    pass
 
 
 @pytest.fixture
