@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from db.groups import in_halves
 from domain.task import DONE, Queue, Task
 from ops.telemetry import metrics
 from workers.bell import Bell
-from workers.failure import verdict_on
+from workers.failure import twice, verdict_on
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ async def drain(stage: Stage, bell: Bell) -> None:
     while not bell.stopping:
         bell.rung.clear()
         try:
-            claimed = await run_once(stage)
+            claimed = await twice(partial(run_once, stage))
         except Unavailable as outage:
             log.warning("%s waits for the database: %s", stage.queue, outage)
             return

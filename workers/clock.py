@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
+from functools import partial
 
 from db import cron, tasks
 from db.doorbell import Doorbell, broker
@@ -11,6 +12,7 @@ from db.engine import Database, Unavailable, connect, transaction
 from domain.task import Kind, State, Task, Verdict
 from ops.config import settings
 from ops.telemetry import logs
+from workers.failure import twice
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ async def run_once(database: Database) -> None:
     """
     for part in (take_back, schedule, ring):
         try:
-            await part(database)
+            await twice(partial(part, database))
         except Unavailable:
             raise
         except Exception:

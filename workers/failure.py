@@ -1,12 +1,28 @@
-"""Failures of our own code: what becomes of a task whose attempt raised."""
+"""What becomes of work that failed: by a bug of ours, or because Postgres was away."""
 
 import logging
 import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+from db.engine import Unavailable
 from domain.task import Task, Verdict, retry
 from ops.telemetry import metrics
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+async def twice(run: Callable[[], Awaitable[Result]]) -> Result:
+    """Run once more what met an outage: a restart of Postgres has broken idle connections.
+
+    Raises Unavailable if it is still away.
+    """
+    try:
+        return await run()
+    except Unavailable:
+        return await run()
 
 
 def verdict_on(task: Task, failure: Exception) -> Verdict:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from db.groups import in_halves
 from domain.task import DONE, Queue, Task
 from ops.telemetry import metrics
 from workers.bell import Bell
-from workers.failure import verdict_on
+from workers.failure import twice, verdict_on
 
 log = logging.getLogger(__name__)
 
@@ -90,20 +91,24 @@ async def _claim(stage: Stage[Step, Outcome], room: int) -> tuple[int, list[Step
     the sweep rings for what is left.
     """
     try:
-        try:
-            async with transaction(stage.database) as tx:
-                leased = await _lease(stage, tx, room)
-                return len(leased), _to_do(await _prepare(stage, tx, leased))
-        except Unavailable:
-            raise
-        except Exception:
-            log.exception("A group in %s could not be prepared: trying its halves", stage.queue)
-            return await _claim_in_halves(stage, room)
+        return await twice(partial(_claim_group, stage, room))
     except Unavailable as outage:
         log.warning("%s waits for the database: %s", stage.queue, outage)
     except Exception:
         log.exception("%s cannot claim its work", stage.queue)
     return 0, []
+
+
+async def _claim_group(stage: Stage[Step, Outcome], room: int) -> tuple[int, list[Step]]:
+    try:
+        async with transaction(stage.database) as tx:
+            leased = await _lease(stage, tx, room)
+            return len(leased), _to_do(await _prepare(stage, tx, leased))
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("A group in %s could not be prepared: trying its halves", stage.queue)
+        return await _claim_in_halves(stage, room)
 
 
 async def _lease(stage: Stage[Step, Outcome], tx: AsyncConnection, room: int) -> list[Task]:

@@ -14,7 +14,7 @@ from db.engine import Database, Unavailable, connect, transaction
 from domain.task import Kind, Queue, Task
 from ops.config import Settings
 from tests.builders import a_placement, place, put_products
-from tests.records import assert_sound, limit, make_due, pause, statuses, work
+from tests.records import assert_sound, limit, make_due, pause, statuses, terminate, work
 from tests.stages import drain_inventory
 from workers import claimed, inventory
 from workers.bell import Bell
@@ -132,3 +132,18 @@ async def test_drain_ends_quietly_while_the_database_is_away(cut_off: Database) 
         await claimed.run_once(stage)
 
     await Bell(partial(claimed.drain, stage)).answer()
+
+
+async def test_first_ring_after_a_restart_of_postgres_is_answered(
+    database: Database, settings: Settings
+) -> None:
+    worker = connect(settings, name="orderflow worker", ring=lambda _: None)
+    await placed(database, 1)
+    await drain_inventory(worker)
+    await terminate(database)
+
+    await placed(database, 1)
+    await drain_inventory(worker)
+    await worker.engine.dispose()
+
+    assert await statuses(database) == {"reserved": 2}
