@@ -10,7 +10,8 @@ from db.engine import Database, transaction
 
 DEADLINE_S = 20
 CHUNK_BYTES = 65536
-WEB = {"name": "orderflow web"}
+# Other workers of the test run have web applications of their own.
+WEB = "application_name = 'orderflow web' AND datname = current_database()"
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -24,9 +25,7 @@ async def waiting_for_locks(database: Database) -> int:
     """Count the statements of the web application that wait for a lock."""
     async with transaction(database) as tx:
         waiting = await tx.exec_driver_sql(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE application_name = %(name)s AND wait_event_type = 'Lock'",
-            WEB,
+            f"SELECT count(*) FROM pg_stat_activity WHERE {WEB} AND wait_event_type = 'Lock'"
         )
         return waiting.scalar_one()
 
@@ -34,9 +33,7 @@ async def waiting_for_locks(database: Database) -> int:
 async def connections(database: Database) -> int:
     """Count the connections of the web application."""
     async with transaction(database) as tx:
-        found = await tx.exec_driver_sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %(name)s", WEB
-        )
+        found = await tx.exec_driver_sql(f"SELECT count(*) FROM pg_stat_activity WHERE {WEB}")
         return found.scalar_one()
 
 
@@ -44,9 +41,7 @@ async def terminate(database: Database) -> None:
     """Break all connections of the web application, as a restart of Postgres does."""
     async with transaction(database) as tx:
         await tx.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE application_name = %(name)s",
-            WEB,
+            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {WEB}"
         )
 
 
