@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from sqlalchemy import column, func, literal_column, select, table
 from sqlalchemy.engine import URL, make_url
 
 from db.engine import Database, transaction
 
 DEADLINE_S = 20
 CHUNK_BYTES = 65536
-# Other workers of the test run have web applications of their own.
-WEB = "application_name = 'orderflow web' AND datname = current_database()"
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -23,26 +22,26 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 async def waiting_for_locks(database: Database) -> int:
     """Count the statements of the web application that wait for a lock."""
-    async with transaction(database) as tx:
-        waiting = await tx.exec_driver_sql(
-            f"SELECT count(*) FROM pg_stat_activity WHERE {WEB} AND wait_event_type = 'Lock'"
-        )
-        return waiting.scalar_one()
+    return await _of_web(database, "count(*) FILTER (WHERE wait_event_type = 'Lock')")
 
 
 async def connections(database: Database) -> int:
     """Count the connections of the web application."""
-    async with transaction(database) as tx:
-        found = await tx.exec_driver_sql(f"SELECT count(*) FROM pg_stat_activity WHERE {WEB}")
-        return found.scalar_one()
+    return await _of_web(database, "count(*)")
 
 
 async def terminate(database: Database) -> None:
     """Break all connections of the web application, as a restart of Postgres does."""
+    await _of_web(database, "count(pg_terminate_backend(pid, 5000))")
+
+
+async def _of_web(database: Database, what: str) -> int:
+    # Other workers of the test run have web applications of their own, in other databases.
+    ours = column("datname") == func.current_database()
+    web = ours & (column("application_name") == "orderflow web")
+    query = select(literal_column(what)).select_from(table("pg_stat_activity")).where(web)
     async with transaction(database) as tx:
-        await tx.exec_driver_sql(
-            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {WEB}"
-        )
+        return await tx.scalar(query) or 0
 
 
 @asynccontextmanager
