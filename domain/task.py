@@ -84,6 +84,7 @@ class Task(msgspec.Struct, frozen=True):
     payload: Mapping[str, str]
     attempt: int
     attempts_max: int
+    traceparent: str | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):

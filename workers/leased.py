@@ -14,7 +14,7 @@ from db import tasks
 from db.engine import Database, Unavailable, transaction
 from db.groups import in_halves
 from domain.task import DONE, Queue, Task
-from ops.telemetry import metrics
+from ops.telemetry import logs, metrics, trace
 from workers.bell import Bell
 from workers.failure import twice, verdict_on
 
@@ -153,7 +153,12 @@ async def _fail(stage: Stage[Step, Outcome], task: Task, failure: Exception) -> 
 
 
 async def _fly(stage: Stage[Step, Outcome], step: Step) -> tuple[Step, Outcome]:
-    return step, await stage.call(step)
+    task = step.task
+    with (
+        logs.bound(task_id=task.id, order_id=task.order_id),
+        trace.following(task.traceparent),
+    ):
+        return step, await stage.call(step)
 
 
 async def _wait(
