@@ -37,6 +37,10 @@ LISTEN_S = 5.0
 
 WAKE_CHANNEL = "orderflow:rings"
 
+# Rings say the same, so one that waits speaks for all; some more wake other processes at once.
+# While nobody listens no further ones pile up.
+RINGS_WAITING_MAX = 100
+
 
 class WakingBroker(RedisBroker):
     """Dramatiq's Redis broker with a wake-up in place of fast polling, and without delays.
@@ -48,9 +52,10 @@ class WakingBroker(RedisBroker):
 
     def __init__(self, client: "redis.Redis", middleware: Sequence[dramatiq.Middleware]) -> None:
         super().__init__(client=client, middleware=list(middleware))
-        self._rung: dict[str, threading.Event] = {}
+        self._rung: dict[bytes, threading.Event] = {}
         self._closed = threading.Event()
-        self._listener = threading.Thread(target=self._listen, name="rings", daemon=True)
+        self._lock = threading.Lock()
+        self._listener: threading.Thread | None = None
 
     @property
     def consumer_class(self) -> "type[_WakingConsumer]":
@@ -65,15 +70,18 @@ class WakingBroker(RedisBroker):
     def enqueue(
         self, message: "dramatiq.Message[Any]", *, delay: int | None = None
     ) -> "dramatiq.Message[Any]":
-        sent = super().enqueue(message, delay=delay)
+        if self.client.llen(f"{self.namespace}:{message.queue_name}") < RINGS_WAITING_MAX:
+            message = super().enqueue(message, delay=delay)
         self.client.publish(WAKE_CHANNEL, message.queue_name)
-        return sent
+        return message
 
     def rung(self, queue_name: str) -> threading.Event:
         """Give the event that is set whenever a queue may have got a message."""
-        if not self._listener.is_alive():
-            self._listener.start()
-        return self._rung.setdefault(queue_name, threading.Event())
+        with self._lock:
+            if self._listener is None:
+                self._listener = threading.Thread(target=self._listen, name="rings", daemon=True)
+                self._listener.start()
+            return self._rung.setdefault(queue_name.encode(), threading.Event())
 
     def close(self) -> None:
         """Let go of everybody who waits."""
@@ -94,7 +102,7 @@ class WakingBroker(RedisBroker):
     def _hear(self, channel: PubSub) -> None:
         while not self._closed.is_set():
             if heard := channel.get_message(timeout=LISTEN_S):
-                event = self._rung.get(heard["data"].decode())
+                event = self._rung.get(heard["data"])
                 if event is not None:
                     event.set()
 
@@ -108,6 +116,8 @@ class _WakingConsumer(_RedisConsumer):
         super().__init__(broker, queue_name, prefetch, timeout=0)
         self._idle_s = timeout / 1000
         self._rung = broker.rung(queue_name)
+        # What was rung before it came is waiting already.
+        self._rung.set()
 
     def __next__(self) -> dramatiq.MessageProxy | None:
         if not self.message_cache:
