@@ -36,15 +36,19 @@ async def shop_database(database_url: str) -> AsyncGenerator[Database]:
     await made.engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def shop_app(database_url: str, redis_url: str) -> Litestar:
+    """The application of `shop`."""
+    settings = Settings(database_url=database_url, redis_url=redis_url, admin_api_key=ADMIN_API_KEY)
+    return build(settings)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(
-    database_url: str, redis_url: str, shop_database: Database
-) -> AsyncGenerator[httpx.AsyncClient]:
+async def shop(shop_app: Litestar, shop_database: Database) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of one application for a whole module, with a few products for sale.
 
     For long tables of small questions, to which an application each would be all the time.
     """
     del shop_database
-    settings = Settings(database_url=database_url, redis_url=redis_url, admin_api_key=ADMIN_API_KEY)
-    async with served(build(settings)) as client:
+    async with served(shop_app) as client:
         yield client
