@@ -16,7 +16,7 @@ ORDER, LIVE, FRESH = new_id(), new_id(), new_id()
 TOTAL = Money(1000, "GBP")
 # A declined attempt is not live: a new one may follow.
 LIVE_STATES = [state for state in AttemptState if state is not AttemptState.DECLINED]
-UNCERTAIN = {AttemptState.SENT, AttemptState.UNKNOWN}
+UNCERTAIN = (AttemptState.SENT, AttemptState.UNKNOWN)
 CHARGE = Charge(LIVE, ORDER, TOTAL, "pm_card_visa")
 REFUND = Refund(LIVE, ORDER, TOTAL, "pi_1")
 

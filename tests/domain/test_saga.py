@@ -21,7 +21,7 @@ STANDING = {
 }
 RESERVATION = {Status.RESERVED: "held", Status.PAID: "committed", Status.CANCELLED: "released"}
 
-EVERY_MOVE = [(was, to) for was, ways in MOVES.items() for to in ways]
+EVERY_MOVE = [(was, to) for was, ways in MOVES.items() for to in sorted(ways)]
 
 
 @pytest.mark.parametrize(("was", "to"), [m for m in EVERY_MOVE if m[1] is not Status.RETURNED])
