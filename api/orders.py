@@ -30,8 +30,8 @@ from domain.product import Item
 from domain.status import Status
 from ops.telemetry import trace
 
-# A wholesaler's longest real order has hundreds of lines, its largest position tens of thousands.
-LINES_MAX = 1000
+# A wholesaler's longest real order has a thousand lines, its largest position tens of thousands.
+LINES_MAX = 2000
 QUANTITY_MAX = 1_000_000
 
 # Until accounts exist, all customers share one space of idempotency keys.
