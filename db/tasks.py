@@ -1,7 +1,7 @@
 """The ledger of work: written with its cause, claimed with SKIP LOCKED, ended under its attempt."""
 
 from collections.abc import Sequence
-from uuid import UUID
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,10 +21,8 @@ class _Limit(msgspec.Struct):
     running_max: int | None
 
 
-def _task(
-    task_id: int, kind: str, order_id: UUID | None, payload: dict[str, str], *counts: int
-) -> Task:
-    return Task(task_id, Kind(kind), order_id, payload, *counts)
+def _task(task_id: int, kind: str, *columns: Any) -> Task:  # noqa: ANN401 - those of a Task
+    return Task(task_id, Kind(kind), *columns)
 
 
 async def insert(tx: AsyncConnection, changes: Sequence[Change]) -> None:
@@ -77,7 +75,7 @@ async def claim(
         tx,
         _task,
         """
-        SELECT id, kind, order_id, payload, attempt + 1, attempts_max FROM tasks
+        SELECT id, kind, order_id, payload, attempt + 1, attempts_max, traceparent FROM tasks
         WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
           AND (%(ids)b::bigint[] IS NULL OR id = ANY (%(ids)b::bigint[]))
         ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -105,7 +103,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         SET state = 'running', attempt = attempt + 1,
             lease_until = now() + make_interval(secs => %(lease_s)s)
         FROM due WHERE t.id = due.id
-        RETURNING t.id, kind, order_id, payload, attempt, attempts_max
+        RETURNING t.id, kind, order_id, payload, attempt, attempts_max, traceparent
         """,
         {"queue": queue.value, "limit": limit, "lease_s": lease_s},
     )
@@ -122,16 +120,14 @@ async def _room(tx: AsyncConnection, queue: Queue, limit: int) -> int:
         return 0
     if seen.running_max is None:
         return limit
-    # Only a limited queue pays for the row lock that makes its count exact.
+    # Only a limited queue pays for the lock that makes its count exact. The count is a statement
+    # of its own: begun after the wait for the lock, it sees what the other claim has committed.
+    held = "SELECT name FROM queues WHERE name = %(queue)s FOR NO KEY UPDATE"
+    await run(tx, held, {"queue": queue.value})
     [running] = await fetch(
         tx,
         int,
-        """
-        WITH held AS MATERIALIZED (
-            SELECT name FROM queues WHERE name = %(queue)s FOR NO KEY UPDATE
-        )
-        SELECT count(*) FROM held JOIN tasks ON queue = name AND state = 'running'
-        """,
+        "SELECT count(*) FROM tasks WHERE queue = %(queue)s AND state = 'running'",
         {"queue": queue.value},
     )
     return max(0, min(limit, seen.running_max - running))
@@ -143,7 +139,7 @@ async def expired(tx: AsyncConnection) -> list[Task]:
         tx,
         _task,
         """
-        SELECT id, kind, order_id, payload, attempt, attempts_max FROM tasks
+        SELECT id, kind, order_id, payload, attempt, attempts_max, traceparent FROM tasks
         WHERE state = 'running' AND lease_until < now()
         ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         """,
@@ -159,6 +155,8 @@ async def finish(
     An attempt that is no longer current, because its lease ran out and somebody else took
     over, changes nothing. `leased` tells tasks of `lease` from those of `claim`.
     """
+    if not verdicts:
+        return frozenset()
     won = await fetch(
         tx,
         int,
@@ -205,14 +203,17 @@ async def due_queues(tx: AsyncConnection) -> frozenset[Queue]:
 
 
 async def prune(tx: AsyncConnection, *, keep_days: int, limit: int) -> int:
-    """Delete done tasks older than `keep_days`; returns how many went."""
+    """Delete done tasks older than `keep_days`; returns how many went.
+
+    Only the first `limit` done tasks are looked at, so that finding none costs no more.
+    """
     return await run(
         tx,
         """
         DELETE FROM tasks WHERE id IN (
-            SELECT id FROM tasks
-            WHERE state = 'done' AND finished_at < now() - make_interval(days => %(days)s)
-            ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+            SELECT id FROM (
+                SELECT id, finished_at FROM tasks WHERE state = 'done' ORDER BY id LIMIT %(limit)s
+            ) AS first WHERE finished_at < now() - make_interval(days => %(days)s))
         """,
         {"days": keep_days, "limit": limit},
     )

@@ -9,8 +9,24 @@ import pytest
 import redis.asyncio
 
 from ops.local.servers import blocking_servers
+from tests.waiting import eventually
 
 Admin = psycopg.AsyncConnection[Any]
+
+
+async def until_blocked(admin: Admin) -> None:
+    """Return once another connection of the same database waits for a lock."""
+
+    async def blocked() -> bool:
+        found = await admin.execute(
+            """
+            SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'
+            """
+        )
+        return found.rowcount > 0
+
+    await eventually(blocked)
 
 
 @pytest.fixture
