@@ -31,10 +31,7 @@ class Acceptance:
         Raises the Refusal of a bad order, IdempotencyInProgress, or Unavailable.
         """
         with self._in_flight.hold(placement.scope, placement.key):
-            answer = await self._gather.submit(placement)
-        if isinstance(answer, Refusal):
-            raise answer
-        return answer
+            return await self._gather.submit(placement)
 
     async def _accept(self, group: Sequence[Placement]) -> list[Answer | Refusal]:
         async with transaction(self._database) as tx:

@@ -20,14 +20,14 @@ Result = TypeVar("Result")
 class Gather(Generic[Member, Result]):
     """Runs members of concurrent requests through `run`, which does a group in one transaction.
 
-    There is no timer: a member that finds no group under way goes at once. A member that
-    fails alone raises in its own request only.
+    There is no timer: a member that finds no group under way goes at once. What `run` returns
+    as an exception, or fails with for one member alone, is raised in that request only.
     """
 
     def __init__(
         self,
         stage: str,
-        run: Callable[[Sequence[Member]], Awaitable[Sequence[Result]]],
+        run: Callable[[Sequence[Member]], Awaitable[Sequence[Result | Exception]]],
         *,
         group_max: int,
         waiting_max: int,

@@ -132,6 +132,16 @@ async def test_a_poisoned_member_fails_alone(stage: Gather[str, str], gate: asyn
     assert found == ["FIRST", "A", "B", "C"]
 
 
+async def test_an_exception_that_is_a_result_is_raised_in_its_own_request_only() -> None:
+    async def run(group: Sequence[str]) -> list[str | Exception]:
+        return [Poisoned() if member == "poison" else member for member in group]
+
+    stage: Gather[str, str] = Gather("tests", run, group_max=GROUP_MAX, waiting_max=WAITING_MAX)
+    found = await outcomes(await submit(stage, "a", "poison", "b"))
+
+    assert [type(f) for f in found] == [str, Poisoned, str]
+
+
 async def test_who_comes_after_a_quiet_time_or_a_failure_is_served(
     stage: Gather[str, str], gate: asyncio.Event
 ) -> None:
