@@ -9,8 +9,11 @@ async def take_slot(tx: AsyncConnection, job: str, *, every_s: int) -> bool:
     """Take the current slot of a job; False if another clock has it. Old slots are dropped."""
     await run(
         tx,
-        "DELETE FROM cron_runs WHERE job = %(job)s AND slot < now() - interval '7 days'",
-        {"job": job},
+        """
+        DELETE FROM cron_runs WHERE job = %(job)s
+          AND slot < now() - make_interval(days => 7, secs => %(every_s)s)
+        """,
+        {"job": job, "every_s": every_s},
     )
     taken = await run(
         tx,

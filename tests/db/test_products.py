@@ -1,0 +1,66 @@
+"""The catalogue: what is put is what is read, and each change has a version."""
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import products
+from db.engine import Database, transaction
+from domain.product import Product
+from tests.builders import a_product
+from tests.db.conftest import Admin, until_blocked
+
+
+async def test_new_product_has_version_one(tx: AsyncConnection) -> None:
+    stored = await products.put(tx, a_product("APPLE", price_minor=30))
+
+    assert stored == Product("APPLE", "Product APPLE", 30, "GBP", active=True, version=1)
+    assert await products.find(tx, "APPLE") == stored
+
+
+async def test_product_put_again_is_replaced_and_has_the_next_version(tx: AsyncConnection) -> None:
+    await products.put(tx, a_product("APPLE"))
+
+    changed = Product("APPLE", "Pomme", 40, "EUR", active=False, version=77)
+    stored = await products.put(tx, changed)
+
+    assert stored == Product("APPLE", "Pomme", 40, "EUR", active=False, version=2)
+    assert await products.find(tx, "APPLE") == stored
+
+
+async def test_puts_at_once_are_counted_one_by_one(database: Database) -> None:
+    async def put() -> int:
+        async with transaction(database) as tx:
+            return (await products.put(tx, a_product("APPLE"))).version
+
+    assert sorted(await asyncio.gather(*(put() for _ in range(6)))) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_of_many_skus_those_that_exist_are_found(tx: AsyncConnection) -> None:
+    for sku in ("APPLE", "PEAR"):
+        await products.put(tx, a_product(sku))
+
+    found = await products.find_many(tx, ["PEAR", "NOPE", "APPLE"])
+
+    assert found == {sku: await products.find(tx, sku) for sku in ("APPLE", "PEAR")}
+    assert await products.find_many(tx, []) == {}
+    assert await products.find(tx, "NOPE") is None
+
+
+async def test_product_read_for_a_change_waits_for_the_change_before(
+    database: Database, admin: Admin
+) -> None:
+    async with transaction(database) as tx:
+        await products.put(tx, a_product("APPLE"))
+
+    async def read() -> Product | None:
+        async with transaction(database) as tx:
+            return await products.find(tx, "APPLE", lock=True)
+
+    async with transaction(database) as first:
+        assert await products.find(first, "APPLE", lock=True)
+        second = asyncio.create_task(read())
+        await until_blocked(admin)
+        changed = await products.put(first, a_product("APPLE", price_minor=1))
+
+    assert await second == changed
