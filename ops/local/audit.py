@@ -90,7 +90,11 @@ def end(order_id: UUID, events: Sequence[Event]) -> End:
 
 def database(url: str) -> Database:
     """Connect as an auditor, who writes nothing and has time."""
-    config = Settings(database_url=url, statement_timeout_s=_STATEMENT_TIMEOUT_S)
+    config = Settings(
+        database_url=url,
+        statement_timeout_s=_STATEMENT_TIMEOUT_S,
+        idle_in_transaction_timeout_s=2 * _STATEMENT_TIMEOUT_S,
+    )
     return connect(config, name="orderflow audit", ring=lambda _: None)
 
 
