@@ -114,6 +114,19 @@ async def pause(database: Database, queue: Queue, *, paused: bool = True) -> Non
         await tx.execute(change, {"name": queue.value, "paused": paused})
 
 
+async def waits_for_a_lock(database: Database, name: str) -> bool:
+    """Tell whether a process of that name waits for a lock."""
+    async with transaction(database) as tx:
+        found = await tx.execute(
+            text(
+                "SELECT FROM pg_stat_activity WHERE application_name = :name"
+                " AND datname = current_database() AND wait_event_type = 'Lock'"
+            ),
+            {"name": name},
+        )
+        return found.first() is not None
+
+
 async def terminate(database: Database) -> None:
     """Break all connections to the database but our own, as a restart of Postgres does."""
     async with transaction(database) as tx:

@@ -11,21 +11,13 @@ from sqlalchemy import text
 from db.engine import Database, transaction
 from tests.bank import Bank
 from tests.builders import an_order_body, put_products
-from tests.records import assert_sound, at_rest, status, statuses
+from tests.records import assert_sound, at_rest, status, statuses, waits_for_a_lock
 from tests.scenarios.processes import Surroundings, running
 from tests.scenarios.web import clients, until_up
 from tests.waiting import eventually
 from tests.web import assert_problem, post_order
 
-
-async def waiting(database: Database) -> bool:
-    """Tell whether the web process waits for a lock."""
-    async with transaction(database) as tx:
-        found = await tx.exec_driver_sql(
-            "SELECT FROM pg_stat_activity WHERE application_name = 'orderflow web'"
-            " AND datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return found.first() is not None
+WEB = "orderflow web"
 
 
 async def test_key_gives_the_first_answer_however_far_the_order_went_and_conflicts_are_told(
@@ -37,7 +29,7 @@ async def test_key_gives_the_first_answer_however_far_the_order_went_and_conflic
         async with transaction(database) as tx:
             await tx.execute(text("LOCK TABLE idempotency_keys IN EXCLUSIVE MODE"))
             first = asyncio.create_task(post_order(client, ("APPLE", 1), key="k1"))
-            await eventually(partial(waiting, database))
+            await eventually(partial(waits_for_a_lock, database, WEB))
             too_soon = await post_order(client, ("APPLE", 1), key="k1")
         accepted = await first
         await eventually(partial(at_rest, database))
@@ -69,7 +61,7 @@ async def test_customer_who_repeats_what_a_killed_web_process_left_unanswered_ge
         async with transaction(database) as tx:
             await tx.execute(text("LOCK TABLE idempotency_keys IN EXCLUSIVE MODE"))
             unanswered = asyncio.create_task(post_order(client, ("APPLE", 1), key="k1"))
-            await eventually(partial(waiting, database))
+            await eventually(partial(waits_for_a_lock, database, WEB))
             await fleet.kill("web")
             with pytest.raises(httpx.TransportError):
                 await unanswered

@@ -10,11 +10,12 @@ from db.engine import Database, transaction
 from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
 from tests.postbox import Postbox
-from tests.records import assert_sound, at_rest, attempts, cash, status
+from tests.records import assert_sound, at_rest, attempts, cash, status, waits_for_a_lock
 from tests.scenarios.processes import Surroundings, lose, running
 from tests.waiting import eventually
 
 TOTAL = 1000
+WORKER = "orderflow worker"
 
 
 async def placed(database: Database) -> UUID:
@@ -52,20 +53,10 @@ async def test_worker_killed_while_it_reserves(
     async with running(surroundings, "worker", "clock") as fleet:
         async with transaction(database) as tx:
             await stock.lock(tx, ["APPLE"])
-            await eventually(partial(waiting_for_a_lock, database))
+            await eventually(partial(waits_for_a_lock, database, WORKER))
             await fleet.kill("worker")
 
         await assert_paid_once(database, bank, postbox, order_id)
-
-
-async def waiting_for_a_lock(database: Database) -> bool:
-    """Tell whether a worker waits for a lock."""
-    async with transaction(database) as tx:
-        waiting = await tx.exec_driver_sql(
-            "SELECT FROM pg_stat_activity WHERE application_name = 'orderflow worker'"
-            " AND datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return waiting.first() is not None
 
 
 async def test_worker_killed_before_the_gateway_did_anything(

@@ -2,8 +2,11 @@
 
 import asyncio
 from functools import partial
+from random import shuffle
 from signal import SIGCONT, SIGSTOP
 from uuid import UUID
+
+import pytest
 
 from db.engine import Database
 from domain.task import Kind, Queue
@@ -70,6 +73,46 @@ async def test_workers_share_many_tasks_and_do_none_twice(
     assert len(bank.asked) == len(postbox.mails) == len(ids)
     assert await shelf(database, "APPLE") == (40, 0)
     await assert_sound(database)
+
+
+async def test_workers_reserve_wide_carts_in_any_order_without_deadlock(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    skus = [f"SKU-{n}" for n in range(60)]
+    await put_products(database, **dict.fromkeys(skus, 100))
+    for _ in range(24):
+        shuffle(skus)
+        await place(database, a_placement(*((sku, 1) for sku in skus)))
+
+    await asyncio.gather(*(drain_inventory(database, group_max=2) for _ in range(WORKERS)))
+
+    assert await statuses(database) == {"reserved": 24}
+    # A group that met a deadlock would have been told of before it was tried again.
+    assert caplog.messages == []
+    await assert_sound(database)
+
+
+async def test_limit_holds_for_workers_that_look_at_the_same_time(
+    database: Database, settings: Settings, bank: Bank
+) -> None:
+    await placed(database, 20)
+    await drain_inventory(database)
+    await limit(database, Queue.PAYMENTS, 3)
+    bank.entrance.shut()
+    workers = [
+        asyncio.create_task(drain_payments(database, settings, bank)) for _ in range(WORKERS)
+    ]
+
+    async def all_but_one_ended() -> bool:
+        return sum(worker.done() for worker in workers) == WORKERS - 1
+
+    await eventually(all_but_one_ended)
+    at_once = len(bank.entrance.waiting)
+    await bank.entrance.open()
+    await asyncio.gather(*workers)
+
+    assert at_once == bank.most_at_once == 3
+    assert await statuses(database) == {"paid": 20}
 
 
 async def test_frozen_worker_that_thaws_after_its_lease_changes_nothing(

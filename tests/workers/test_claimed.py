@@ -16,8 +16,17 @@ from ops.config import Settings
 from tests.builders import a_placement, place, put_products
 from tests.records import assert_sound, limit, make_due, pause, statuses, terminate, work
 from tests.stages import drain_inventory
+from tests.workers.looking import WORKER, looking
 from workers import claimed, inventory
 from workers.bell import Bell
+
+
+@pytest.fixture
+async def worker(settings: Settings, database: Database) -> AsyncGenerator[Database]:
+    """The connections of a worker, apart from those of the test."""
+    made = connect(settings, name=WORKER, ring=database.ring)
+    yield made
+    await made.engine.dispose()
 
 
 async def placed(database: Database, count: int) -> list[UUID]:
@@ -135,15 +144,26 @@ async def test_drain_ends_quietly_while_the_database_is_away(cut_off: Database) 
 
 
 async def test_first_ring_after_a_restart_of_postgres_is_answered(
-    database: Database, settings: Settings
+    database: Database, worker: Database
 ) -> None:
-    worker = connect(settings, name="orderflow worker", ring=lambda _: None)
     await placed(database, 1)
     await drain_inventory(worker)
     await terminate(database)
 
     await placed(database, 1)
     await drain_inventory(worker)
-    await worker.engine.dispose()
 
     assert await statuses(database) == {"reserved": 2}
+
+
+async def test_ring_that_comes_while_the_worker_looks_in_vain_makes_it_look_again(
+    database: Database, worker: Database
+) -> None:
+    stage = claimed.Stage(worker, Queue.INVENTORY, inventory.reserve, group_max=3)
+    bell = Bell(partial(claimed.drain, stage))
+    async with looking(database, Queue.INVENTORY, bell) as answering:
+        await placed(database, 1)
+        assert bell.hear()
+    await answering
+
+    assert await statuses(database) == {"reserved": 1}

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from db import orders
-from db.engine import Database, transaction
+from db.engine import Database, connect, transaction
 from domain.task import Kind, Queue
 from ops.config import Settings
 from tests.bank import Bank
@@ -20,20 +20,33 @@ from tests.postbox import Postbox
 from tests.records import limit, make_due, status, statuses, terminate, work
 from tests.stages import drain_inventory, drain_notifications, drain_payments
 from tests.waiting import eventually
+from tests.workers.looking import WORKER, looking
 from workers import leased, payments
 from workers.bell import Bell
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Those of a worker that soon gives up waiting for a lock."""
-    return msgspec.structs.replace(settings, lock_timeout_s=0.1)
+def lock_timeout_s() -> float:
+    return 2.0
 
 
 @pytest.fixture
-def bell(database: Database, settings: Settings, bank: Bank) -> Bell:
+def settings(settings: Settings, lock_timeout_s: float) -> Settings:
+    return msgspec.structs.replace(settings, lock_timeout_s=lock_timeout_s)
+
+
+@pytest.fixture
+async def worker(settings: Settings, database: Database) -> AsyncGenerator[Database]:
+    """The connections of a worker, apart from those of the test."""
+    made = connect(settings, name=WORKER, ring=database.ring)
+    yield made
+    await made.engine.dispose()
+
+
+@pytest.fixture
+def bell(worker: Database, settings: Settings, bank: Bank) -> Bell:
     """The bell of a worker's payments."""
-    stage = payments.stage(payments.Cashier(database, bank, settings))
+    stage = payments.stage(payments.Cashier(worker, bank, settings))
     return Bell(partial(leased.drain, stage))
 
 
@@ -112,6 +125,7 @@ async def test_poisoned_task_is_dead_with_its_reason_once_its_attempts_are_spent
     assert "horoscope" in (task.last_error or "")
 
 
+@pytest.mark.parametrize("lock_timeout_s", [0.1])
 async def test_claim_that_fails_loses_no_result_of_calls_under_way(
     database: Database, bank: Bank, bell: Bell
 ) -> None:
@@ -184,6 +198,17 @@ async def test_results_are_recorded_although_the_connections_broke_meanwhile(
 
     assert await statuses(database) == {"paid": 3}
     assert bank.verbs() == ["charge"] * 3
+
+
+async def test_ring_that_comes_while_the_worker_looks_in_vain_makes_it_look_again(
+    database: Database, bell: Bell
+) -> None:
+    async with looking(database, Queue.PAYMENTS, bell) as answering:
+        await reserved(database, "a@x.org")
+        assert bell.hear()
+    await answering
+
+    assert await statuses(database) == {"paid": 1}
 
 
 async def test_stopping_worker_ends_what_is_under_way_and_begins_nothing(

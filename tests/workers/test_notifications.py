@@ -64,6 +64,20 @@ async def test_customer_of_a_paid_order_gets_one_mail(
     assert await notes(database, order_id) == [("order_confirmed", "sent", None)]
 
 
+async def test_second_task_for_the_same_mail_sends_none(
+    database: Database, settings: Settings, postbox: Postbox, order_id: UUID
+) -> None:
+    await drain_notifications(database, settings, postbox)
+    async with transaction(database) as tx:
+        again = text("UPDATE tasks SET state = 'ready', finished_at = NULL WHERE kind = 'notify'")
+        await tx.execute(again)
+
+    await drain_notifications(database, settings, postbox)
+
+    assert postbox.subjects(order_id) == [CONFIRMED]
+    assert (await told(database, order_id))[0] == "done"
+
+
 async def test_customer_of_a_declined_card_is_told_why(
     database: Database, settings: Settings, postbox: Postbox
 ) -> None:
