@@ -83,7 +83,8 @@ async def insert_many(
     """Accept a group of placements; each gets its answer or its refusal, in order.
 
     No two members share scope and key. A key that another transaction is just using is
-    waited for. `render` makes the body that is stored and replayed.
+    waited for. `render` makes the body that is stored and replayed. Run again with the same
+    placements, it gives the same answers.
     """
     skus = {item.sku for placement in group for item in placement.items}
     catalogue = await products.find_many(tx, sorted(skus))
@@ -131,7 +132,9 @@ def _answer(
                 "This Idempotency-Key was used for another request: use a new key.",
                 field="Idempotency-Key",
             )
-        return Answer(stored.order_id, stored.status, stored.body, replayed=True)
+        # Our own order, if the commit before this second run had happened after all.
+        replayed = stored.order_id != placement.order_id
+        return Answer(stored.order_id, stored.status, stored.body, replayed)
     if isinstance(decided, Refusal):
         return decided
     return Answer(placement.order_id, HTTPStatus.ACCEPTED, decided.body)
@@ -248,7 +251,7 @@ async def prune(tx: AsyncConnection, *, keep_days: int, limit: int) -> int:
         DELETE FROM idempotency_keys WHERE (scope, key) IN (
             SELECT scope, key FROM idempotency_keys
             WHERE created_at < now() - make_interval(days => %(days)s)
-            LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+            ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
         """,
         {"days": keep_days, "limit": limit},
     )

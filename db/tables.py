@@ -176,6 +176,7 @@ payment_attempts = Table("payment_attempts", metadata, PaymentAttemptColumns)
 ledger_entries = Table("ledger_entries", metadata, LedgerEntryColumns)
 notifications = Table("notifications", metadata, NotificationColumns)
 
+Index("idempotency_keys_created", idempotency_keys.c.created_at)
 Index("orders_email_id", orders.c.email, orders.c.id)
 Index("orders_status_id", orders.c.status, orders.c.id)
 Index("tasks_order", tasks.c.order_id)

@@ -14,8 +14,8 @@ from tests.waiting import eventually
 Admin = psycopg.AsyncConnection[Any]
 
 
-async def until_blocked(admin: Admin) -> None:
-    """Return once another connection of the same database waits for a lock."""
+async def until_blocked(admin: Admin, count: int = 1) -> None:
+    """Return once so many connections of the same database wait for locks."""
 
     async def blocked() -> bool:
         found = await admin.execute(
@@ -24,7 +24,7 @@ async def until_blocked(admin: Admin) -> None:
             WHERE datname = current_database() AND wait_event_type = 'Lock'
             """
         )
-        return found.rowcount > 0
+        return found.rowcount == count
 
     await eventually(blocked)
 

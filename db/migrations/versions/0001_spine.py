@@ -88,6 +88,7 @@ CREATE TABLE idempotency_keys (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (scope, key)
 );
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
 """
 
 TASKS = """
