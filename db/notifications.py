@@ -37,7 +37,8 @@ async def insert(tx: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Told]:
         _ToldRow,
         """
         WITH asked AS MATERIALIZED (
-            SELECT * FROM unnest(%(order_id)b::uuid[], %(kind)b::text[]) AS k (order_id, kind)
+            SELECT DISTINCT *
+            FROM unnest(%(order_id)b::uuid[], %(kind)b::text[]) AS k (order_id, kind)
         ), noted AS (
             INSERT INTO notifications (order_id, kind, channel, recipient)
             SELECT order_id, kind, %(channel)s, email

@@ -28,7 +28,12 @@ class _PayableRow(msgspec.Struct):
 
 
 async def lock_payables(tx: AsyncConnection, order_ids: Sequence[UUID]) -> dict[UUID, Payable]:
-    """Lock orders, in the order of their ids, and read their live attempts."""
+    """Lock orders, in the order of their ids, and read their live attempts.
+
+    Two statements: the second sees the attempts that were committed while the first waited.
+    """
+    held = "SELECT id FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+    await run(tx, held, {"ids": list(order_ids)})
     rows = await fetch(
         tx,
         _PayableRow,
@@ -40,7 +45,7 @@ async def lock_payables(tx: AsyncConnection, order_ids: Sequence[UUID]) -> dict[
           AND c.state IN ('created', 'sent', 'unknown', 'succeeded')
         LEFT JOIN payment_attempts r ON r.order_id = o.id AND r.kind = 'refund'
           AND r.state IN ('created', 'sent', 'unknown', 'succeeded')
-        WHERE o.id = ANY (%(ids)b::uuid[]) ORDER BY o.id FOR NO KEY UPDATE OF o
+        WHERE o.id = ANY (%(ids)b::uuid[])
         """,
         {"ids": list(order_ids)},
     )
