@@ -65,14 +65,10 @@ async def test_attempt_is_written_as_sent_with_what_is_asked(
 
     await _sent(tx, step)
 
-    query = (
-        "SELECT id, order_id, kind, state, amount_minor, currency, gateway FROM payment_attempts"
-    )
-    [row] = await tx.execute(text(query))
-    assert tuple(row) == (
-        *(step.call.attempt_id, order_id),
-        *("charge", "sent", 1000, "GBP", "stripe"),
-    )
+    [row] = (await tx.execute(select(tables.payment_attempts))).mappings()
+    assert (row["id"], row["order_id"]) == (step.call.attempt_id, order_id)
+    assert (row["kind"], row["state"], row["gateway"]) == ("charge", "sent", "stripe")
+    assert (row["amount_minor"], row["currency"]) == (1000, "GBP")
 
 
 @pytest.mark.parametrize(
