@@ -69,6 +69,7 @@ class Bank:
         self.answers: deque[Outcome] = deque()
         self.answers_lost = 0
         self.entrance, self.exit = Door(), Door()
+        self.closed = False
         self.most_at_once = 0
         self._at_once = 0
 
@@ -95,7 +96,7 @@ class Bank:
             return _ref(refund.attempt_id)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        self.closed = True
 
     def verbs(self) -> list[str]:
         """What was asked, in order."""

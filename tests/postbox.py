@@ -19,6 +19,7 @@ class Postbox:
         self.mails: list[Mail] = []
         self.answers: deque[Delivery] = deque()
         self.entrance, self.exit = Door(), Door()
+        self.closed = False
 
     async def send(self, mail: Mail) -> Delivery:
         order_id = UUID(mail.message_id.partition(".")[0])
@@ -30,7 +31,7 @@ class Postbox:
         return Sent()
 
     async def close(self) -> None:
-        """Nothing is held."""
+        self.closed = True
 
     def subjects(self, order_id: UUID) -> list[str]:
         """Subjects of the mails about an order, in the order in which they came."""
