@@ -27,11 +27,14 @@ def run_online() -> None:
     """Migrate, one transaction per migration; a second migrator waits for the first."""
     engine = create_engine(settings().database_url, poolclass=pool.NullPool)
     with engine.connect() as connection:
-        connection.execute(text(LOCK_TIMEOUT))
         connection.execute(text("SELECT pg_advisory_lock(hashtext('orderflow migrations'))"))
+        connection.execute(text(LOCK_TIMEOUT))
         connection.commit()
         context.configure(
-            connection=connection, target_metadata=metadata, transaction_per_migration=True
+            connection=connection,
+            target_metadata=metadata,
+            compare_server_default=True,
+            transaction_per_migration=True,
         )
         with context.begin_transaction():
             context.run_migrations()

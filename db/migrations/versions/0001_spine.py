@@ -186,8 +186,9 @@ BEGIN
         'shipped>delivered', 'shipped>returned',
         'delivered>returned'])
     THEN
-        RAISE EXCEPTION 'order % cannot move from % to %', OLD.id, OLD.status, NEW.status
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'orders_legal_move';
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'orders_legal_move',
+            MESSAGE = concat('order ', OLD.id, ' cannot move: ', OLD.status, ' to ', NEW.status);
     END IF;
     RETURN NEW;
 END $$;
