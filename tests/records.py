@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Float, cast, extract, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import events, invariants, orders, stock, tables
 from db.engine import Database, transaction
@@ -112,6 +113,11 @@ async def pause(database: Database, queue: Queue, *, paused: bool = True) -> Non
     async with transaction(database) as tx:
         change = text("UPDATE queues SET paused = :paused WHERE name = :name")
         await tx.execute(change, {"name": queue.value, "paused": paused})
+
+
+async def be_patient(tx: AsyncConnection) -> None:
+    """Let this transaction idle with its locks for as long as a test needs them."""
+    await tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 async def waits_for_a_lock(database: Database, name: str) -> bool:

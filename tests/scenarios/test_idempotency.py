@@ -11,7 +11,7 @@ from sqlalchemy import text
 from db.engine import Database, transaction
 from tests.bank import Bank
 from tests.builders import an_order_body, put_products
-from tests.records import assert_sound, at_rest, status, statuses, waits_for_a_lock
+from tests.records import assert_sound, at_rest, be_patient, status, statuses, waits_for_a_lock
 from tests.scenarios.processes import Surroundings, running
 from tests.scenarios.web import clients, until_up
 from tests.waiting import eventually
@@ -27,6 +27,7 @@ async def test_key_gives_the_first_answer_however_far_the_order_went_and_conflic
     async with running(surroundings, "web", "worker", "clock"), clients(surroundings) as client:
         await until_up(client)
         async with transaction(database) as tx:
+            await be_patient(tx)
             await tx.execute(text("LOCK TABLE idempotency_keys IN EXCLUSIVE MODE"))
             first = asyncio.create_task(post_order(client, ("APPLE", 1), key="k1"))
             await eventually(partial(waits_for_a_lock, database, WEB))
@@ -59,6 +60,7 @@ async def test_customer_who_repeats_what_a_killed_web_process_left_unanswered_ge
     ):
         await until_up(client)
         async with transaction(database) as tx:
+            await be_patient(tx)
             await tx.execute(text("LOCK TABLE idempotency_keys IN EXCLUSIVE MODE"))
             unanswered = asyncio.create_task(post_order(client, ("APPLE", 1), key="k1"))
             await eventually(partial(waits_for_a_lock, database, WEB))

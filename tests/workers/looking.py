@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from db.engine import Database, transaction
 from domain.task import Queue
-from tests.records import limit, waits_for_a_lock
+from tests.records import be_patient, limit, waits_for_a_lock
 from tests.waiting import eventually
 from workers.bell import Bell
 
@@ -27,6 +27,7 @@ async def looking(
     # The claims of a queue with a limit wait for each other.
     await limit(database, queue, 100)
     async with transaction(database) as tx:
+        await be_patient(tx)
         held = text("SELECT FROM queues WHERE name = :name FOR UPDATE")
         await tx.execute(held, {"name": queue.value})
         answering = asyncio.create_task(bell.answer())
