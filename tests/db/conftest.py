@@ -2,31 +2,17 @@
 
 import os
 from collections.abc import AsyncGenerator, Generator
-from typing import Any
+from contextlib import closing
 
 import psycopg
 import pytest
 import redis.asyncio
 
+from db.doorbell import Doorbell, WakingBroker, broker
+from ops.config import Settings
 from ops.local.servers import blocking_servers
-from tests.waiting import eventually
-
-Admin = psycopg.AsyncConnection[Any]
-
-
-async def until_blocked(admin: Admin, count: int = 1) -> None:
-    """Return once so many connections of the same database wait for locks."""
-
-    async def blocked() -> bool:
-        found = await admin.execute(
-            """
-            SELECT FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock'
-            """
-        )
-        return found.rowcount == count
-
-    await eventually(blocked)
+from tests.db.backends import Admin
+from tests.db.rings import Valkey
 
 
 @pytest.fixture
@@ -46,11 +32,28 @@ def lone_valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[st
 
 
 @pytest.fixture
-async def lone_valkey(
-    lone_valkey_server: str,
-) -> AsyncGenerator["redis.asyncio.Redis"]:
+async def lone_valkey(lone_valkey_server: str) -> AsyncGenerator[Valkey]:
     """A client of it; it is emptied before, and who still listens there is cut off."""
     async with redis.asyncio.Redis.from_url(lone_valkey_server) as client:
         await client.flushall()
         await client.execute_command("CLIENT KILL TYPE pubsub")
         yield client
+
+
+@pytest.fixture
+def far(lone_valkey_server: str) -> Settings:
+    """Settings of a process that uses the lone Valkey."""
+    return Settings(redis_url=lone_valkey_server)
+
+
+@pytest.fixture
+def doorbell(far: Settings) -> Doorbell:
+    """The doorbell of one process."""
+    return Doorbell(broker(far))
+
+
+@pytest.fixture
+def worker(far: Settings) -> Generator[WakingBroker]:
+    """The broker of another process."""
+    with closing(broker(far)) as made:
+        yield made

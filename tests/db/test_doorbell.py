@@ -2,50 +2,27 @@
 
 import asyncio
 import socket
-import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
 from typing import cast
 
 import dramatiq
 import msgspec
 import pytest
-import redis.asyncio
-from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import BrokerConnectionError
 from prometheus_client import REGISTRY
 
-from db.doorbell import RINGS_WAITING_MAX, WAKE_CHANNEL, Doorbell, WakingBroker, broker
+from db.doorbell import RINGS_WAITING_MAX, Doorbell, WakingBroker, broker
 from domain.task import Queue
 from ops.config import SettingInvalid, Settings
+from tests.db.rings import Valkey, rings
 from tests.waiting import eventually
 
 # Consumers look by themselves so rarely that only a wake-up can explain a prompt message.
 IDLE_MS = 600_000
 PROMPT_S = 20
 
-Valkey = redis.asyncio.Redis
 Take = Callable[[], dramatiq.MessageProxy]
-
-
-@pytest.fixture
-def far(lone_valkey_server: str) -> Settings:
-    """Settings of a process that uses the lone Valkey."""
-    return Settings(redis_url=lone_valkey_server)
-
-
-@pytest.fixture
-def doorbell(far: Settings) -> Doorbell:
-    """The doorbell of one process."""
-    return Doorbell(broker(far))
-
-
-@pytest.fixture
-def worker(far: Settings) -> Generator[WakingBroker]:
-    """The broker of another process."""
-    with closing(broker(far)) as made:
-        yield made
 
 
 def _outcomes(queue: Queue, outcome: str) -> float:
@@ -53,43 +30,16 @@ def _outcomes(queue: Queue, outcome: str) -> float:
     return REGISTRY.get_sample_value("rings_total", labels) or 0.0
 
 
-async def _rings(valkey: Valkey, queue: Queue) -> int:
-    return await cast("asyncio.Future[int]", valkey.llen(f"dramatiq:{queue.value}"))
-
-
 async def _all_sent(doorbell: Doorbell, valkey: Valkey) -> None:
     """Return once everything rung before has been sent: two rings later are two sendings later."""
     for _ in range(2):
-        before = await _rings(valkey, Queue.HOUSEKEEPING)
+        before = await rings(valkey, Queue.HOUSEKEEPING)
         doorbell.ring(frozenset({Queue.HOUSEKEEPING}))
 
         async def arrived(before: int = before) -> bool:
-            return await _rings(valkey, Queue.HOUSEKEEPING) > before
+            return await rings(valkey, Queue.HOUSEKEEPING) > before
 
         await eventually(arrived)
-
-
-async def _take(consumer: dramatiq.Consumer) -> dramatiq.MessageProxy:
-    """Wait in a thread, as Dramatiq does, until the consumer yields a message."""
-    taken: asyncio.Future[dramatiq.MessageProxy] = asyncio.get_running_loop().create_future()
-    given_up = threading.Event()
-
-    def look() -> None:
-        while (message := next(consumer)) is None and not given_up.is_set():
-            pass
-        if message is not None:
-            taken.get_loop().call_soon_threadsafe(taken.set_result, message)
-
-    threading.Thread(target=look, daemon=True).start()
-    try:
-        return await asyncio.wait_for(taken, PROMPT_S)
-    finally:
-        given_up.set()
-
-
-async def _listening(valkey: Valkey) -> bool:
-    [(_, listeners)] = await valkey.pubsub_numsub(WAKE_CHANNEL)
-    return listeners == 1
 
 
 async def test_ring_is_one_message_that_says_nothing_but_its_queue(
@@ -115,15 +65,15 @@ async def test_rings_that_come_while_one_is_sent_become_one(
     await lone_valkey.client_unpause()
     await _all_sent(doorbell, lone_valkey)
 
-    assert 1 <= await _rings(lone_valkey, Queue.PAYMENTS) <= 2
-    assert 1 <= await _rings(lone_valkey, Queue.INVENTORY) <= 2
+    assert 1 <= await rings(lone_valkey, Queue.PAYMENTS) <= 2
+    assert 1 <= await rings(lone_valkey, Queue.INVENTORY) <= 2
 
 
 async def test_ring_for_nothing_sends_nothing(doorbell: Doorbell, lone_valkey: Valkey) -> None:
     doorbell.ring(frozenset())
     await _all_sent(doorbell, lone_valkey)
 
-    assert [await _rings(lone_valkey, queue) for queue in Queue] == [0, 0, 0, 0, 0, 2]
+    assert [await rings(lone_valkey, queue) for queue in Queue] == [0, 0, 0, 0, 0, 2]
 
 
 async def test_rings_do_not_pile_up_while_nobody_listens(
@@ -135,7 +85,7 @@ async def test_rings_do_not_pile_up_while_nobody_listens(
     for _ in range(RINGS_WAITING_MAX + 20):
         worker.enqueue(ring)
 
-    assert await _rings(lone_valkey, Queue.PAYMENTS) == RINGS_WAITING_MAX
+    assert await rings(lone_valkey, Queue.PAYMENTS) == RINGS_WAITING_MAX
 
 
 def _longest_ring_s(doorbell: Doorbell) -> float:
@@ -147,7 +97,7 @@ def _longest_ring_s(doorbell: Doorbell) -> float:
     return longest
 
 
-async def test_broker_that_is_not_there_neither_fails_nor_holds_up_who_rings() -> None:
+async def test_broker_that_is_not_there_neither_fails_nor_holds_up_whorings() -> None:
     doorbell = Doorbell(broker(Settings(redis_url="redis://127.0.0.1:1/0")))
     lost = _outcomes(Queue.SHIPPING, "lost")
 
@@ -159,7 +109,7 @@ async def test_broker_that_is_not_there_neither_fails_nor_holds_up_who_rings() -
     assert await eventually(noticed)
 
 
-async def test_broker_that_never_answers_neither_fails_nor_holds_up_who_rings() -> None:
+async def test_broker_that_never_answers_neither_fails_nor_holds_up_whorings() -> None:
     lost = _outcomes(Queue.SHIPPING, "lost")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
@@ -184,7 +134,7 @@ async def test_ring_after_harm_to_the_broker_arrives(
     doorbell.ring(frozenset({Queue.PAYMENTS}))
 
     await _all_sent(doorbell, lone_valkey)
-    assert await _rings(lone_valkey, Queue.PAYMENTS) == 1
+    assert await rings(lone_valkey, Queue.PAYMENTS) == 1
 
 
 async def test_key_of_the_wrong_type_costs_only_the_rings_of_its_queue(
@@ -197,117 +147,12 @@ async def test_key_of_the_wrong_type_costs_only_the_rings_of_its_queue(
     await _all_sent(doorbell, lone_valkey)
 
     assert _outcomes(Queue.INVENTORY, "lost") == lost + 1
-    assert await _rings(lone_valkey, Queue.PAYMENTS) == 1
+    assert await rings(lone_valkey, Queue.PAYMENTS) == 1
 
     await lone_valkey.delete("dramatiq:inventory")
     doorbell.ring(frozenset({Queue.INVENTORY}))
     await _all_sent(doorbell, lone_valkey)
-    assert await _rings(lone_valkey, Queue.INVENTORY) == 1
-
-
-async def test_ring_wakes_a_waiting_worker(
-    doorbell: Doorbell, worker: WakingBroker, lone_valkey: Valkey
-) -> None:
-    taken = asyncio.create_task(_take(worker.consume("payments", timeout=IDLE_MS)))
-    assert await eventually(lambda: _listening(lone_valkey))
-
-    doorbell.ring(frozenset({Queue.PAYMENTS}))
-
-    assert (await taken).actor_name == "payments"
-
-
-async def test_worker_that_comes_late_finds_the_ring_that_waits(
-    doorbell: Doorbell, worker: WakingBroker, lone_valkey: Valkey
-) -> None:
-    worker.consume("inventory", timeout=IDLE_MS)
-    assert await eventually(lambda: _listening(lone_valkey))
-    doorbell.ring(frozenset({Queue.PAYMENTS}))
-    await _all_sent(doorbell, lone_valkey)
-
-    message = await _take(worker.consume("payments", timeout=IDLE_MS))
-
-    assert message.actor_name == "payments"
-
-
-async def test_ring_that_was_not_announced_is_found_all_the_same(
-    worker: WakingBroker, far: Settings, lone_valkey: Valkey
-) -> None:
-    consumer = worker.consume("payments", timeout=20)
-    assert await eventually(lambda: _listening(lone_valkey))
-
-    RedisBroker(url=far.redis_url, middleware=[]).enqueue(
-        dramatiq.Message(
-            queue_name="payments", actor_name="payments", args=(), kwargs={}, options={}
-        )
-    )
-
-    assert (await _take(consumer)).actor_name == "payments"
-
-
-async def test_ring_while_the_wake_up_channel_is_down_is_heard_once_it_is_back(
-    doorbell: Doorbell, worker: WakingBroker, lone_valkey: Valkey
-) -> None:
-    consumer = worker.consume("payments", timeout=IDLE_MS)
-    assert await eventually(lambda: _listening(lone_valkey))
-    taken = asyncio.create_task(_take(consumer))
-
-    await lone_valkey.execute_command("CLIENT KILL TYPE pubsub")
-    doorbell.ring(frozenset({Queue.PAYMENTS}))
-
-    assert (await taken).actor_name == "payments"
-    assert await eventually(lambda: _listening(lone_valkey))
-
-
-async def test_forged_announcement_does_not_deafen_the_workers(
-    doorbell: Doorbell, worker: WakingBroker, lone_valkey: Valkey
-) -> None:
-    taken = asyncio.create_task(_take(worker.consume("payments", timeout=IDLE_MS)))
-    assert await eventually(lambda: _listening(lone_valkey))
-
-    await lone_valkey.publish(WAKE_CHANNEL, b"\xff\xfe")
-    doorbell.ring(frozenset({Queue.PAYMENTS}))
-
-    assert (await taken).actor_name == "payments"
-
-
-async def test_all_consumers_of_a_process_share_one_ear(
-    worker: WakingBroker, lone_valkey: Valkey
-) -> None:
-    together = threading.Barrier(len(Queue))
-
-    def consume(queue: Queue) -> None:
-        together.wait()
-        worker.consume(queue.value, timeout=IDLE_MS)
-
-    await asyncio.gather(*(asyncio.to_thread(consume, queue) for queue in Queue))
-
-    assert await eventually(lambda: _listening(lone_valkey))
-
-
-async def test_valkey_that_stalls_is_a_connection_error_to_a_worker(
-    worker: WakingBroker, lone_valkey: Valkey
-) -> None:
-    consumer = worker.consume("payments", timeout=0)
-    assert next(consumer) is None
-    await lone_valkey.client_pause(20_000, all=False)
-
-    with pytest.raises(BrokerConnectionError):
-        await asyncio.to_thread(next, consumer)
-
-    await lone_valkey.client_unpause()
-
-
-@pytest.mark.usefixtures("lone_valkey")
-async def test_closed_broker_lets_go_of_who_waits(worker: WakingBroker) -> None:
-    consumer = worker.consume("payments", timeout=IDLE_MS)
-    assert next(consumer) is None
-    waiting = threading.Thread(target=next, args=[consumer], daemon=True)
-    waiting.start()
-
-    worker.close()
-
-    await asyncio.to_thread(waiting.join, PROMPT_S)
-    assert not waiting.is_alive()
+    assert await rings(lone_valkey, Queue.INVENTORY) == 1
 
 
 def test_queues_have_no_consumers_of_delayed_messages(worker: WakingBroker) -> None:

@@ -1,13 +1,12 @@
-"""Transactions: what an outage becomes, how the pool recovers, and what a commit sets off."""
+"""Transactions: what an outage becomes, what is merely busy, and how the pool recovers."""
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 
 import msgspec
 import psycopg
 import pytest
-from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,19 +17,13 @@ from db.engine import (
     Database,
     Unavailable,
     connect,
-    count_after_commit,
     fetch,
-    ring_after_commit,
     run,
     transaction,
 )
-from domain.status import Status
-from domain.task import Queue
 from ops.config import Settings
-from tests.db.conftest import Admin
+from tests.db.backends import Admin, Use, backend, in_transaction, kill
 from tests.waiting import eventually
-
-Use = Callable[[AsyncConnection], Awaitable[object]]
 
 
 async def _core(tx: AsyncConnection) -> None:
@@ -60,35 +53,18 @@ async def impatient(settings: Settings) -> AsyncGenerator[Database]:
     await made.engine.dispose()
 
 
-async def _in_transaction(database: Database, use: Use) -> None:
-    async with transaction(database) as tx:
-        await use(tx)
-
-
-async def _backend(tx: AsyncConnection) -> int:
-    [pid] = await fetch(tx, int, "SELECT pg_backend_pid()", {})
-    return pid
-
-
-async def _kill(admin: Admin, *pids: int) -> None:
-    """End server processes, and return when they have ended."""
-    for pid in pids:
-        ended = await admin.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
-        assert await ended.fetchone() == (True,)
-
-
 @pytest.mark.parametrize("use", [_core, _psycopg, _only_commit])
 async def test_killed_backend_is_an_outage_wherever_it_is_noticed(
     database: Database, admin: Admin, use: Use
 ) -> None:
     async def killed_before(tx: AsyncConnection) -> None:
-        await _kill(admin, await _backend(tx))
+        await kill(admin, await backend(tx))
         await use(tx)
 
     with pytest.raises(Unavailable, match="terminating connection"):
-        await _in_transaction(database, killed_before)
+        await in_transaction(database, killed_before)
 
-    await _in_transaction(database, _psycopg)
+    await in_transaction(database, _psycopg)
 
 
 async def _occupy(database: Database, count: int) -> list[int]:
@@ -98,7 +74,7 @@ async def _occupy(database: Database, count: int) -> list[int]:
     async def one() -> int:
         async with transaction(database) as tx:
             await together.wait()
-            return await _backend(tx)
+            return await backend(tx)
 
     return await asyncio.gather(*(one() for _ in range(count)))
 
@@ -109,10 +85,10 @@ async def test_pool_recovers_from_the_loss_of_all_idle_connections_at_the_first_
 ) -> None:
     backends = await _occupy(database, settings.database_pool_max)
     assert len(set(backends)) == settings.database_pool_max
-    await _kill(admin, *backends)
+    await kill(admin, *backends)
 
     with pytest.raises(Unavailable):
-        await _in_transaction(database, use)
+        await in_transaction(database, use)
 
     fresh = await _occupy(database, settings.database_pool_max)
     assert not set(fresh) & set(backends)
@@ -127,14 +103,14 @@ async def test_pool_recovers_from_the_loss_of_all_connections_in_use(
 
     async def one() -> None:
         async with transaction(database) as tx:
-            backends.append(await _backend(tx))
+            backends.append(await backend(tx))
             await begun.wait()
             await killed.wait()
             await _psycopg(tx)
 
     under_way = [asyncio.create_task(one()) for _ in range(size)]
     await begun.wait()
-    await _kill(admin, *backends)
+    await kill(admin, *backends)
     killed.set()
     outcomes = await asyncio.gather(*under_way, return_exceptions=True)
 
@@ -148,7 +124,7 @@ async def test_one_lost_connection_leaves_no_other_behind_open(
     database: Database, settings: Settings, admin: Admin
 ) -> None:
     backends = await _occupy(database, settings.database_pool_max)
-    await _kill(admin, backends[0])
+    await kill(admin, backends[0])
 
     for _ in backends:
         try:
@@ -171,7 +147,7 @@ async def test_transaction_left_idle_too_long_is_an_outage(
     impatient: Database, admin: Admin
 ) -> None:
     async def dawdle(tx: AsyncConnection) -> None:
-        pid = await _backend(tx)
+        pid = await backend(tx)
 
         async def gone() -> bool:
             found = await admin.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid])
@@ -181,15 +157,15 @@ async def test_transaction_left_idle_too_long_is_an_outage(
         await _psycopg(tx)
 
     with pytest.raises(Unavailable, match="idle-in-transaction"):
-        await _in_transaction(impatient, dawdle)
+        await in_transaction(impatient, dawdle)
 
 
 async def test_empty_pool_is_an_outage(impatient: Database) -> None:
     async with transaction(impatient), transaction(impatient):
         with pytest.raises(Unavailable, match="QueuePool limit"):
-            await _in_transaction(impatient, _psycopg)
+            await in_transaction(impatient, _psycopg)
 
-    await _in_transaction(impatient, _psycopg)
+    await in_transaction(impatient, _psycopg)
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "postgresql:///?host=/no"])
@@ -197,7 +173,7 @@ async def test_server_that_is_not_there_is_an_outage(settings: Settings, url: st
     away = connect(msgspec.structs.replace(settings, database_url=url), name="t", ring=print)
 
     with pytest.raises(Unavailable):
-        await _in_transaction(away, _psycopg)
+        await in_transaction(away, _psycopg)
 
 
 async def test_server_that_never_answers_is_given_up(settings: Settings) -> None:
@@ -206,7 +182,7 @@ async def test_server_that_never_answers_is_given_up(settings: Settings) -> None
         deaf = connect(msgspec.structs.replace(settings, database_url=url), name="t", ring=print)
 
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(_in_transaction(deaf, _psycopg), 10)
+            await asyncio.wait_for(in_transaction(deaf, _psycopg), 10)
 
 
 def test_missing_database_url_is_refused_with_the_remedy(settings: Settings) -> None:
@@ -226,7 +202,7 @@ async def test_lock_held_too_long_by_somebody_else_is_busy(
     async with admin.transaction():
         await admin.execute(held)
         with pytest.raises(Busy, match="lock timeout"):
-            await _in_transaction(impatient, lock)
+            await in_transaction(impatient, lock)
 
 
 async def test_statement_that_takes_too_long_is_busy(impatient: Database) -> None:
@@ -234,7 +210,7 @@ async def test_statement_that_takes_too_long_is_busy(impatient: Database) -> Non
         await run(tx, "SELECT pg_sleep(20)", {})
 
     with pytest.raises(Busy, match="statement timeout"):
-        await _in_transaction(impatient, doze)
+        await in_transaction(impatient, doze)
 
 
 async def test_deadlock_ends_one_transaction_as_a_collision(database: Database) -> None:
@@ -261,9 +237,9 @@ async def test_broken_constraint_is_no_outage(database: Database) -> None:
     twice = "INSERT INTO queues (name) VALUES ('payments')"
 
     with pytest.raises(psycopg.errors.UniqueViolation):
-        await _in_transaction(database, lambda tx: run(tx, twice, {}))
+        await in_transaction(database, lambda tx: run(tx, twice, {}))
     with pytest.raises(IntegrityError):
-        await _in_transaction(database, lambda tx: tx.exec_driver_sql(twice))
+        await in_transaction(database, lambda tx: tx.exec_driver_sql(twice))
 
 
 async def test_session_has_the_timeouts_of_the_settings_and_counts_time_in_utc(
@@ -292,7 +268,7 @@ async def test_cancelled_statement_gives_its_connection_back_fit_for_use(
     async def stuck() -> None:
         async with transaction(impatient) as tx:
             await run(tx, "SET LOCAL statement_timeout = 0", {})
-            backends.append(await _backend(tx))
+            backends.append(await backend(tx))
             await run(tx, "SELECT pg_sleep(60)", {})
 
     async def sleeping() -> bool:
@@ -307,86 +283,3 @@ async def test_cancelled_statement_gives_its_connection_back_fit_for_use(
 
     assert await _occupy(impatient, 2)
     assert not await sleeping()
-
-
-async def test_rings_come_once_what_they_tell_of_can_be_seen(
-    database: Database, database_url: str
-) -> None:
-    seen: list[tuple[frozenset[Queue], int]] = []
-
-    def ring(queues: frozenset[Queue]) -> None:
-        with psycopg.connect(database_url) as other:
-            found = other.execute("SELECT FROM cron_runs WHERE job = 'ringing'")
-            seen.append((queues, found.rowcount))
-
-    ringing = Database(database.engine, ring)
-    async with transaction(ringing) as tx:
-        await run(tx, "INSERT INTO cron_runs (job, slot) VALUES ('ringing', now())", {})
-        ring_after_commit(tx, Queue.PAYMENTS)
-        ring_after_commit(tx, Queue.INVENTORY)
-        ring_after_commit(tx, Queue.PAYMENTS)
-        assert seen == []
-
-    assert seen == [(frozenset({Queue.PAYMENTS, Queue.INVENTORY}), 1)]
-
-
-def _counted() -> float:
-    return REGISTRY.get_sample_value("orders_moves_total", {"to": "review"}) or 0.0
-
-
-async def _announce(tx: AsyncConnection) -> None:
-    ring_after_commit(tx, Queue.PAYMENTS)
-    count_after_commit(tx, [Status.REVIEW, Status.REVIEW])
-
-
-async def _announce_and_fail(tx: AsyncConnection) -> None:
-    await _announce(tx)
-    raise RuntimeError
-
-
-async def test_commit_counts_the_moves(database: Database) -> None:
-    before = _counted()
-
-    async with transaction(database) as tx:
-        await _announce(tx)
-        assert _counted() == before
-
-    assert _counted() == before + 2
-
-
-async def test_rolled_back_transaction_neither_rings_nor_counts(
-    database: Database, rung: list[frozenset[Queue]]
-) -> None:
-    before = _counted()
-
-    with pytest.raises(RuntimeError):
-        await _in_transaction(database, _announce_and_fail)
-
-    assert (rung, _counted()) == ([], before)
-
-
-async def test_commit_that_fails_neither_rings_nor_counts(
-    database: Database, admin: Admin, rung: list[frozenset[Queue]]
-) -> None:
-    before = _counted()
-
-    async def announce_and_die(tx: AsyncConnection) -> None:
-        await _announce(tx)
-        await _kill(admin, await _backend(tx))
-
-    with pytest.raises(Unavailable):
-        await _in_transaction(database, announce_and_die)
-
-    assert (rung, _counted()) == ([], before)
-
-
-async def test_nothing_of_a_failed_transaction_is_left_to_the_next_on_its_connection(
-    database: Database, rung: list[frozenset[Queue]]
-) -> None:
-    before = _counted()
-    with pytest.raises(RuntimeError):
-        await _in_transaction(database, _announce_and_fail)
-
-    await _in_transaction(database, _psycopg)
-
-    assert (rung, _counted()) == ([], before)

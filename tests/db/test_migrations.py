@@ -29,7 +29,7 @@ from domain.saga import STOCK_EFFECTS
 from domain.status import MOVES, Status
 from domain.task import Queue, State
 from tests.builders import a_placement, place, put_products
-from tests.db.conftest import Admin, until_blocked
+from tests.db.backends import Admin, until_blocked
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,7 +18,7 @@ from domain.order import Change, IllegalMove, Order
 from domain.refusal import Conflict, NotFound
 from domain.task import Queue
 from tests.builders import a_placement, place, put_products
-from tests.db.conftest import Admin, until_blocked
+from tests.db.backends import Admin, until_blocked
 
 CANCEL = partial(order.cancel, reason=CancelReason.CUSTOMER)
 PAY = partial(order.pay, attempt_id=new_id(), gateway_ref="pi_1")

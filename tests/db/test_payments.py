@@ -17,7 +17,7 @@ from domain.payment import Charge, Declined, Outcome, Refund, Succeeded, Unknown
 from domain.status import Status
 from domain.task import Kind
 from tests.builders import a_placement, a_task, place, put_products
-from tests.db.conftest import Admin, until_blocked
+from tests.db.backends import Admin, until_blocked
 
 TOTAL = Money(1000, "GBP")
 

@@ -20,7 +20,7 @@ from domain.product import DuplicateSku, UnknownSku
 from domain.refusal import Refusal
 from domain.task import Queue
 from tests.builders import a_placement, put_products
-from tests.db.conftest import Admin, until_blocked
+from tests.db.backends import Admin, until_blocked
 
 Answers = list[Answer | Refusal]
 

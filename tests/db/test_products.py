@@ -8,7 +8,7 @@ from db import products
 from db.engine import Database, transaction
 from domain.product import Product
 from tests.builders import a_product
-from tests.db.conftest import Admin, until_blocked
+from tests.db.backends import Admin, until_blocked
 
 
 async def test_new_product_has_version_one(tx: AsyncConnection) -> None:

@@ -15,7 +15,7 @@ from db.stock import StockLevel
 from domain.saga import COMMIT, HOLD, RELEASE, RESTOCK, StockEffect
 from domain.stock import StockBelowReserved, Wanted
 from tests.builders import a_placement, place, put_product, put_products
-from tests.db.conftest import Admin, until_blocked
+from tests.db.backends import Admin, until_blocked
 
 SKUS = ("APPLE", "FIG", "KIWI", "PEAR", "PLUM")
 

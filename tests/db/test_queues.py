@@ -1,0 +1,97 @@
+"""A queue that is paused or limited gives out no more than it may, from the next claim on."""
+
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import tasks
+from db.engine import Database, transaction
+from domain.task import DONE, Kind, Queue, State, Task, Verdict
+from tests.db.backends import Admin, until_blocked
+
+HOUSE = Queue.HOUSEKEEPING
+LATER = Verdict(State.READY, "not yet", 60.0)
+
+
+async def _schedule(tx: AsyncConnection, count: int) -> None:
+    for _ in range(count):
+        await tasks.schedule(tx, Kind.PRUNE)
+
+
+async def _lease(tx: AsyncConnection) -> list[Task]:
+    return await tasks.lease(tx, HOUSE, limit=100, lease_s=30)
+
+
+async def _limit(tx: AsyncConnection, *, paused: bool = False, most: int | None = None) -> None:
+    await tx.execute(
+        text("UPDATE queues SET paused = :paused, running_max = :most WHERE name = 'housekeeping'"),
+        {"paused": paused, "most": most},
+    )
+
+
+async def test_paused_queue_gives_out_nothing_until_it_goes_on(tx: AsyncConnection) -> None:
+    await _schedule(tx, 1)
+
+    await _limit(tx, paused=True)
+    assert await tasks.claim(tx, HOUSE, limit=10) == []
+    assert await _lease(tx) == []
+
+    await _limit(tx, paused=False)
+    assert len(await tasks.claim(tx, HOUSE, limit=10)) == 1
+
+
+async def test_limit_of_a_queue_leaves_room_only_for_what_does_not_run(tx: AsyncConnection) -> None:
+    await _schedule(tx, 9)
+    taken: list[int] = []
+    for most in (0, 2, 2, 5, 3, None):
+        await _limit(tx, most=most)
+        taken.append(len(await _lease(tx)))
+
+    assert taken == [0, 2, 0, 3, 0, 4]
+
+
+async def test_ended_work_makes_room_below_the_limit(tx: AsyncConnection) -> None:
+    await _schedule(tx, 3)
+    await _limit(tx, most=2)
+    [first, _] = await _lease(tx)
+
+    await tasks.finish(tx, [(first, DONE)], leased=True)
+
+    assert len(await _lease(tx)) == 1
+
+
+async def test_two_workers_that_claim_at_once_stay_below_the_limit(
+    database: Database, admin: Admin
+) -> None:
+    async with transaction(database) as tx:
+        await _schedule(tx, 10)
+        await _limit(tx, most=3)
+
+    async def lease() -> int:
+        async with transaction(database) as tx:
+            return len(await _lease(tx))
+
+    async with transaction(database) as first:
+        taken = len(await _lease(first))
+        second = asyncio.create_task(lease())
+        await until_blocked(admin)
+
+    assert (taken, await second) == (3, 0)
+
+
+async def test_queues_are_due_that_have_work_which_may_run_now(tx: AsyncConnection) -> None:
+    assert await tasks.due_queues(tx) == frozenset()
+
+    await _schedule(tx, 1)
+    assert await tasks.due_queues(tx) == {HOUSE}
+
+    await _limit(tx, paused=True)
+    assert await tasks.due_queues(tx) == frozenset()
+
+    await _limit(tx, paused=False)
+    [task] = await _lease(tx)
+    assert await tasks.due_queues(tx) == frozenset()
+
+    await tasks.finish(tx, [(task, LATER)], leased=True)
+    assert await tasks.due_queues(tx) == frozenset()
