@@ -1,0 +1,69 @@
+"""Refunds: money of a cancelled order goes back, once."""
+
+from uuid import UUID
+
+from db.engine import Database
+from domain.payment import Declined, Unsent
+from domain.task import Kind
+from ops.config import Settings
+from tests.bank import Bank
+from tests.records import (
+    assert_sound,
+    attempts,
+    cash,
+    make_due,
+    shelf,
+    work,
+)
+from tests.stages import drain_payments
+from tests.workers.charges import TOTAL, cancel, order_id
+
+__all__ = ["order_id"]
+
+
+async def test_cancelling_a_paid_order_refunds_it(
+    database: Database, settings: Settings, bank: Bank, order_id: UUID
+) -> None:
+    await drain_payments(database, settings, bank)
+    await cancel(database, order_id)
+
+    await drain_payments(database, settings, bank)
+
+    assert await attempts(database, order_id) == [("charge", "succeeded"), ("refund", "succeeded")]
+    assert await cash(database, order_id) == bank.takings(order_id) == [TOTAL, -TOTAL]
+    assert await shelf(database, "APPLE") == (10, 0)
+    await assert_sound(database)
+
+
+async def test_refund_that_never_left_is_tried_again_under_its_key(
+    database: Database, settings: Settings, bank: Bank, order_id: UUID
+) -> None:
+    await drain_payments(database, settings, bank)
+    await cancel(database, order_id)
+    bank.answers.append(Unsent("No connection."))
+
+    await drain_payments(database, settings, bank)
+    await make_due(database)
+    await drain_payments(database, settings, bank)
+
+    refunds = [attempt_id for verb, attempt_id in bank.asked if verb == "refund"]
+    assert len(refunds) == 2
+    assert len(set(refunds)) == 1
+    assert await cash(database, order_id) == bank.takings(order_id) == [TOTAL, -TOTAL]
+
+
+async def test_refused_refund_waits_for_a_person_with_its_reason(
+    database: Database, settings: Settings, bank: Bank, order_id: UUID
+) -> None:
+    await drain_payments(database, settings, bank)
+    await cancel(database, order_id)
+    bank.answers.append(Declined("charge_disputed"))
+
+    await drain_payments(database, settings, bank)
+
+    task = await work(database, order_id, Kind.REFUND)
+    assert (task.state, task.last_error) == (
+        "dead",
+        "The gateway refused the refund: charge_disputed.",
+    )
+    assert await attempts(database, order_id) == [("charge", "succeeded"), ("refund", "declined")]
