@@ -128,6 +128,8 @@ def settings(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, SettingInvalid):
+            raise error.__cause__ from None
         reason, _, field = str(error).partition(" - at `$.")
         raise SettingInvalid(f"{field.rstrip('`').upper()}: {reason}.") from error
 
