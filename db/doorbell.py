@@ -119,6 +119,18 @@ class _WakingConsumer(_RedisConsumer):
         # What was rung before it came is waiting already.
         self._rung.set()
 
+    def ack(self, message: dramatiq.MessageProxy) -> None:
+        """Take a ring off the books if Redis is there; a ring that stays there does no harm.
+
+        Dramatiq would go on trying until it is, and a stopping worker with it.
+        """
+        try:
+            super().ack(message)
+        except (redis.RedisError, BrokerConnectionError) as error:
+            log.warning("A ring was not acknowledged: %s", error)
+
+    nack = ack
+
     def __next__(self) -> dramatiq.MessageProxy | None:
         if not self.message_cache:
             self._rung.wait(self._idle_s)

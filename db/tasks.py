@@ -15,6 +15,9 @@ EXPIRED_BATCH_MAX = 500
 
 ERROR_LENGTH_MAX = 500
 
+# Work of a newer version is left for processes that know how to do it.
+KNOWN = [kind.value for kind in Kind]
+
 
 class _Limit(msgspec.Struct):
     paused: bool
@@ -77,10 +80,16 @@ async def claim(
         """
         SELECT id, kind, order_id, payload, attempt + 1, attempts_max, traceparent FROM tasks
         WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
+          AND kind = ANY (%(known)b::text[])
           AND (%(ids)b::bigint[] IS NULL OR id = ANY (%(ids)b::bigint[]))
         ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         """,
-        {"queue": queue.value, "ids": None if ids is None else list(ids), "limit": limit},
+        {
+            "queue": queue.value,
+            "known": KNOWN,
+            "ids": None if ids is None else list(ids),
+            "limit": limit,
+        },
     )
 
 
@@ -97,6 +106,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         WITH due AS MATERIALIZED (
             SELECT id FROM tasks
             WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
+              AND kind = ANY (%(known)b::text[])
             ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         )
         UPDATE tasks t
@@ -105,7 +115,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         FROM due WHERE t.id = due.id
         RETURNING t.id, kind, order_id, payload, attempt, attempts_max, traceparent
         """,
-        {"queue": queue.value, "limit": limit, "lease_s": lease_s},
+        {"queue": queue.value, "known": KNOWN, "limit": limit, "lease_s": lease_s},
     )
 
 
@@ -140,10 +150,10 @@ async def expired(tx: AsyncConnection) -> list[Task]:
         _task,
         """
         SELECT id, kind, order_id, payload, attempt, attempts_max, traceparent FROM tasks
-        WHERE state = 'running' AND lease_until < now()
+        WHERE state = 'running' AND lease_until < now() AND kind = ANY (%(known)b::text[])
         ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         """,
-        {"limit": EXPIRED_BATCH_MAX},
+        {"known": KNOWN, "limit": EXPIRED_BATCH_MAX},
     )
 
 

@@ -173,3 +173,14 @@ def test_broker_url_goes_before_redis_url(far: Settings) -> None:
 
     with closing(broker(settings)) as made:
         assert made.client.ping()
+
+
+def test_ring_that_was_answered_is_let_go_while_the_broker_is_away() -> None:
+    away = broker(Settings(redis_url="unix:///nowhere/valkey.sock"))
+    consumer = away.consume("inventory", timeout=IDLE_MS)
+    options = {"redis_message_id": "1"}
+    message = dramatiq.Message("inventory", "inventory", (), {}, options)
+
+    with closing(away):
+        for let_go in (consumer.ack, consumer.nack):
+            assert let_go(dramatiq.MessageProxy(message)) is None

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from enum import StrEnum
 from itertools import product
@@ -107,7 +108,7 @@ async def test_printed_migrations_make_the_same_schema(
 def test_migrations_hold_up_nobody_as_far_as_squawk_knows(alembic: Config) -> None:
     # Alembic's own table is not ours to change.
     sql = re.sub(r"CREATE TABLE alembic_version .*?;", "", _printed(alembic), flags=re.DOTALL)
-    squawk = shutil.which("squawk")
+    squawk = shutil.which("squawk", path=Path(sys.executable).parent)
     assert squawk, "squawk is missing: pip install -r .ci/requirements.txt"
 
     linted = subprocess.run(  # noqa: S603 - our own SQL
