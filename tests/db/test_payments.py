@@ -190,16 +190,18 @@ async def test_outcomes_of_a_group_are_written_each_to_its_attempt(
 
 async def test_payables_tell_of_the_live_attempts(tx: AsyncConnection, database: Database) -> None:
     await put_products(database, APPLE=10)
-    fresh, paid = await place(database, *(a_placement(("APPLE", 2)) for _ in range(2)))
+    fresh, declined, paid = await place(database, *(a_placement(("APPLE", 2)) for _ in range(3)))
+    await _settled(tx, _charge(declined), Declined("no"))
     charge, refund = _charge(paid), _refund(paid)
     await _settled(tx, _charge(paid), Declined("no"))
     await _settled(tx, charge, Succeeded("pi_1"))
     await _sent(tx, refund)
 
-    payables = await payments.lock_payables(tx, [paid, fresh, new_id()])
+    payables = await payments.lock_payables(tx, [paid, fresh, declined, new_id()])
 
     assert payables == {
         fresh: Payable(fresh, Status.PLACED, TOTAL, "pm_card_visa"),
+        declined: Payable(declined, Status.PLACED, TOTAL, "pm_card_visa"),
         paid: Payable(
             paid,
             Status.PLACED,
