@@ -4,11 +4,13 @@ import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import closing
 
+import msgspec
 import psycopg
 import pytest
 import redis.asyncio
 
 from db.doorbell import Doorbell, WakingBroker, broker
+from db.engine import Database, connect
 from ops.config import Settings
 from ops.local.servers import blocking_servers
 from tests.db.backends import Admin
@@ -20,6 +22,21 @@ async def admin(database_url: str) -> AsyncGenerator[Admin]:
     """A connection of its own, outside the pool; every statement commits."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as made:
         yield made
+
+
+@pytest.fixture
+async def impatient(settings: Settings) -> AsyncGenerator[Database]:
+    """A database with two connections and the shortest of patience."""
+    short = msgspec.structs.replace(
+        settings,
+        database_pool_max=2,
+        lock_timeout_s=0.05,
+        statement_timeout_s=0.2,
+        idle_in_transaction_timeout_s=0.4,
+    )
+    made = connect(short, name="impatient tests", ring=lambda _: None)
+    yield made
+    await made.engine.dispose()
 
 
 @pytest.fixture(scope="session")

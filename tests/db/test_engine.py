@@ -1,19 +1,14 @@
-"""Transactions: what an outage becomes, what is merely busy, and how the pool recovers."""
+"""Transactions: what an outage becomes and how the pool recovers from it."""
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
 
 import msgspec
-import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import (
-    Busy,
-    Collision,
     Database,
     Unavailable,
     connect,
@@ -36,21 +31,6 @@ async def _psycopg(tx: AsyncConnection) -> None:
 
 async def _only_commit(_: AsyncConnection) -> None:
     pass
-
-
-@pytest.fixture
-async def impatient(settings: Settings) -> AsyncGenerator[Database]:
-    """A database with two connections and the shortest of patience."""
-    short = msgspec.structs.replace(
-        settings,
-        database_pool_max=2,
-        lock_timeout_s=0.05,
-        statement_timeout_s=0.2,
-        idle_in_transaction_timeout_s=0.4,
-    )
-    made = connect(short, name="impatient tests", ring=lambda _: None)
-    yield made
-    await made.engine.dispose()
 
 
 @pytest.mark.parametrize("use", [_core, _psycopg, _only_commit])
@@ -188,58 +168,6 @@ async def test_server_that_never_answers_is_given_up(settings: Settings) -> None
 def test_missing_database_url_is_refused_with_the_remedy(settings: Settings) -> None:
     with pytest.raises(ValueError, match="DATABASE_URL is empty: set it, or"):
         connect(msgspec.structs.replace(settings, database_url=""), name="t", ring=print)
-
-
-@pytest.mark.parametrize("use_core", [False, True])
-async def test_lock_held_too_long_by_somebody_else_is_busy(
-    impatient: Database, admin: Admin, *, use_core: bool
-) -> None:
-    held = "SELECT FROM queues WHERE name = 'payments' FOR UPDATE"
-
-    async def lock(tx: AsyncConnection) -> None:
-        await (tx.exec_driver_sql(held) if use_core else run(tx, held, {}))
-
-    async with admin.transaction():
-        await admin.execute(held)
-        with pytest.raises(Busy, match="lock timeout"):
-            await in_transaction(impatient, lock)
-
-
-async def test_statement_that_takes_too_long_is_busy(impatient: Database) -> None:
-    async def doze(tx: AsyncConnection) -> None:
-        await run(tx, "SELECT pg_sleep(20)", {})
-
-    with pytest.raises(Busy, match="statement timeout"):
-        await in_transaction(impatient, doze)
-
-
-async def test_deadlock_ends_one_transaction_as_a_collision(database: Database) -> None:
-    both_hold = asyncio.Barrier(2)
-
-    async def lock_in_turn(*names: str) -> None:
-        async with transaction(database) as tx:
-            for name in names:
-                params = {"name": name}
-                await run(tx, "SELECT FROM queues WHERE name = %(name)s FOR UPDATE", params)
-                if name == names[0]:
-                    await both_hold.wait()
-
-    outcomes = await asyncio.gather(
-        lock_in_turn("payments", "inventory"),
-        lock_in_turn("inventory", "payments"),
-        return_exceptions=True,
-    )
-
-    assert [type(outcome) for outcome in outcomes if outcome] == [Collision]
-
-
-async def test_broken_constraint_is_no_outage(database: Database) -> None:
-    twice = "INSERT INTO queues (name) VALUES ('payments')"
-
-    with pytest.raises(psycopg.errors.UniqueViolation):
-        await in_transaction(database, lambda tx: run(tx, twice, {}))
-    with pytest.raises(IntegrityError):
-        await in_transaction(database, lambda tx: tx.exec_driver_sql(twice))
 
 
 async def test_session_has_the_timeouts_of_the_settings_and_counts_time_in_utc(
