@@ -95,3 +95,19 @@ async def test_queues_are_due_that_have_work_which_may_run_now(tx: AsyncConnecti
 
     await tasks.finish(tx, [(task, LATER)], leased=True)
     assert await tasks.due_queues(tx) == frozenset()
+
+
+async def test_work_of_a_newer_version_is_left_alone_and_holds_up_nothing(
+    tx: AsyncConnection,
+) -> None:
+    await _schedule(tx, 3)
+    await tx.execute(
+        text("UPDATE tasks SET kind = 'of_tomorrow' WHERE id = (SELECT min(id) FROM tasks)")
+    )
+
+    assert len(await tasks.claim(tx, HOUSE, limit=100)) == 2
+    assert len(await tasks.lease(tx, HOUSE, limit=100, lease_s=-1)) == 2
+    await tx.execute(
+        text("UPDATE tasks SET state = 'running', lease_until = now() - interval '1 s'")
+    )
+    assert {task.kind for task in await tasks.expired(tx)} == {Kind.PRUNE}

@@ -288,19 +288,3 @@ async def test_pruning_goes_in_batches_oldest_first(tx: AsyncConnection) -> None
     await tx.execute(text("UPDATE tasks SET finished_at = now() - interval '8 days'"))
 
     assert [await tasks.prune(tx, keep_days=7, limit=2) for _ in range(4)] == [2, 2, 1, 0]
-
-
-async def test_work_of_a_newer_version_is_left_alone_and_holds_up_nothing(
-    tx: AsyncConnection,
-) -> None:
-    await _schedule(tx, 3)
-    await tx.execute(
-        text("UPDATE tasks SET kind = 'of_tomorrow' WHERE id = (SELECT min(id) FROM tasks)")
-    )
-
-    assert len(await tasks.claim(tx, HOUSE, limit=100)) == 2
-    assert len(await _lease(tx, lease_s=-1)) == 2
-    await tx.execute(
-        text("UPDATE tasks SET state = 'running', lease_until = now() - interval '1 s'")
-    )
-    assert {task.kind for task in await tasks.expired(tx)} == {Kind.PRUNE}
