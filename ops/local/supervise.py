@@ -101,11 +101,27 @@ async def supervised(
 
 
 async def run_to_end(program: Program, say: Say) -> None:
-    """Run a program once. Raises CannotStart with its last lines if it fails."""
-    child = Child(program, say)
+    """Run a program once.
+
+    Raises CannotStart with its last lines if it fails. What it wrote is also said, but for a line
+    that is all it wrote: why it failed is then told once.
+    """
+
+    def hear(name: str, line: str) -> None:
+        first, *more = child.last_lines
+        if len(more) == 1:
+            say(name, first)
+        if more:
+            say(name, line)
+
+    child = Child(program, hear)
     code = await child.run()
+    if code and len(child.last_lines) == 1:
+        raise CannotStart(f"{program.name} {how(code)}: {child.last_lines[0]}")
     if code:
         raise CannotStart(f"{program.name} {how(code)}. {_last_words(child)}")
+    if len(child.last_lines) == 1:
+        say(program.name, child.last_lines[0])
 
 
 def _last_words(child: Child) -> str:

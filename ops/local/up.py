@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from ops.local import procfile
+from ops.local import given, procfile
 from ops.local.child import Say
 from ops.local.console import console
 from ops.local.environment import addresses, admin_api_key_file, assemble
@@ -62,6 +62,7 @@ async def platform(
     say = say or console()
     with ports() as free:
         at = addresses(free, environ)
+        await given.check(environ, say)
         async with servers(state, environ, say=say) as up:
             env = assemble(environ, up.claim.state, at, up.database_url, up.redis_url)
             release = commands.pop(procfile.RELEASE, None)
@@ -114,8 +115,8 @@ async def _up(state: Path) -> None:
 
 
 def _welcome(running: Running) -> str:
-    given = os.environ.get("ADMIN_API_KEY")
-    key = "as ADMIN_API_KEY has it" if given else admin_api_key_file(running.state)
+    own = os.environ.get("ADMIN_API_KEY")
+    key = "as ADMIN_API_KEY has it" if own else admin_api_key_file(running.state)
     return (
         "\nOrderflow is up; Ctrl-C stops it.\n\n"
         f"  API         {running.url}/v1\n"

@@ -224,8 +224,30 @@ async def test_unready_program_is_given_up_in_time() -> None:
 
 
 async def test_failed_release_is_refused_with_its_last_lines() -> None:
-    with pytest.raises(CannotStart, match=r"(?s)release ended \(exit 4\).*column exists"):
-        await run_to_end(shell("release", "echo column exists >&2; exit 4"), Hearing())
+    hearing = Hearing()
+
+    with pytest.raises(CannotStart, match=r"(?s)release ended \(exit 4\).*moving.*column exists"):
+        await run_to_end(shell("release", "echo moving; echo column exists >&2; exit 4"), hearing)
+
+    assert hearing.lines == [("release", "moving"), ("release", "column exists")]
+
+
+async def test_the_only_line_of_a_failed_release_is_told_once() -> None:
+    hearing = Hearing()
+
+    with pytest.raises(CannotStart, match=r"^release ended \(exit 4\): column exists$"):
+        await run_to_end(shell("release", "echo column exists >&2; exit 4"), hearing)
+
+    assert hearing.lines == []
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2, 40])
+async def test_all_that_a_release_writes_is_said(lines: int) -> None:
+    hearing = Hearing()
+
+    await run_to_end(shell("release", f"seq 1 {lines}"), hearing)
+
+    assert hearing.lines == [("release", str(n + 1)) for n in range(lines)]
 
 
 def test_live_gauges_of_dead_processes_are_forgotten(tmp_path: Path) -> None:
