@@ -1,7 +1,11 @@
 """Connections to Postgres: the engine, the one door to a transaction, statements on it."""
 
+import asyncio
+import logging
+import os
+import socket
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, ClassVar, LiteralString, TypeVar, cast
 
 import msgspec
@@ -17,6 +21,8 @@ from domain.status import Status
 from domain.task import Queue
 from ops.config import Settings
 from ops.telemetry import metrics
+
+log = logging.getLogger(__name__)
 
 set_json_loads(msgspec.json.decode)
 set_json_dumps(msgspec.json.encode)
@@ -78,6 +84,7 @@ class Database(msgspec.Struct, frozen=True):
 
     engine: AsyncEngine
     ring: Ring
+    timeout_s: float
 
 
 def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
@@ -94,7 +101,7 @@ def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
         pool_timeout=POOL_TIMEOUT_S,
         connect_args={"application_name": name, "options": _session(settings), **LINK},
     )
-    return Database(engine, ring)
+    return Database(engine, ring, settings.transaction_timeout_s)
 
 
 def _session(settings: Settings) -> str:
@@ -109,14 +116,17 @@ def _session(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def transaction(database: Database) -> AsyncGenerator[AsyncConnection]:
+async def transaction(
+    database: Database, *, timeout_s: float | None = None
+) -> AsyncGenerator[AsyncConnection]:
     """Open a transaction; commit at the end, then ring for the tasks that were written in it.
 
-    Raises Unavailable for an outage; whether the commit happened is then open. Raises Busy, or
-    Collision, if it was rolled back because of others.
+    Raises Unavailable for an outage; whether the commit happened is then open. A server that is
+    not through after `timeout_s`, TRANSACTION_TIMEOUT_S if not given, counts as out. Raises
+    Busy, or Collision, if it was rolled back because of others.
     """
     try:
-        async with database.engine.connect() as tx:
+        async with _connection(database, timeout_s or database.timeout_s) as tx:
             await tx.begin()
             after = _AfterCommit()
             tx.info[_AFTER] = after
@@ -134,6 +144,27 @@ async def transaction(database: Database) -> AsyncGenerator[AsyncConnection]:
         metrics.orders_moves.labels(to=status).inc()
     if after.rings:
         database.ring(frozenset(after.rings))
+
+
+@asynccontextmanager
+async def _connection(database: Database, timeout_s: float) -> AsyncGenerator[AsyncConnection]:
+    """Take a connection of the pool; it is cut if it is not given back within `timeout_s`.
+
+    A frozen server never answers, not even a request to cancel; a cut fails what waits for it.
+    """
+    with ExitStack() as when_closed:
+        async with database.engine.connect() as tx:
+            clock = asyncio.get_running_loop()
+            cut = clock.call_later(timeout_s, _cut, await driver(tx), timeout_s)
+            when_closed.callback(cut.cancel)
+            yield tx
+
+
+def _cut(connection: psycopg.AsyncConnection[Any], timeout_s: float) -> None:
+    if not connection.closed:
+        log.warning("A transaction is cut: it is not through after %g s", timeout_s)
+        with socket.socket(fileno=os.dup(connection.fileno())) as link:
+            link.shutdown(socket.SHUT_RDWR)
 
 
 async def _report_if_lost(tx: AsyncConnection) -> None:

@@ -26,7 +26,11 @@ class TimelineEntry(msgspec.Struct, frozen=True):
 
 
 async def append(tx: AsyncConnection, changes: Sequence[Change]) -> None:
-    """Append the events of changes; the caller holds the row locks of their orders."""
+    """Append the events of changes; the caller holds the row locks of their orders.
+
+    Their time is that of the statement: that of the transaction may lie before the wait for the
+    lock, and so before the event that stands in front of them.
+    """
     told = [
         (change.order, change.order.version - len(change.events) + n, fact)
         for change in changes
@@ -35,8 +39,8 @@ async def append(tx: AsyncConnection, changes: Sequence[Change]) -> None:
     await run(
         tx,
         """
-        INSERT INTO order_events (order_id, version, kind, status, data)
-        SELECT order_id, version, kind, status, data::jsonb - 'kind'
+        INSERT INTO order_events (order_id, version, kind, status, data, at)
+        SELECT order_id, version, kind, status, data::jsonb - 'kind', statement_timestamp()
         FROM unnest(%(order_id)b::uuid[], %(version)b::int[], %(kind)b::text[],
                     %(status)b::text[], %(data)b::text[])
           AS e (order_id, version, kind, status, data)

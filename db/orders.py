@@ -108,7 +108,7 @@ async def change_many(
         tx,
         """
         UPDATE orders o
-        SET status = c.status, version = c.version, updated_at = now(),
+        SET status = c.status, version = c.version, updated_at = statement_timestamp(),
             cancel_reason = coalesce(c.cancel_reason, o.cancel_reason)
         FROM unnest(%(id)b::uuid[], %(was)b::int[], %(version)b::int[], %(status)b::text[],
                     %(cancel_reason)b::text[]) AS c (id, was, version, status, cancel_reason)

@@ -29,12 +29,9 @@ async def find_many(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, Produ
     return {product.sku: product for product in found}
 
 
-async def find(tx: AsyncConnection, sku: str, *, lock: bool = False) -> Product | None:
-    """Read a product; with `lock`, hold its row until the transaction ends."""
-    query = select(*_PRODUCT).where(_p.sku == sku)
-    if lock:
-        query = query.with_for_update(key_share=True)
-    row = (await tx.execute(query)).one_or_none()
+async def find(tx: AsyncConnection, sku: str) -> Product | None:
+    """Read a product."""
+    row = (await tx.execute(select(*_PRODUCT).where(_p.sku == sku))).one_or_none()
     return None if row is None else Product(*row)
 
 

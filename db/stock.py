@@ -113,14 +113,6 @@ async def find(tx: AsyncConnection, sku: str) -> StockLevel | None:
     return None if row is None else StockLevel(*row)
 
 
-async def lock_level(tx: AsyncConnection, sku: str) -> StockLevel | None:
-    """Read the stock of a SKU and lock it until the transaction ends."""
-    s = tables.stock.c
-    query = select(s.sku, s.on_hand, s.reserved, s.version).where(s.sku == sku)
-    row = (await tx.execute(query.with_for_update(key_share=True))).one_or_none()
-    return None if row is None else StockLevel(*row)
-
-
 async def put(tx: AsyncConnection, sku: str, on_hand: int) -> StockLevel:
     """Set what is on hand; the product exists.
 

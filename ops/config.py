@@ -76,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     statement_timeout_s: Annotated[float, Meta(gt=0, description="A statement runs this long.")] = (
         5.0
     )
+    transaction_timeout_s: Annotated[
+        float, Meta(gt=0, description="After this a server that does not answer is given up.")
+    ] = 8.0
     idle_in_transaction_timeout_s: Annotated[
         float, Meta(gt=0, description="A transaction waits this long for its next statement.")
     ] = 10.0
@@ -109,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _refuse_broken(
             LOCK_TIMEOUT_S=self.lock_timeout_s,
             STATEMENT_TIMEOUT_S=self.statement_timeout_s,
+            TRANSACTION_TIMEOUT_S=self.transaction_timeout_s,
             IDLE_IN_TRANSACTION_TIMEOUT_S=self.idle_in_transaction_timeout_s,
         )
 

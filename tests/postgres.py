@@ -80,11 +80,12 @@ async def rule(
 
 
 class Wire:
-    """A way to Postgres that can be cut; `url` leads through it."""
+    """A way to Postgres that can be cut, or freeze; `url` leads through it."""
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
         self.is_down = False
+        self.is_frozen = False
         self.cut_at_commit = False
         self.commits_cut = 0
         self._upstream = make_url(database_url)
@@ -145,6 +146,8 @@ class Wire:
         committing: asyncio.Event,
     ) -> None:
         while answered := await reader.read(CHUNK_BYTES):
+            if self.is_frozen:
+                continue
             if committing.is_set():
                 # It is committed, but nobody will hear of it.
                 self.cut_at_commit = False

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import placements, tasks
-from domain.task import Task
+from domain.task import Kind, Task
 
 # Done tasks explain recent orders; the timeline keeps the story for good.
 TASKS_KEEP_DAYS = 7
@@ -15,8 +15,12 @@ IDEMPOTENCY_KEYS_KEEP_DAYS = 3
 PRUNE_BATCH_MAX = 10_000
 
 
-async def prune(tx: AsyncConnection, group: Sequence[Task]) -> None:
-    """Delete a batch of old rows per task."""
+async def prune(
+    tx: AsyncConnection, group: Sequence[Task], *, batch_max: int = PRUNE_BATCH_MAX
+) -> None:
+    """Delete a batch of old rows per task, and ask for the next batch if there may be one."""
     for _ in group:
-        await tasks.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=PRUNE_BATCH_MAX)
-        await placements.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=PRUNE_BATCH_MAX)
+        gone = await tasks.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
+        keys = await placements.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
+        if batch_max in {gone, keys}:
+            await tasks.schedule(tx, Kind.PRUNE)

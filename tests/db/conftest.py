@@ -32,6 +32,7 @@ async def impatient(settings: Settings) -> AsyncGenerator[Database]:
         database_pool_max=2,
         lock_timeout_s=0.05,
         statement_timeout_s=0.2,
+        transaction_timeout_s=0.3,
         idle_in_transaction_timeout_s=0.4,
     )
     made = connect(short, name="impatient tests", ring=lambda _: None)

@@ -1,5 +1,6 @@
 """What a commit sets off is set off by a commit alone, and once it can be seen."""
 
+import msgspec
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
@@ -28,7 +29,7 @@ async def test_rings_come_once_what_they_tell_of_can_be_seen(
             found = other.execute("SELECT FROM cron_runs WHERE job = 'ringing'")
             seen.append((queues, found.rowcount))
 
-    ringing = Database(database.engine, ring)
+    ringing = msgspec.structs.replace(database, ring=ring)
     async with transaction(ringing) as tx:
         await run(tx, "INSERT INTO cron_runs (job, slot) VALUES ('ringing', now())", {})
         ring_after_commit(tx, Queue.PAYMENTS)

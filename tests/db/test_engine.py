@@ -18,6 +18,7 @@ from db.engine import (
 )
 from ops.config import Settings
 from tests.db.backends import Admin, Use, backend, in_transaction, kill
+from tests.postgres import Wire
 from tests.waiting import eventually
 
 
@@ -137,11 +138,48 @@ async def test_transaction_left_idle_too_long_is_an_outage(
         await _psycopg(tx)
 
     with pytest.raises(Unavailable, match="idle-in-transaction"):
-        await in_transaction(impatient, dawdle)
+        async with transaction(impatient, timeout_s=10) as tx:
+            await dawdle(tx)
+
+
+@pytest.mark.parametrize("use", [_core, _psycopg])
+async def test_server_that_freezes_is_given_up_and_found_again(
+    settings: Settings, use: Use
+) -> None:
+    async with Wire(settings.database_url).laid() as wire:
+        through = msgspec.structs.replace(settings, database_url=wire.url)
+        frozen = connect(through, name="t", ring=print)
+        await in_transaction(frozen, use)
+
+        wire.is_frozen = True
+        with pytest.raises(Unavailable):
+            async with asyncio.timeout(10), transaction(frozen, timeout_s=0.2) as tx:
+                await use(tx)
+        wire.is_frozen = False
+
+        await in_transaction(frozen, use)
+        await frozen.engine.dispose()
+
+
+async def test_cancelled_use_of_a_frozen_server_is_given_up_as_well(settings: Settings) -> None:
+    async with Wire(settings.database_url).laid() as wire:
+        through = msgspec.structs.replace(settings, database_url=wire.url)
+        frozen = connect(through, name="t", ring=print)
+        await in_transaction(frozen, _psycopg)
+
+        wire.is_frozen = True
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), transaction(frozen, timeout_s=0.5) as tx:
+                await _psycopg(tx)
+        wire.is_frozen = False
+
+        await in_transaction(frozen, _psycopg)
+        await frozen.engine.dispose()
 
 
 async def test_empty_pool_is_an_outage(impatient: Database) -> None:
-    async with transaction(impatient), transaction(impatient):
+    patient = transaction(impatient, timeout_s=10), transaction(impatient, timeout_s=10)
+    async with patient[0], patient[1]:
         with pytest.raises(Unavailable, match="QueuePool limit"):
             await in_transaction(impatient, _psycopg)
 

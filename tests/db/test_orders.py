@@ -217,6 +217,23 @@ async def test_second_decision_waits_for_the_first_and_sees_what_it_made(
     assert await _stock(database) == {"APPLE": (10, 0), "PEAR": (10, 0)}
 
 
+async def test_later_event_has_the_later_time_whoever_began_first(
+    database: Database, placed: UUID
+) -> None:
+    async with transaction(database) as first:
+        # Its transaction, and with it now(), begins before that of the change it waits for.
+        await first.exec_driver_sql("SELECT now()")
+        async with transaction(database) as second:
+            await orders.change(second, placed, order.reserve)
+        await orders.change(first, placed, CANCEL)
+
+    async with transaction(database) as tx:
+        times = [entry.at for entry in await events.page(tx, placed)]
+        updated_at = (await orders.get(tx, placed)).updated_at
+    assert times == sorted(times)
+    assert updated_at >= times[1]
+
+
 async def test_locks_of_groups_in_any_order_do_not_deadlock(database: Database) -> None:
     await put_products(database, APPLE=100)
     ids = await place(database, *(a_placement(("APPLE", 1)) for _ in range(20)))

@@ -8,7 +8,6 @@ from db import products
 from db.engine import Database, transaction
 from domain.product import Product
 from tests.builders import a_product
-from tests.db.backends import Admin, until_blocked
 
 
 async def test_new_product_has_version_one(tx: AsyncConnection) -> None:
@@ -45,22 +44,3 @@ async def test_of_many_skus_those_that_exist_are_found(tx: AsyncConnection) -> N
     assert found == {sku: await products.find(tx, sku) for sku in ("APPLE", "PEAR")}
     assert await products.find_many(tx, []) == {}
     assert await products.find(tx, "NOPE") is None
-
-
-async def test_product_read_for_a_change_waits_for_the_change_before(
-    database: Database, admin: Admin
-) -> None:
-    async with transaction(database) as tx:
-        await products.put(tx, a_product("APPLE"))
-
-    async def read() -> Product | None:
-        async with transaction(database) as tx:
-            return await products.find(tx, "APPLE", lock=True)
-
-    async with transaction(database) as first:
-        assert await products.find(first, "APPLE", lock=True)
-        second = asyncio.create_task(read())
-        await until_blocked(admin)
-        changed = await products.put(first, a_product("APPLE", price_minor=1))
-
-    assert await second == changed

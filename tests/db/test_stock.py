@@ -196,21 +196,3 @@ async def test_put_below_what_orders_hold_is_refused_and_changes_nothing(
 
     assert await stock.find(tx, "APPLE") == StockLevel("APPLE", 10, 3, 2)
     assert await stock.put(tx, "APPLE", 3) == StockLevel("APPLE", 3, 3, 3)
-
-
-async def test_level_read_for_a_change_waits_for_the_change_before(
-    database: Database, admin: Admin
-) -> None:
-    await put_products(database, APPLE=10)
-
-    async def read() -> StockLevel | None:
-        async with transaction(database) as tx:
-            return await stock.lock_level(tx, "APPLE")
-
-    async with transaction(database) as first:
-        assert await stock.lock_level(first, "APPLE") == StockLevel("APPLE", 10, 0, 1)
-        second = asyncio.create_task(read())
-        await until_blocked(admin)
-        await stock.put(first, "APPLE", 4)
-
-    assert await second == StockLevel("APPLE", 4, 0, 2)

@@ -13,11 +13,12 @@ from workers import claimed, housekeeping
 from workers.bell import Bell
 
 
-async def prune(database: Database) -> None:
+async def prune(database: Database, *, batch_max: int = 100) -> None:
     """Have the stage do one pruning, as the clock asks for it."""
     async with transaction(database) as tx:
         await tasks.schedule(tx, Kind.PRUNE)
-    stage = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1)
+    effect = partial(housekeeping.prune, batch_max=batch_max)
+    stage = claimed.Stage(database, Queue.HOUSEKEEPING, effect, 1)
     await Bell(partial(claimed.drain, stage)).answer()
 
 
@@ -58,3 +59,16 @@ async def test_what_is_recent_is_kept(database: Database) -> None:
     await prune(database)
 
     assert await kept(database) == (["reserve", "charge", "prune"], 1)
+
+
+async def test_one_pruning_goes_on_until_nothing_old_is_left(database: Database) -> None:
+    await put_products(database, APPLE=10)
+    await place(database, *(a_placement(("APPLE", 1)) for _ in range(5)))
+    await drain_inventory(database)
+    await finished_long_ago(database)
+
+    await prune(database, batch_max=2)
+
+    kinds, keys = await kept(database)
+    assert "reserve" not in kinds
+    assert keys == 0
