@@ -15,6 +15,7 @@ from domain.money import AMOUNT_MINOR_MAX
 # and no list in the data tells such codes from goods.
 REASONS: Mapping[str, str] = {
     "unreadable": "the row has not as many cells as the header",
+    "header_repeated": "the row names the columns once more",
     "invoice_missing": "InvoiceNo is empty",
     "code_missing": "StockCode is empty",
     "quantity_malformed": "Quantity is not a whole number",

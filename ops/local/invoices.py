@@ -141,18 +141,33 @@ def _articles(sold: Sequence[Entry]) -> list[Article]:
 def _lines(path: Path) -> Iterator[Entry | Refusal]:
     """Read line by line, so that an open quotation spoils its own line only."""
     rows = enumerate(re.split(r"\r\n|\n|\r", _text(path)), 1)
-    header = [cell.strip() for cell in _cells(next(rows)[1])]
-    names = [_COLUMN_OF.get(cell.casefold(), cell) for cell in header]
+    names = _names(_cells(next(rows)[1]))
+    _check_header(path, names)
+    for number, row in rows:
+        cells = _cells(row)
+        if set(COLUMNS) <= set(_names(cells)):
+            yield Refusal(number, "", "header_repeated")
+        elif any(cell.strip() for cell in cells):
+            yield _line(number, names, cells)
+
+
+def _names(cells: Sequence[str]) -> list[str]:
+    """Read cells as a header; a byte order mark is where a file was appended to another."""
+    stripped = [cell.lstrip("\ufeff").strip() for cell in cells]
+    return [_COLUMN_OF.get(cell.casefold(), cell) for cell in stripped]
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
     if missing := [column for column in COLUMNS if column not in names]:
         raise FileUnusable(
             f"{path} lacks {', '.join(missing)}: its first line must name the columns "
             f"{', '.join(COLUMNS)}, in any order, with commas between them."
         )
-    for number, row in rows:
-        cells = _cells(row)
-        if not any(cell.strip() for cell in cells) or [cell.strip() for cell in cells] == header:
-            continue
-        yield _line(number, names, cells)
+    if doubled := [column for column in COLUMNS if names.count(column) > 1]:
+        raise FileUnusable(
+            f"{path} has more than one column {', '.join(doubled)}: which one counts is not known; "
+            "rename the others."
+        )
 
 
 def _line(number: int, names: Sequence[str], cells: Sequence[str]) -> Entry | Refusal:
@@ -181,6 +196,8 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise FileUnusable(f"{path} cannot be read: {error.strerror}.") from error
+    if not raw.strip():
+        raise FileUnusable(f"{path} is empty: name a file of invoices.")
     return raw.decode("utf-8-sig", errors="windows-1252")
 
 

@@ -200,11 +200,46 @@ def test_bytes_that_are_not_utf8_are_read_as_windows_1252(tmp_path: Path) -> Non
     assert [article.name for article in found.articles] == ["VOUCHER £40", "é"]
 
 
-def test_blank_rows_and_repeated_headers_are_no_lines(tmp_path: Path) -> None:
-    found = sales(tmp_path, "", ",,,,,,,", a_line(), HEADER, "  ", "")
+def test_blank_rows_are_no_lines(tmp_path: Path) -> None:
+    found = sales(tmp_path, "", ",,,,,,,", a_line(), "  ", "")
 
     assert len(found.invoices) == 1
     assert reasons(found) == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [HEADER, HEADER.upper(), "\ufeff" + HEADER, HEADER + ",", ",".join(reversed(COLUMNS))],
+    ids=["same", "upper case", "with a mark", "one cell more", "other order"],
+)
+def test_a_header_in_mid_file_is_a_refused_line_of_no_invoice(tmp_path: Path, header: str) -> None:
+    found = sales(tmp_path, a_line(), header, a_line(StockCode="71053"))
+
+    [refusal] = found.refused_lines
+    assert (refusal.line, refusal.invoice, refusal.reason) == (3, "", "header_repeated")
+    assert refusal.reason in REASONS
+    [invoice] = found.invoices
+    assert invoice.quantities == {"85123A": 6, "71053": 6}
+
+
+def test_a_last_line_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    found = sales(tmp_path, a_line(), a_line(StockCode="71053")[:40])
+
+    assert [(r.line, r.invoice, r.reason) for r in found.refused_lines] == [
+        (3, "536365", "unreadable")
+    ]
+    assert found.invoices[0].quantities == {"85123A": 6}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+def test_lines_may_end_in_any_way(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "invoices.csv"
+    file.write_bytes(end.join([HEADER, a_line(), a_line(StockCode="71053"), ""]).encode())
+
+    found = load(file)
+
+    assert found.invoices[0].quantities == {"85123A": 6, "71053": 6}
+    assert found.refused_lines == []
 
 
 def test_quoted_cells_may_hold_commas_and_quotes(tmp_path: Path) -> None:
@@ -226,9 +261,7 @@ def test_a_row_with_slipped_cells_belongs_to_an_invoice_only_if_it_names_one(
     assert [invoice.number for invoice in found.invoices] == ["536400"]
 
 
-@pytest.mark.parametrize(
-    "junk", [b"", b"\x00\xff\xfe\x00" * 100, b"a,b\n1,2", b"\xff\xfeI\x00n\x00"]
-)
+@pytest.mark.parametrize("junk", [b"\x00\xff\xfe\x00" * 100, b"a,b\n1,2", b"\xff\xfeI\x00n\x00"])
 def test_a_file_of_something_else_is_refused_with_the_columns_it_lacks(
     tmp_path: Path, junk: bytes
 ) -> None:
@@ -237,6 +270,23 @@ def test_a_file_of_something_else_is_refused_with_the_columns_it_lacks(
 
     with pytest.raises(FileUnusable, match=r"junk\.csv lacks InvoiceNo, .*Country"):
         load(file)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\r\n \n"])
+def test_an_empty_file_is_refused(tmp_path: Path, raw: bytes) -> None:
+    file = tmp_path / "empty.csv"
+    file.write_bytes(raw)
+
+    with pytest.raises(FileUnusable, match=r"empty\.csv is empty: name a file of invoices"):
+        load(file)
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileUnusable, match="has more than one column Quantity: "):
+        sales(tmp_path, a_line() + ",9", header=f"{HEADER},quantity")
+
+    again = sales(tmp_path, a_line() + ",1,2", header=f"{HEADER},Remark,Remark")
+    assert again.refused_lines == []
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
