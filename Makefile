@@ -1,9 +1,12 @@
 # Needs make and Python 3.11 or newer; the rest is installed into .venv.
 .POSIX:
+# One thing after the other, in the order that is written here, also under `make -j`.
+.NOTPARALLEL:
 
 PYTHON = python3
 FILE =
 SPEED = max
+STATE = .local
 
 RUN = .venv/bin/python
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -24,16 +27,21 @@ help:
 	@echo "make lock                 compile the pinned requirements from pyproject.toml"
 	@echo "make clean                remove the environment, caches and ALL LOCAL DATA"
 	@echo "Another Python: make PYTHON=python3.12 demo"
+	@echo "A second platform beside the first: make STATE=.local/second up"
 
 demo: .venv/.local
-	@$(RUN) -m ops.local demo
+	@$(RUN) -m ops.local demo --state "$(STATE)"
 
 up: .venv/.local
-	@$(RUN) -m ops.local up
+	@$(RUN) -m ops.local up --state "$(STATE)"
 
-replay: .venv/.local
-	@test -n "$(FILE)" || { echo "Name the file: make replay FILE=orders.csv" >&2; exit 1; }
-	@$(RUN) -m ops.local replay "$(FILE)" "$(SPEED)"
+replay: file-is-named .venv/.local
+	@$(RUN) -m ops.local replay --state "$(STATE)" "$(FILE)" "$(SPEED)"
+
+# Comes first, so that nothing is installed in vain.
+file-is-named:
+	@test -n "$(FILE)" || { echo "Name the file: make replay FILE=orders.csv [SPEED=max]," \
+		"where SPEED is max or a factor such as 1000" >&2; exit 1; }
 
 bench: .venv/.local
 	@$(RUN) -m ops.bench
@@ -75,6 +83,8 @@ clean:
 	@touch $@
 
 .venv/.local: .venv/.made ops/local/requirements.txt
+	@$(RUN) -m pip --version >/dev/null 2>&1 || { echo "Making .venv again, pip was missing ..."; \
+		"$(PYTHON)" -m venv --clear .venv && touch .venv/.made; }
 	@echo "Installing ops/local/requirements.txt ..."
 	@$(PIP) -r ops/local/requirements.txt || $(FAILED)
 	@touch $@
@@ -84,4 +94,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay bench test check format lock clean
+.PHONY: help demo up replay file-is-named bench test check format lock clean

@@ -19,6 +19,7 @@ DEFAULT_STATE = CHECKOUT / ".local"
 DISK_FREE_MIN_BYTES = 512 * 1024 * 1024
 # `sockaddr_un` holds 104 bytes on macOS and 108 on Linux, the terminating zero included.
 SOCKET_PATH_MAX_BYTES = 103
+_NAMED = "`make STATE=folder demo` (or up, replay), --state folder without make"
 _SOCKET_NAME_MAX_BYTES = len("/.s.PGSQL.5432.lock")
 
 
@@ -95,7 +96,7 @@ def check_room(folder: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise CannotStart(
             f"The disk of {folder} has {free >> 20} MB free, {needed_bytes >> 20} MB are needed: "
-            "make room, or name a folder on another disk with --state."
+            f"make room, or name a folder on another disk: {_NAMED}."
         )
 
 
@@ -136,7 +137,7 @@ def _open_lock(state: Path) -> int:
     except OSError as error:
         raise CannotStart(
             f"Cannot write to {state} ({error.strerror}): become its owner, remove it, "
-            "or name another folder with --state."
+            f"or name another folder: {_NAMED}."
         ) from error
 
 
@@ -147,5 +148,5 @@ def _already_running(state: Path) -> str:
     return (
         f"Orderflow already runs from {state} ({who}{where}): use that one, stop it with Ctrl-C "
         f"there{f' or `kill {running.pid}`' if running else ''}, or start a second one beside it "
-        "with --state naming another folder."
+        f"from another folder: {_NAMED}."
     )

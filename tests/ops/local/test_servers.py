@@ -181,7 +181,7 @@ def test_second_start_from_the_same_state_names_the_first(state: Path) -> None:
     with (
         blocking_servers(state, ENV),
         pytest.raises(
-            CannotStart, match=rf"already runs from .* \(process {os.getpid()}\).*--state"
+            CannotStart, match=rf"already runs from .* \(process {os.getpid()}\).*make STATE="
         ),
         blocking_servers(state, ENV),
     ):

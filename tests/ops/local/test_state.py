@@ -19,7 +19,7 @@ def test_claim_tells_who_runs_until_it_ends(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match=r"MB free, .* MB are needed: make room"):
+    with pytest.raises(CannotStart, match=r"MB free, .* MB are needed: make room.*make STATE="):
         check_room(tmp_path, 2**60)
 
 
@@ -27,7 +27,7 @@ def test_state_that_cannot_be_made_is_refused_with_the_remedy(tmp_path: Path) ->
     (tmp_path / "file").touch()
 
     with (
-        pytest.raises(CannotStart, match=r"Cannot write to .*Not a directory.*--state"),
+        pytest.raises(CannotStart, match=r"Cannot write to .*Not a directory.*make STATE="),
         claimed(tmp_path / "file" / "state"),
     ):
         pass
