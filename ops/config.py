@@ -61,6 +61,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_timeout_s: Annotated[
         float, Meta(gt=0, description="One gateway call; then its outcome is unknown.")
     ] = 10.0
+    breaker_failures_max: Annotated[
+        int, Meta(ge=1, description="Failed calls in a row that open a gateway's breaker.")
+    ] = 5
+    breaker_failure_rate: Annotated[
+        float,
+        Meta(gt=0, le=1, description="Share of failed calls in the window that opens it, too."),
+    ] = 0.5
+    breaker_window_s: Annotated[
+        float, Meta(gt=0, description="How far back that share of failed calls looks.")
+    ] = 30.0
+    breaker_open_s: Annotated[
+        float, Meta(gt=0, description="An open breaker refuses calls this long, then tries one.")
+    ] = 30.0
     task_timeout_s: Annotated[
         float, Meta(gt=0, description="One task's outside work, all calls together.")
     ] = 20.0

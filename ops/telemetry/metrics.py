@@ -13,6 +13,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.metrics import Gauge as ProcessGauge
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -39,6 +40,16 @@ gateway_call_seconds = Histogram(
     "From call to answer of a payment gateway.",
     ("gateway", "operation"),
     buckets=_SECONDS,
+)
+# Of the processes alive on this machine the worst one shows: a breaker open in one is seen.
+breaker_state = ProcessGauge(
+    "breaker_state",
+    "Breaker of a payment gateway: 0 closed, 1 half-open, 2 open.",
+    ("gateway",),
+    multiprocess_mode="livemax",
+)
+breaker_transitions = Counter(
+    "breaker_transitions_total", "Breakers that changed state.", ("gateway", "to")
 )
 mails = Counter("mails_total", "Mails handed to the relay.", ("outcome",))
 
