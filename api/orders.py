@@ -22,7 +22,7 @@ from db.ids import new_id
 from db.orders import Filter, OrderView
 from db.placements import Placement
 from domain import order
-from domain.address import Address
+from domain.address import Destination
 from domain.event import CancelReason
 from domain.money import Currency
 from domain.order import Change, Order
@@ -52,7 +52,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: Currency
     lines: Annotated[list[OrderItem], Meta(min_length=1, max_length=LINES_MAX)]
     payment_method: PaymentMethod
-    ship_to: Address
+    ship_to: Destination
 
 
 class OrderPage(msgspec.Struct, frozen=True):

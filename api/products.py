@@ -18,12 +18,13 @@ from db import products
 from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.product import Product
 from domain.refusal import NotFound
+from domain.text import Text
 
 
 class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A product; `price_minor` is in minor units, e.g. pence."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Text
     price_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
     currency: Currency
     active: bool = True
