@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +14,9 @@ from api.acceptance import Acceptance
 from api.bounds import refuse_unbounded
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
-from api.strict import StrictRequest, refuse_stray_parameters
+from api.methods import answer_options
+from api.query import refuse_stray_parameters
+from api.strict import StrictRequest
 from db.doorbell import Doorbell, broker
 from db.engine import connect, transaction
 from ops.config import Settings
@@ -41,6 +44,12 @@ async def provide_tx(state: State) -> AsyncGenerator[AsyncConnection]:
         yield tx
 
 
+async def before(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """Refuse what no route takes, and answer what every path does alike."""
+    await refuse_stray_parameters(request)
+    return answer_options(request)
+
+
 def build(config: Settings) -> Litestar:
     """Put the application together."""
     database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
@@ -58,7 +67,7 @@ def build(config: Settings) -> Litestar:
         },
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
-        before_request=refuse_stray_parameters,
+        before_request=before,
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=[lifespan],
         on_startup=[refuse_unbounded],

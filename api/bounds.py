@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.exceptions import ImproperlyConfiguredException
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import ParameterKwarg
 from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
@@ -42,12 +42,17 @@ def _of_handler(handler: HTTPRouteHandler) -> Iterator[str]:
     if data := handler.parsed_data_field:
         for path, lack in unbounded(data.annotation):
             yield f"{handler.handler_name}: data{path} {lack}"
+    for field in parameters(handler):
+        if lack := _of_parameter(field):
+            yield f"{handler.handler_name}: parameter {field.name} {lack}"
+
+
+def parameters(handler: BaseRouteHandler) -> Iterator[FieldDefinition]:
+    """Give what a handler and its dependencies declare, the dependencies left out."""
     provided = handler.resolve_dependencies()
     providers = [provider.parsed_fn_signature for provider in provided.values()]
     for signature in (handler.parsed_fn_signature, *providers):
-        for field in signature.parameters.values():
-            if field.name not in provided and (lack := _of_parameter(field)):
-                yield f"{handler.handler_name}: parameter {field.name} {lack}"
+        yield from (field for name, field in signature.parameters.items() if name not in provided)
 
 
 def _of_parameter(field: FieldDefinition) -> str | None:
@@ -57,7 +62,7 @@ def _of_parameter(field: FieldDefinition) -> str | None:
         return None
     if any(isinstance(said, Meta) for said in field.metadata):
         return "has a Meta, which Litestar ignores: use PathParameter or QueryParameter"
-    types = _all_types(inspect.type_info(field.annotation), "", ())
+    types = places(field.annotation)
     if any(isinstance(kind, _NUMBERS) for _, kind in types) and None in {given.ge, given.le}:
         return "needs ge and le"
     return None
@@ -65,9 +70,14 @@ def _of_parameter(field: FieldDefinition) -> str | None:
 
 def unbounded(declared: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any type msgspec knows
     """Name the places in a type at which a client could send without limit, and what they lack."""
-    for path, kind in _all_types(inspect.type_info(declared), "", ()):
+    for path, kind in places(declared):
         if lack := _lack(kind):
             yield path, lack
+
+
+def places(declared: Any) -> Iterator[tuple[str, inspect.Type]]:  # noqa: ANN401 - as above
+    """Give every place in a type, e.g. `.lines[].sku`, and what stands there."""
+    return _all_types(inspect.type_info(declared), "", ())
 
 
 def _all_types(

@@ -1,13 +1,16 @@
 """From exceptions to problems: every way a request can fail, answered in one shape."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import ParameterKwarg
 
+from api.bounds import parameters
+from api.methods import allowed
 from api.problems import KINDS, FieldError, Problem, answer, problem
 from domain.refusal import Refusal
 
@@ -50,19 +53,34 @@ def _refused_by_litestar(request: _Request, error: HTTPException) -> Response[by
     if error.status_code >= _SERVER_ERROR:
         return _failed(request, error)
     if isinstance(error, ValidationException):
-        return _misfit(error)
+        return _misfit(request, error)
     code = _CODE_OF_STATUS.get(error.status_code, "invalid_request")
     says_more = error.detail != HTTPStatus(error.status_code).phrase
-    return answer(problem(code, error.detail if says_more else None), error.headers)
+    headers = dict(error.headers or {})
+    if "allow" in headers:
+        headers["allow"] = allowed(headers["allow"].split(", "))
+    return answer(problem(code, error.detail if says_more else None), headers)
 
 
-def _misfit(error: ValidationException) -> Response[bytes]:
+def _misfit(request: _Request, error: ValidationException) -> Response[bytes]:
     # The detail of Litestar repeats the URL with its query, which may be private.
     found: list[Any] = error.extra if isinstance(error.extra, list) else []
     if not found:
         return answer(problem("invalid_request", error.detail.partition(" for path ")[0] + "."))
-    errors = [FieldError(str(e.get("key", "")), f"{e['message']}.") for e in found]
+    wanted = {
+        field.name: field.kwarg_definition.description
+        for field in parameters(request.route_handler)
+        if isinstance(field.kwarg_definition, ParameterKwarg)
+    }
+    errors = [_of_parameter(str(e.get("key", "")), e["message"], wanted) for e in found]
     return answer(_naming("invalid_request", *errors))
+
+
+def _of_parameter(name: str, said: str, wanted: Mapping[str, str | None]) -> FieldError:
+    """Say what a parameter must be; a regular expression is no sentence."""
+    if " matching regex " in said:
+        said = f"Expected {wanted.get(name) or 'another form'}"
+    return FieldError(name, f"{said}.")
 
 
 def _failed(request: _Request, error: Exception) -> Response[bytes]:

@@ -32,13 +32,13 @@ async def provide_key(
     """Check the Idempotency-Key; raises IdempotencyKeyMissing or IdempotencyKeyInvalid."""
     if idempotency_key is None:
         raise IdempotencyKeyMissing(
-            "Send an Idempotency-Key header: a fresh key per order, the same one for its retries.",
+            "Missing: send a fresh key for each order, and the same one for its retries.",
             field="Idempotency-Key",
         )
     given_once = len(request.headers.getall("Idempotency-Key")) == 1
     if not given_once or not _KEY.fullmatch(idempotency_key):
         raise IdempotencyKeyInvalid(
-            "Idempotency-Key: 1 to 255 printable ASCII characters without spaces, e.g. a UUID.",
+            "Send it once, as 1 to 255 printable ASCII characters without spaces, e.g. a UUID.",
             field="Idempotency-Key",
         )
     return idempotency_key

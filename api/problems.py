@@ -72,6 +72,12 @@ KINDS: Mapping[str, Kind] = {
     "unsupported_media_type": Kind(
         415, "Unsupported media type", "Send `Content-Type: application/json`, encoded as UTF-8."
     ),
+    "unsupported_content_encoding": Kind(
+        415,
+        "Unsupported content encoding",
+        "Send the body as it is, without Content-Encoding.",
+        {"Accept-Encoding": "identity"},
+    ),
     "unknown_sku": Kind(422, "Unknown SKU", "Order SKUs of the catalogue only."),
     "product_inactive": Kind(422, "Product not for sale", "Take the product out of the order."),
     "currency_mismatch": Kind(
@@ -189,6 +195,12 @@ class UnsupportedMediaType(Refusal):
     """The body is not JSON in UTF-8, or does not say so."""
 
     code: ClassVar[str] = "unsupported_media_type"
+
+
+class UnsupportedContentEncoding(Refusal):
+    """The body is compressed, which opens the door to bombs and is worth little for orders."""
+
+    code: ClassVar[str] = "unsupported_content_encoding"
 
 
 class ClientClosedRequest(Refusal):

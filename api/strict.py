@@ -1,4 +1,4 @@
-"""Strict input: what a client sends is what was asked for, or is refused with the reason."""
+"""Strict bodies: what a client sends is what was asked for, or is refused with the reason."""
 
 import json
 import re
@@ -6,30 +6,34 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import unquote_to_bytes
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Request
 from litestar.exceptions import InternalServerException
-from litestar.handlers import BaseRouteHandler
-from litestar.routes import HTTPRoute
 
-from api.problems import ClientClosedRequest, InvalidRequest, UnsupportedMediaType
+from api.bounds import places
+from api.problems import (
+    ClientClosedRequest,
+    InvalidRequest,
+    UnsupportedContentEncoding,
+    UnsupportedMediaType,
+)
 
-# No list of ours takes a tenth of it; Litestar keeps the last 1,024 queries, parsed, in memory.
-QUERY_BYTES_MAX = 4096
 # A refusal may quote the input, but is no place to send all of it back.
 _QUOTED_CHARS_MAX = 200
 
+_INDEX = re.compile(r"\[[0-9]+\]")
 _JSON = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
 _UTF_8 = {"utf-8", "utf8"}
 _USUAL = {b"application/json", b"application/json; charset=utf-8"}
-_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_PLAIN = {b"", b"identity"}
 # What msgspec says of a field that is absent or not asked for, and what to do about it.
 _NAMING = {
     "Object missing required field `": "Missing: add it",
     "Object contains unknown field `": "Unknown: remove it",
 }
+# What it says of text that has not the form, or is none of the words, that it must be.
+_ILL_FORMED = ("Expected `str` matching regex", "Invalid enum value")
 
 
 class StrictRequest(Request[Any, Any, Any]):
@@ -52,10 +56,17 @@ class StrictRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:  # noqa: ANN401 - it is what the handler declares
         """Read the body as the type the handler declares."""
-        sent = next(
-            (value for name, value in self.scope["headers"] if name == b"content-type"), b""
-        )
-        if sent not in _USUAL:
+        types = list[bytes]()
+        for name, value in self.scope["headers"]:
+            if name == b"content-type":
+                types.append(value)
+            elif name == b"content-encoding" and value.lower() not in _PLAIN:
+                raise UnsupportedContentEncoding(
+                    "Send the body as it is, without compression.", field="Content-Encoding"
+                )
+        if len(types) > 1:
+            raise UnsupportedMediaType("Send it once.", field="Content-Type")
+        if not types or types[0] not in _USUAL:
             _refuse_other_than_json(*self.content_type)
         data = self.route_handler.parsed_data_field
         return decode(await self.body(), data.annotation if data else Any)
@@ -78,7 +89,7 @@ def decode(body: bytes, declared: Any) -> Any:  # noqa: ANN401 - any type msgspe
         decoded = _decoder(declared).decode(body)
         _refuse_ambiguous(body.decode())
     except msgspec.ValidationError as error:
-        raise _misfit(str(error)) from error
+        raise _misfit(str(error), declared) from error
     except RecursionError as error:
         raise InvalidRequest("The JSON is nested too deep: flatten it.") from error
     except ValueError as error:
@@ -92,7 +103,7 @@ def _decoder(declared: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - as a
     return msgspec.json.Decoder(declared)
 
 
-def _misfit(message: str) -> InvalidRequest:
+def _misfit(message: str, declared: Any) -> InvalidRequest:  # noqa: ANN401 - as above
     """Turn what msgspec says into a field and a remedy."""
     # No regular expression here: the message may quote a megabyte that is hostile to one.
     said, at, where = message.rpartition(" - at `")
@@ -102,7 +113,20 @@ def _misfit(message: str) -> InvalidRequest:
             name = said[len(naming) : -1]
             said, field = remedy, f"{field}.{name}" if field else name
     said, field = said[:_QUOTED_CHARS_MAX], field[:_QUOTED_CHARS_MAX]
+    if said.startswith(_ILL_FORMED):
+        said = f"Expected {_descriptions(declared).get(_INDEX.sub('[]', field), 'another form')}"
     return InvalidRequest(f"{said}.", field=field or None)
+
+
+@lru_cache(maxsize=256)
+def _descriptions(declared: Any) -> dict[str, str]:  # noqa: ANN401 - as above
+    """Find what a type says of its fields, e.g. of `lines[].sku`."""
+    said: dict[str, str] = {}
+    for path, kind in places(declared):
+        schema = cast("dict[str, str] | None", getattr(kind, "extra_json_schema", None))
+        if schema and "description" in schema:
+            said[path.removeprefix(".")] = schema["description"]
+    return said
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -135,55 +159,3 @@ def _with_nul(value: object, at: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for index, inner in enumerate(cast("list[object]", value)):
             yield from _with_nul(inner, f"{at}[{index}]")
-
-
-async def refuse_stray_parameters(request: Request[Any, Any, Any]) -> None:
-    """Refuse an unclean path or query and unknown parameters; hook it up as `before_request`.
-
-    A misspelt parameter would silently widen a list; one given twice means two things.
-    """
-    scope = request.scope
-    _refuse_unclean("path", scope["raw_path"].partition(b"?")[0])
-    if not (query := scope["query_string"]):
-        return
-    if len(query) > QUERY_BYTES_MAX:
-        raise InvalidRequest(f"The query is too long: send at most {QUERY_BYTES_MAX} bytes.")
-    _refuse_unclean("query", query)
-    once, many = _query_parameters(request.app, scope["route_handler"])
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in names:
-        if name not in once and name not in many:
-            known = ", ".join(sorted(once | many)) or "none"
-            raise InvalidRequest(f"No such parameter; known are: {known}.", field=name)
-        if name in once and names.count(name) > 1:
-            raise InvalidRequest("Given twice: send it once.", field=name)
-
-
-def _refuse_unclean(where: str, raw: bytes) -> None:
-    if b"%" not in raw and raw.isascii():
-        return
-    try:
-        text = unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The {where} is not UTF-8: percent-encode its UTF-8.") from error
-    if not raw.isascii() or _BROKEN_PERCENT.search(raw):
-        raise InvalidRequest(f"The {where} is not percent-encoded: encode it.")
-    if "\0" in text:
-        raise InvalidRequest(f"The {where} holds the character U+0000: remove it.")
-
-
-@lru_cache(maxsize=1024)
-def _query_parameters(
-    app: Litestar, handler: BaseRouteHandler
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of the parameters a handler and its dependencies declare: single, and lists."""
-    declared = [
-        parameter
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for candidate, model in route.route_handler_map.values()
-        if candidate is handler
-        for parameter in model.expected_query_params
-    ]
-    many = frozenset(p.field_alias for p in declared if p.is_sequence)
-    return frozenset(p.field_alias for p in declared) - many, many

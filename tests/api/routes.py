@@ -11,6 +11,8 @@ from tests.builders import an_order_body
 from tests.conftest import ADMIN_API_KEY
 
 ORDER = "01a1fc38-e824-799d-91fa-a3621629b8c6"
+# Not what other tests order: a write that is fuzzed may be a good one with another price.
+SKU = "MELON"
 PRODUCT = {"name": "Apple", "price_minor": 250, "currency": "GBP"}
 STAFF = {"Authorization": f"Bearer {ADMIN_API_KEY}"}
 
@@ -27,8 +29,8 @@ class Write(NamedTuple):
 
 WRITES = {
     "order": Write("POST", "/v1/orders", an_order_body(("APPLE", 5)), "Ann Example", "5"),
-    "product": Write("PUT", "/v1/products/APPLE", PRODUCT, "Apple", "250"),
-    "stock": Write("PUT", "/v1/stock/APPLE", {"on_hand": 5}, "", "5"),
+    "product": Write("PUT", f"/v1/products/{SKU}", PRODUCT, "Apple", "250"),
+    "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
 }
 ROUTES = [
     *((write.method, write.path) for write in WRITES.values()),
@@ -36,8 +38,8 @@ ROUTES = [
     ("GET", f"/v1/orders/{ORDER}"),
     ("GET", f"/v1/orders/{ORDER}/events"),
     ("POST", f"/v1/orders/{ORDER}/cancel"),
-    ("GET", "/v1/products/APPLE"),
-    ("GET", "/v1/stock/APPLE"),
+    ("GET", f"/v1/products/{SKU}"),
+    ("GET", f"/v1/stock/{SKU}"),
 ]
 
 

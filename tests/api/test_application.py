@@ -1,5 +1,6 @@
 """The application as a whole: the input that no route may take."""
 
+import gzip
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from api.application import BODY_BYTES_MAX
 from db.engine import Database
-from tests.api.routes import ORDER, ROUTES, WRITES, send
+from tests.api.routes import ORDER, ROUTES, SKU, WRITES, send
 from tests.web import assert_problem, rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_every_route_is_asked(shop: httpx.AsyncClient) -> None:
     document = (await shop.get("/openapi.json")).json()
     documented = {
-        (method.upper(), path.format(order_id=ORDER, sku="APPLE"))
+        (method.upper(), path.format(order_id=ORDER, sku=SKU))
         for path, operations in document["paths"].items()
         for method in operations
         if path.startswith("/v1/")
@@ -90,6 +91,32 @@ async def test_what_does_not_say_it_is_json_is_a_415(
     answer = await send(shop, *WRITES[route][:2], headers={"Content-Type": media_type})
 
     assert_problem(answer, 415, "unsupported_media_type")
+    assert await rows(shop_database) == before
+
+
+async def test_two_media_types_are_one_too_many(shop: httpx.AsyncClient) -> None:
+    types = [("Content-Type", "application/json"), ("Content-Type", "text/plain")]
+
+    answer = await shop.post(
+        "/v1/orders", content=b"{}", headers=[*types, ("Idempotency-Key", "k")]
+    )
+
+    assert_problem(answer, 415, "unsupported_media_type", "Content-Type")
+    assert "accept-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize("route", WRITES)
+async def test_a_compressed_body_is_a_415_and_changes_nothing(
+    shop: httpx.AsyncClient, shop_database: Database, route: str
+) -> None:
+    before = await rows(shop_database)
+    write = WRITES[route]
+    body = gzip.compress(json.dumps(write.body).encode())
+
+    answer = await send(shop, write.method, write.path, body, headers={"Content-Encoding": "gzip"})
+
+    assert_problem(answer, 415, "unsupported_content_encoding", "Content-Encoding")
+    assert answer.headers["accept-encoding"] == "identity"
     assert await rows(shop_database) == before
 
 

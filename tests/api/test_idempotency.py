@@ -46,6 +46,7 @@ async def test_an_order_without_a_key_is_refused(
     answer = await client.post("/v1/orders", json=an_order_body(("APPLE", 1)))
 
     assert_problem(answer, 400, "idempotency_key_missing", "Idempotency-Key")
+    assert answer.json()["detail"].count("Idempotency-Key") == 1
     assert await rows(database) == before
 
 
@@ -65,6 +66,7 @@ async def test_a_key_that_is_no_single_word_of_ascii_is_refused(
     )
 
     assert_problem(answer, 400, "idempotency_key_invalid", "Idempotency-Key")
+    assert answer.json()["detail"].count("Idempotency-Key") == 1
     assert await rows(database) == before
 
 

@@ -135,6 +135,7 @@ async def test_an_order_has_one_line_at_least_and_not_too_many(
         ({"currency": "GBP\n"}, "currency"),
         ({"currency": "\uff27\uff22\uff30"}, "currency"),
         ({"currency": 826}, "currency"),
+        ({"currency": "QQQ"}, "currency"),
         ({"lines": None}, "lines"),
         ({"lines": {}}, "lines"),
         ({"lines": ["APPLE"]}, "lines[0]"),
@@ -156,6 +157,12 @@ async def test_an_order_has_one_line_at_least_and_not_too_many(
         ({"ship_to": SHIP_TO | {"postcode": "x" * 21}}, "ship_to.postcode"),
         ({"ship_to": SHIP_TO | {"country": "gb"}}, "ship_to.country"),
         ({"ship_to": SHIP_TO | {"country": "GBR"}}, "ship_to.country"),
+        ({"ship_to": SHIP_TO | {"country": "QQ"}}, "ship_to.country"),
+        ({"ship_to": SHIP_TO | {"name": "Ann\nBcc: all@example.com"}}, "ship_to.name"),
+        ({"ship_to": SHIP_TO | {"line2": "a\u2028b"}}, "ship_to.line2"),
+        ({"ship_to": SHIP_TO | {"city": "\u202enodnoL"}}, "ship_to.city"),
+        ({"ship_to": SHIP_TO | {"postcode": "N1\t1AA"}}, "ship_to.postcode"),
+        ({"ship_to": SHIP_TO | {"region": " "}}, "ship_to.region"),
         ({"ship_to": SHIP_TO | {"country": "UK\n"}}, "ship_to.country"),
         ({"ship_to": SHIP_TO | {"state": "paid"}}, "ship_to.state"),
     ],
@@ -188,65 +195,6 @@ async def test_an_address_comes_back_as_it_was_written(
 
     assert answer.status_code == 202
     assert (await shop.get(answer.headers["location"])).json()["ship_to"] == ship_to
-
-
-@pytest.mark.parametrize(
-    "email",
-    [
-        "a@b.co",
-        "ann+orders@mail.example.com",
-        "o'brien_{x}@example.com",
-        "ANN@EXAMPLE.COM",
-        "a@xn--exmple-cua.com",
-        f"a@{'b' * 63}.{'c' * 63}.com",
-    ],
-)
-async def test_an_email_address_is_taken(shop: httpx.AsyncClient, email: str) -> None:
-    answer = await post_order(shop, ("APPLE", 1), email=email)
-
-    assert answer.status_code == 202
-    assert (await shop.get(answer.headers["location"])).json()["email"] == email
-
-
-@pytest.mark.parametrize(
-    "email",
-    [
-        "",
-        "ann",
-        "@example.com",
-        "ann@",
-        "ann@@example.com",
-        "a@b@example.com",
-        "ann@exam ple.com",
-        "ann@example..com",
-        "ann@-example.com",
-        "ann@example.com\n",
-        "ann@example.com\r\nBcc: all@example.com",
-        "ann\r\n@example.com",
-        "ann@example.com, bob@example.com",
-        "Ann <ann@example.com>",
-        '"ann bell"@example.com',
-        "ann@[127.0.0.1]",
-        "\u0430nn@example.com",
-        "ann@exämple.com",
-        "ann@example。com",
-        "İ@example.com",
-        "ann@example.com\u0000",
-        "ann@example.com\u202e",
-        f"ann@{'b' * 64}.com",
-        f"a@{'b.' * 126}com",
-    ],
-    ids=ascii,
-)
-async def test_what_is_not_one_plain_email_address_is_refused(
-    shop: httpx.AsyncClient, shop_database: Database, email: str
-) -> None:
-    before = await written(shop_database)
-
-    answer = await post_order(shop, ("APPLE", 1), email=email)
-
-    assert_problem(answer, 400, "invalid_request", "email")
-    assert await written(shop_database) == before
 
 
 @pytest.mark.parametrize(

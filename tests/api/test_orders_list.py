@@ -132,6 +132,14 @@ async def test_a_list_can_be_narrowed_by_time(
         ("limit=10000000000000000000000", "limit"),
         ("limit=1.5", "limit"),
         ("limit=", "limit"),
+        ("limit=1.0", "limit"),
+        ("limit=1e1", "limit"),
+        ("status=null", "status"),
+        ("created_from=2026-01-01%2000:00:00Z", "created_from"),
+        ("created_from=2026-01-01T00:00:00%2B0000", "created_from"),
+        ("created_from=2026-01-01T00:00:00%2B00", "created_from"),
+        ("created_from=%EF%BC%92026-01-01T00:00:00Z", "created_from"),
+        ("created_from=2026-01-01T00:00:00Z%0a", "created_from"),
         ("limit=1&limit=2", "limit"),
         ("status=bogus", "status"),
         ("status=PAID", "status"),
@@ -158,6 +166,7 @@ async def test_a_bad_parameter_is_named(
     answer = await client.get(f"/v1/orders?{query}", headers=staff)
 
     assert_problem(answer, 400, "invalid_request", field)
+    assert answer.json()["detail"].count(f"{field}: ") == 1
 
 
 @pytest.mark.parametrize("cursor", ["", "abc", "AAAA", "%2e%2e", "x" * 200])
