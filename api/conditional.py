@@ -23,7 +23,7 @@ def show(request: Request[Any, Any, Any], content: T, *, version: int) -> Respon
     """Answer with the content and its ETag, or with 304 if a GET names that version."""
     # It may be kept by who asked, for nothing but asking again.
     headers = {"ETag": etag(version), "Cache-Control": "private, no-cache"}
-    if request.method in {"GET", "HEAD"}:
+    if request.method == "GET":
         known = _given(request, "If-None-Match")
         if known == [_ANY] or etag(version) in map(_weakened, known):
             return Response(cast("T", None), status_code=304, headers=headers)

@@ -12,6 +12,7 @@ import msgspec
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
+from api.methods import as_routed
 from api.problems import MEDIA_TYPE, problem
 from ops.telemetry import logs, metrics, trace
 
@@ -66,7 +67,7 @@ class Edge:
     def _record(self, exchange: "_Exchange", seconds: float) -> None:
         scope = cast("Mapping[str, object]", exchange.scope)
         route = str(scope.get("path_template") or "unmatched")
-        method = str(scope["method"]) if scope["method"] in _METHODS else "other"
+        method = exchange.method if exchange.method in _METHODS else "other"
         status = exchange.status or _CLIENT_CLOSED_REQUEST
         count, timer = _meters(method, route, status)
         count.inc()
@@ -99,10 +100,11 @@ def _tell(level: int, fields: Mapping[str, object]) -> None:
 class _Exchange:
     """One request and what became of it; 0 stands for no answer yet."""
 
-    __slots__ = ("_request_id", "_send", "scope", "status")
+    __slots__ = ("_request_id", "_send", "method", "scope", "status")
 
     def __init__(self, scope: HTTPScope, send: Send, request_id: str) -> None:
-        self.scope = scope
+        self.method = str(scope["method"])
+        self.scope = as_routed(scope)
         self.status = 0
         self._send = send
         self._request_id = request_id.encode()

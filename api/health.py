@@ -48,7 +48,8 @@ async def show_metrics(state: State) -> Response[bytes]:
     except Unavailable:
         seen = {}
     text = await asyncio.to_thread(metrics.exposition, seen)
-    return Response(text, media_type=metrics.CONTENT_TYPE)
+    # As a media type Litestar would add the charset, which is in it, once more.
+    return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 router = Router("/", route_handlers=[live, ready, show_metrics], tags=["operations"])

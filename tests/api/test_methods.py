@@ -1,0 +1,110 @@
+"""HEAD, OPTIONS and Allow, asked of every route over a real server."""
+
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from api.methods import allowed
+from db.engine import Database
+from tests.api.routes import ORDER, ROUTES, SKU, STAFF, send
+from tests.api.sockets import answer_to, web
+from tests.web import assert_problem
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ALLOWED = {
+    "/v1/orders": "GET, HEAD, OPTIONS, POST",
+    f"/v1/orders/{ORDER}": "GET, HEAD, OPTIONS",
+    f"/v1/orders/{ORDER}/events": "GET, HEAD, OPTIONS",
+    f"/v1/orders/{ORDER}/cancel": "OPTIONS, POST",
+    f"/v1/products/{SKU}": "GET, HEAD, OPTIONS, PUT",
+    f"/v1/stock/{SKU}": "GET, HEAD, OPTIONS, PUT",
+    "/health/live": "GET, HEAD, OPTIONS",
+    "/health/ready": "GET, HEAD, OPTIONS",
+    "/metrics": "GET, HEAD, OPTIONS",
+    "/docs": "GET, HEAD, OPTIONS",
+    "/docs/assets/start.js": "GET, HEAD, OPTIONS",
+}
+READS = [
+    *("/v1/orders?limit=1", "/v1/products/APPLE", "/v1/stock/APPLE", "/v1/products/NOTHING"),
+    *("/health/live", "/health/ready", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json"),
+    *("/problems", "/nowhere", "/v1/orders?limit=1.0"),
+]
+# They differ from one answer to the next.
+PASSING = {"date", "x-request-id"}
+
+
+async def test_all_paths_of_the_api_are_asked(shop_app: Litestar) -> None:
+    paths = {r.path_format for r in shop_app.routes if isinstance(r, HTTPRoute)}
+    asked = {path.format(order_id=ORDER, sku=SKU) for path in paths if path[:4] == "/v1/"}
+
+    assert asked == {path for path in ALLOWED if path.startswith("/v1/")}
+    assert asked == {path for _, path in ROUTES}
+
+
+@pytest.mark.parametrize("path", ALLOWED)
+async def test_options_and_405_name_every_method_of_a_path(
+    shop: httpx.AsyncClient, path: str
+) -> None:
+    options = await shop.options(path)
+    refused = await shop.request("PATCH", path)
+
+    assert (options.status_code, options.content) == (204, b"")
+    assert options.headers["allow"] == ALLOWED[path]
+    assert_problem(refused, 405, "method_not_allowed")
+    assert refused.headers["allow"] == ALLOWED[path]
+
+
+async def test_options_of_what_is_not_there_is_a_404(shop: httpx.AsyncClient) -> None:
+    assert_problem(await shop.options("/nowhere"), 404, "not_found")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def port(
+    database_url: str,
+    redis_url: str,
+    shop_database: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:
+    del shop_database
+    async with web(database_url, redis_url, tmp_path_factory.mktemp("web") / "log") as process:
+        yield process.port
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_head_is_answered_as_get_without_the_body(port: int, path: str) -> None:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=STAFF) as client:
+        head, got = await client.head(path), await client.get(path)
+
+    assert head.status_code == got.status_code
+    told = [
+        {name: value for name, value in answer.headers.items() if name not in PASSING}
+        for answer in (head, got)
+    ]
+    assert told[0] == told[1]
+    assert got.content
+
+
+async def test_nothing_follows_the_head_that_was_asked_for(port: int) -> None:
+    answer = await answer_to(
+        port, b"HEAD /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_head_of_what_only_takes_post_is_a_405(shop: httpx.AsyncClient) -> None:
+    answer = await send(shop, "HEAD", f"/v1/orders/{ORDER}/cancel")
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "OPTIONS, POST"
+
+
+async def test_head_is_allowed_where_get_is_and_nowhere_else() -> None:
+    assert allowed({"GET", "PUT"}) == "GET, HEAD, PUT"
+    assert allowed(["POST"]) == "POST"
