@@ -110,7 +110,7 @@ async def list_orders(  # noqa: PLR0913, PLR0917 - one parameter per filter
     request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
     status: Annotated[Status | None, QueryParameter()] = None,
-    email: Annotated[str | None, QueryParameter(max_length=254)] = None,
+    email: Annotated[str | None, QueryParameter(min_length=1, max_length=254)] = None,
     created_from: MomentInQuery = None,
     created_before: MomentInQuery = None,
     cursor: Annotated[str | None, QueryParameter(max_length=200)] = None,
