@@ -13,6 +13,8 @@ COMMANDS = {
 }
 # A comparison of `sys.version_info` reads as dead code to the type checker and the linter.
 _PYTHON_MIN = 0x030B0000
+# What a shell says of a program that SIGINT ended.
+_INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
@@ -21,11 +23,15 @@ def main(arguments: list[str]) -> int:
         return _refuse("Python 3.11 or newer is needed: make PYTHON=python3.12 demo")
     if not arguments or arguments[0] not in COMMANDS:
         return _refuse(f"usage: python -m ops.local {'|'.join(COMMANDS)} ...")
-    command = importlib.import_module(COMMANDS[arguments[0]])
     try:
+        command = importlib.import_module(COMMANDS[arguments[0]])
         return int(command.main(arguments[1:]))
     except CannotStart as error:
         return _refuse(str(error))
+    except KeyboardInterrupt:
+        # Before the command listens to signals: importing it takes a second.
+        sys.stderr.write("Interrupted.\n")
+        return _INTERRUPTED
 
 
 def _refuse(reason: str) -> int:

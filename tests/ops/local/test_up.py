@@ -2,6 +2,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -66,10 +68,46 @@ async def test_failed_release_starts_nothing(env: dict[str, str], tmp_path: Path
 
 
 async def test_up_restarts_what_dies_and_stops_in_time_on_ctrl_c(tmp_path: Path) -> None:
+    async with up_from(tmp_path) as (up, hearing):
+        postmaster = int((tmp_path / "pg18" / "postmaster.pid").read_text().splitlines()[0])
+
+        os.kill(postmaster, signal.SIGKILL)
+        await hearing.until("postgres was killed by SIGKILL; starting it again")
+        code = await interrupted(up)
+
+    assert code == 0
+    assert holder(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the children of a process")
+async def test_up_stops_in_time_on_ctrl_c_though_every_process_is_frozen(tmp_path: Path) -> None:
+    async with up_from(tmp_path) as (up, _):
+        children = children_of(up.pid)
+
+        for child in children:
+            os.killpg(child, signal.SIGSTOP)
+        code = await interrupted(up)
+
+    assert len(children) == 6
+    assert code == 0
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, signal.SIG_DFL)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@asynccontextmanager
+async def up_from(
+    state: Path,
+) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Hearing]]:
+    """Run `up` as a user does, until it says that it is up."""
     hearing = Hearing()
     environ = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
     up = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ops.local", "up", "--state", str(tmp_path)),
+        *(sys.executable, "-m", "ops.local", "up", "--state", str(state)),
         cwd=CHECKOUT,
         env=environ,
         stdout=asyncio.subprocess.PIPE,
@@ -77,18 +115,20 @@ async def test_up_restarts_what_dies_and_stops_in_time_on_ctrl_c(tmp_path: Path)
     )
     assert up.stdout is not None
     listening = asyncio.create_task(_hear(up.stdout, hearing))
-    await hearing.until("Ctrl-C stops it")
-    postmaster = int((tmp_path / "pg18" / "postmaster.pid").read_text().splitlines()[0])
+    try:
+        await hearing.until("Ctrl-C stops it")
+        yield up, hearing
+    finally:
+        if up.returncode is None:
+            up.kill()
+        await listening
 
-    os.kill(postmaster, signal.SIGKILL)
-    await hearing.until("postgres was killed by SIGKILL; starting it again")
+
+async def interrupted(up: asyncio.subprocess.Process) -> int:
+    """Press Ctrl-C; its exit code, in time."""
     up.send_signal(signal.SIGINT)
     async with asyncio.timeout(STOPPED_WITHIN_S):
-        code = await up.wait()
-
-    await listening
-    assert code == 0
-    assert holder(tmp_path) is None
+        return await up.wait()
 
 
 async def _hear(stream: asyncio.StreamReader, hearing: Hearing) -> None:
