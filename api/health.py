@@ -8,8 +8,11 @@ from litestar import MediaType, Response, Router, get
 from litestar.datastructures import State
 
 from db import readings
-from db.engine import Unavailable, transaction
+from db.engine import Busy, Unavailable, transaction
 from ops.telemetry import metrics
+
+# Who asks for readiness gives up after a second or two.
+READY_WITHIN_S = 1.5
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -28,9 +31,9 @@ def live() -> Health:
 async def ready(state: State) -> Response[Health]:
     """Say whether orders can be accepted: 503 while Postgres is away. Redis is not needed."""
     try:
-        async with transaction(state.database) as tx:
+        async with transaction(state.database, timeout_s=READY_WITHIN_S) as tx:
             await tx.exec_driver_sql("SELECT 1")
-    except Unavailable:
+    except (Unavailable, Busy):
         health = Health("Postgres cannot be reached: check DATABASE_URL and the server.")
         return Response(health, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
     return Response(Health("ok"))
@@ -45,7 +48,7 @@ async def show_metrics(state: State) -> Response[bytes]:
     try:
         async with transaction(state.database) as tx:
             seen = await readings.find(tx)
-    except Unavailable:
+    except (Unavailable, Busy):
         seen = {}
     text = await asyncio.to_thread(metrics.exposition, seen)
     # As a media type Litestar would add the charset, which is in it, once more.
