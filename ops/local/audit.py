@@ -93,7 +93,8 @@ def database(url: str) -> Database:
     config = Settings(
         database_url=url,
         statement_timeout_s=_STATEMENT_TIMEOUT_S,
-        idle_in_transaction_timeout_s=2 * _STATEMENT_TIMEOUT_S,
+        transaction_timeout_s=2 * _STATEMENT_TIMEOUT_S,
+        idle_in_transaction_timeout_s=3 * _STATEMENT_TIMEOUT_S,
     )
     return connect(config, name="orderflow audit", ring=lambda _: None)
 
