@@ -79,7 +79,8 @@ clean:
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual" \
 		"environments: install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Making .venv ..."
-	@"$(PYTHON)" -m venv --clear .venv
+	@"$(PYTHON)" -m venv --clear .venv || { echo "Making .venv failed, see above: this folder must be" \
+		"writable, and its disk needs 1 GB free for .venv and .local." >&2; exit 1; }
 	@touch $@
 
 .venv/.local: .venv/.made ops/local/requirements.txt

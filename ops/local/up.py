@@ -65,8 +65,7 @@ async def platform(
         await given.check(environ, say)
         async with servers(state, environ, say=say) as up:
             env = assemble(environ, up.claim.state, at, up.database_url, up.redis_url)
-            release = commands.pop(procfile.RELEASE, None)
-            if release is not None:
+            if release := commands.pop(procfile.RELEASE, ""):
                 await run_to_end(procfile.program(procfile.RELEASE, release, env), say)
             programs = [procfile.program(name, line, env) for name, line in commands.items()]
             async with (

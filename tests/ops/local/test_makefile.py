@@ -79,6 +79,18 @@ def test_python_that_is_not_there_is_refused_with_the_remedy(checkout: Path) -> 
     assert not (checkout / ".venv").exists()
 
 
+def test_folder_that_cannot_hold_an_environment_is_refused_with_the_remedy(
+    checkout: Path,
+) -> None:
+    (checkout / ".venv").touch()
+
+    code, text = make(checkout, "demo")
+
+    assert code != 0
+    assert "Making .venv failed, see above: this folder must be writable" in text
+    assert "Traceback" not in text
+
+
 def installed(checkout: Path, script: str) -> None:
     """Put a script in place of the installed Python, and say that all is installed."""
     (checkout / "ops" / "local").mkdir(parents=True)
