@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import events, stock, tables, tasks
@@ -33,6 +33,9 @@ class OrderView(msgspec.Struct, frozen=True):
     cancel_reason: str | None
     currency: str
     total_minor: int
+    capture: str
+    on_decline: str
+    reserved_until: datetime | None
     ship_to: Address
     version: int
     created_at: datetime
@@ -109,7 +112,10 @@ async def change_many(
         """
         UPDATE orders o
         SET status = c.status, version = c.version, updated_at = statement_timestamp(),
-            cancel_reason = coalesce(c.cancel_reason, o.cancel_reason)
+            cancel_reason = coalesce(c.cancel_reason, o.cancel_reason),
+            reserved_until = CASE WHEN c.status = 'reserved' AND o.status <> 'reserved'
+                THEN statement_timestamp() + make_interval(secs => o.reserve_for_s)
+                ELSE o.reserved_until END
         FROM unnest(%(id)b::uuid[], %(was)b::int[], %(version)b::int[], %(status)b::text[],
                     %(cancel_reason)b::text[]) AS c (id, was, version, status, cancel_reason)
         WHERE o.id = c.id AND o.version = c.was
@@ -130,6 +136,41 @@ async def change_many(
     effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
     await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
     count_after_commit(tx, [to for _, was, to in moves if was is not to])
+
+
+async def lock_expired(tx: AsyncConnection, *, limit: int) -> dict[UUID, Order]:
+    """Lock orders whose reservation has run out; those that others hold are skipped.
+
+    Two statements: a charge may have been sent after the first had begun, and until it is
+    settled the stock stays held.
+    """
+    expired = await fetch(
+        tx,
+        UUID,
+        """
+        SELECT id::text FROM orders o WHERE status = 'reserved' AND reserved_until <= now()
+          AND NOT EXISTS (SELECT FROM payment_attempts a
+                          WHERE a.order_id = o.id AND a.state IN ('sent', 'unknown'))
+        ORDER BY reserved_until LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+        """,
+        {"limit": limit},
+    )
+    sent = await fetch(
+        tx,
+        UUID,
+        """
+        SELECT order_id::text FROM payment_attempts
+        WHERE order_id = ANY (%(ids)b::uuid[]) AND state IN ('sent', 'unknown')
+        """,
+        {"ids": expired},
+    )
+    return await lock(tx, sorted(set(expired) - set(sent)))
+
+
+async def set_payment_method(tx: AsyncConnection, order_id: UUID, payment_method: str) -> None:
+    """Have the next charge made to another method; the caller has changed the order."""
+    o = tables.orders
+    await tx.execute(update(o).where(o.c.id == order_id).values(payment_method=payment_method))
 
 
 async def get(tx: AsyncConnection, order_id: UUID) -> OrderView:
@@ -168,6 +209,9 @@ _VIEW = (
     tables.orders.c.cancel_reason,
     tables.orders.c.currency,
     tables.orders.c.total_minor,
+    tables.orders.c.capture,
+    tables.orders.c.on_decline,
+    tables.orders.c.reserved_until,
     tables.orders.c.ship_to,
     tables.orders.c.version,
     tables.orders.c.created_at,

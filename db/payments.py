@@ -1,16 +1,52 @@
 """Payment attempts and the ledger: what was asked of a gateway, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db import tables
 from db.engine import fetch, run
-from domain.attempt import Attempt, AttemptKind, AttemptState, Payable, Step, state_after
+from domain.attempt import Step, state_after
+from domain.funds import Attempt, AttemptKind, AttemptState, Payable
+from domain.ledger import book
 from domain.money import Money
-from domain.payment import Charge, Declined, Outcome, Succeeded, Unknown, Unsent
+from domain.payment import (
+    ActionRequired,
+    Capture,
+    Declined,
+    Held,
+    OnDecline,
+    Outcome,
+    RefundReason,
+    Succeeded,
+    Unknown,
+    Unsent,
+)
+from domain.refusal import NotFound
 from domain.status import Status
+
+
+class AttemptView(msgspec.Struct, frozen=True):
+    """An attempt as people see it."""
+
+    id: UUID
+    kind: str
+    state: str
+    amount_minor: int
+    currency: str
+    gateway: str
+    gateway_ref: str | None
+    reason: str | None
+    error: str | None
+    fee_minor: int
+    expires_at: datetime | None
+    client_secret: str | None
+    created_at: datetime
+    updated_at: datetime
 
 
 class _PayableRow(msgspec.Struct):
@@ -19,142 +55,264 @@ class _PayableRow(msgspec.Struct):
     total_minor: int
     currency: str
     payment_method: str
-    charge_id: UUID | None
-    charge_state: str | None
-    charge_ref: str | None
-    refund_id: UUID | None
-    refund_state: str | None
-    refund_ref: str | None
+    capture: str
+    on_decline: str
+    now: datetime
 
 
-async def lock_payables(tx: AsyncConnection, order_ids: Sequence[UUID]) -> dict[UUID, Payable]:
-    """Lock orders, in the order of their ids, and read their live attempts.
+class _AttemptRow(msgspec.Struct):
+    order_id: UUID
+    id: UUID
+    kind: str
+    state: str
+    amount_minor: int
+    gateway: str
+    gateway_ref: str | None
+    sent_at: datetime | None
+    final: bool
+    reason: str | None
+    error: str | None
+
+
+async def lock_payables(
+    tx: AsyncConnection, order_ids: Sequence[UUID]
+) -> tuple[datetime, Mapping[UUID, Payable]]:
+    """Lock orders, in the order of their ids, and read their attempts; gives the time as well.
 
     Two statements: the second sees the attempts that were committed while the first waited.
     """
-    held = "SELECT id FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE"
-    await run(tx, held, {"ids": list(order_ids)})
-    rows = await fetch(
+    orders = await fetch(
         tx,
         _PayableRow,
         """
-        SELECT o.id, o.status, o.total_minor, o.currency, o.payment_method,
-               c.id, c.state, c.gateway_ref, r.id, r.state, r.gateway_ref
-        FROM orders o
-        LEFT JOIN payment_attempts c ON c.order_id = o.id AND c.kind = 'charge'
-          AND c.state IN ('created', 'sent', 'unknown', 'succeeded')
-        LEFT JOIN payment_attempts r ON r.order_id = o.id AND r.kind = 'refund'
-          AND r.state IN ('created', 'sent', 'unknown', 'succeeded')
-        WHERE o.id = ANY (%(ids)b::uuid[])
+        SELECT id, status, total_minor, currency, payment_method, capture, on_decline,
+               clock_timestamp()
+        FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
         """,
         {"ids": list(order_ids)},
     )
-    return {row.order_id: _payable(row) for row in rows}
+    if not orders:
+        raise NotFound("There is no such order.")
+    attempts = await _attempts(tx, order_ids)
+    found = {row.order_id: _payable(row, attempts.get(row.order_id, ())) for row in orders}
+    return orders[0].now, found
 
 
-def _payable(row: _PayableRow) -> Payable:
+async def lock_payable(tx: AsyncConnection, order_id: UUID) -> Payable:
+    """Lock one order and read its attempts; raises NotFound."""
+    try:
+        _, found = await lock_payables(tx, [order_id])
+    except NotFound:
+        raise NotFound(f"There is no order {order_id}.") from None
+    return found[order_id]
+
+
+async def _attempts(
+    tx: AsyncConnection, order_ids: Sequence[UUID]
+) -> Mapping[UUID, Sequence[Attempt]]:
+    rows = await fetch(
+        tx,
+        _AttemptRow,
+        """
+        SELECT order_id, id, kind, state, amount_minor, gateway, gateway_ref, sent_at, final,
+               reason, error
+        FROM payment_attempts WHERE order_id = ANY (%(ids)b::uuid[]) ORDER BY created_at, id
+        """,
+        {"ids": list(order_ids)},
+    )
+    found: dict[UUID, list[Attempt]] = {}
+    for row in rows:
+        found.setdefault(row.order_id, []).append(_attempt(row))
+    return found
+
+
+def _payable(row: _PayableRow, attempts: Sequence[Attempt]) -> Payable:
     return Payable(
         row.order_id,
         Status(row.status),
         Money(row.total_minor, row.currency),
         row.payment_method,
-        _attempt(row.charge_id, row.charge_state, row.charge_ref),
-        _attempt(row.refund_id, row.refund_state, row.refund_ref),
+        Capture(row.capture),
+        row.on_decline == OnDecline.HOLD,
+        tuple(attempts),
     )
 
 
-def _attempt(attempt_id: UUID | None, state: str | None, ref: str | None) -> Attempt | None:
-    if attempt_id is None or state is None:
-        return None
-    return Attempt(attempt_id, AttemptState(state), ref)
+def _attempt(row: _AttemptRow) -> Attempt:
+    return Attempt(
+        row.id,
+        AttemptKind(row.kind),
+        AttemptState(row.state),
+        row.amount_minor,
+        row.gateway,
+        row.gateway_ref,
+        row.sent_at,
+        row.final,
+        None if row.reason is None else RefundReason(row.reason),
+        row.error,
+    )
 
 
-async def insert_sent(tx: AsyncConnection, steps: Sequence[Step], *, gateway: str) -> None:
+async def insert(tx: AsyncConnection, attempts: Sequence[tuple[Payable, Attempt]]) -> None:
+    """Write attempts that are to be made; each has a task that makes it."""
+    await _put(tx, attempts, AttemptState.CREATED)
+
+
+async def send(tx: AsyncConnection, attempts: Sequence[tuple[Payable, Attempt]]) -> None:
     """Note that calls are about to be made; to be committed before they are.
 
-    A second live attempt of the same kind for an order is a unique violation.
+    A second one with an open outcome for an order, and a second one that takes money, are a
+    unique violation.
     """
-    if not steps:
+    await _put(tx, attempts, AttemptState.SENT)
+
+
+async def _put(
+    tx: AsyncConnection, attempts: Sequence[tuple[Payable, Attempt]], state: AttemptState
+) -> None:
+    if not attempts:
         return
     await run(
         tx,
         """
-        INSERT INTO payment_attempts (id, order_id, kind, state, amount_minor, currency, gateway)
-        SELECT id, order_id, kind, 'sent', amount_minor, currency, %(gateway)s
+        INSERT INTO payment_attempts (id, order_id, kind, state, amount_minor, currency, gateway,
+                                      final, reason, sent_at)
+        SELECT id, order_id, kind, %(state)s, amount_minor, currency, gateway, final, reason,
+               CASE %(state)s WHEN 'sent' THEN clock_timestamp() END
         FROM unnest(%(id)b::uuid[], %(order_id)b::uuid[], %(kind)b::text[],
-                    %(amount_minor)b::bigint[], %(currency)b::text[])
-          AS a (id, order_id, kind, amount_minor, currency)
-        ON CONFLICT (id) DO UPDATE SET state = 'sent', updated_at = now()
+                    %(amount_minor)b::bigint[], %(currency)b::text[], %(gateway)b::text[],
+                    %(final)b::bool[], %(reason)b::text[])
+          AS a (id, order_id, kind, amount_minor, currency, gateway, final, reason)
+        ON CONFLICT (id) DO UPDATE
+        SET state = CASE payment_attempts.state WHEN 'created' THEN 'sent'
+                    ELSE payment_attempts.state END,
+            sent_at = coalesce(payment_attempts.sent_at, excluded.sent_at), updated_at = now()
         """,
         {
-            "gateway": gateway,
-            "id": [step.call.attempt_id for step in steps],
-            "order_id": [step.call.order_id for step in steps],
-            "kind": [_kind(step).value for step in steps],
-            "amount_minor": [step.call.amount.minor for step in steps],
-            "currency": [step.call.amount.currency for step in steps],
+            "state": state.value,
+            "id": [a.id for _, a in attempts],
+            "order_id": [p.order_id for p, _ in attempts],
+            "kind": [a.kind.value for _, a in attempts],
+            "amount_minor": [a.amount_minor for _, a in attempts],
+            "currency": [p.total.currency for p, _ in attempts],
+            "gateway": [a.gateway for _, a in attempts],
+            "final": [a.final for _, a in attempts],
+            "reason": [a.reason and a.reason.value for _, a in attempts],
         },
+    )
+
+
+async def withdraw(tx: AsyncConnection, attempt_ids: Sequence[UUID], *, code: str) -> None:
+    """End attempts that never were sent."""
+    if not attempt_ids:
+        return
+    await run(
+        tx,
+        """
+        UPDATE payment_attempts SET state = 'declined', error = %(code)s, updated_at = now()
+        WHERE id = ANY (%(ids)b::uuid[]) AND state = 'created'
+        """,
+        {"ids": list(attempt_ids), "code": code},
     )
 
 
 async def record(tx: AsyncConnection, outcomes: Sequence[tuple[Step, Outcome]]) -> None:
     """Write what came of calls, and the ledger entries of the money that moved."""
+    await settle(tx, [(step.attempt, state_after(step, o), o) for step, o in outcomes])
+    moved = [
+        (step.call.order_id, step.attempt, step.call.amount.currency, outcome)
+        for step, outcome in outcomes
+        if isinstance(outcome, Succeeded)
+    ]
+    await append_ledger(tx, moved)
+
+
+async def settle(
+    tx: AsyncConnection, outcomes: Sequence[tuple[Attempt, AttemptState, Outcome]]
+) -> None:
+    """Write the states of attempts and what is known of them."""
     await run(
         tx,
         """
         UPDATE payment_attempts a
         SET state = v.state, gateway_ref = coalesce(v.gateway_ref, a.gateway_ref),
-            error = v.error, updated_at = now()
+            error = v.error, fee_minor = v.fee_minor, expires_at = v.expires_at,
+            client_secret = v.client_secret, updated_at = now()
         FROM unnest(%(id)b::uuid[], %(state)b::text[], %(gateway_ref)b::text[],
-                    %(error)b::text[]) AS v (id, state, gateway_ref, error)
+                    %(error)b::text[], %(fee_minor)b::bigint[], %(expires_at)b::timestamptz[],
+                    %(client_secret)b::text[])
+          AS v (id, state, gateway_ref, error, fee_minor, expires_at, client_secret)
         WHERE a.id = v.id
         """,
         {
-            "id": [step.call.attempt_id for step, _ in outcomes],
-            "state": [state_after(step, outcome).value for step, outcome in outcomes],
-            "gateway_ref": [_gateway_ref(outcome) for _, outcome in outcomes],
-            "error": [_error(outcome) for _, outcome in outcomes],
+            "id": [attempt.id for attempt, _, _ in outcomes],
+            "state": [state.value for _, state, _ in outcomes],
+            "gateway_ref": [_gateway_ref(outcome) for _, _, outcome in outcomes],
+            "error": [_error(outcome) for _, _, outcome in outcomes],
+            "fee_minor": [_fee(outcome) for _, _, outcome in outcomes],
+            "expires_at": [
+                outcome.expires_at if isinstance(outcome, Succeeded) else None
+                for _, _, outcome in outcomes
+            ],
+            "client_secret": [
+                outcome.client_secret if isinstance(outcome, ActionRequired) else None
+                for _, _, outcome in outcomes
+            ],
         },
     )
-    await _append_ledger(tx, [step for step, o in outcomes if isinstance(o, Succeeded)])
 
 
-async def _append_ledger(tx: AsyncConnection, moved: Sequence[Step]) -> None:
-    """Book each amount twice, so that every transaction sums to zero."""
-    if not moved:
+async def append_ledger(
+    tx: AsyncConnection, moved: Sequence[tuple[UUID, Attempt, str, Succeeded]]
+) -> None:
+    """Book attempts that moved money, in one ledger transaction each: order, attempt, currency."""
+    entries = [
+        (order_id, attempt.id, currency, account, minor)
+        for order_id, attempt, currency, outcome in moved
+        for account, minor in book(attempt.kind, attempt.amount_minor, outcome.fee_minor).items()
+    ]
+    if not entries:
         return
-    signed = [-s.call.amount if _kind(s) is AttemptKind.REFUND else s.call.amount for s in moved]
     await run(
         tx,
         """
-        INSERT INTO ledger_entries (transaction_id, account, order_id, amount_minor, currency)
-        SELECT id, account, order_id, sign * amount_minor, currency
-        FROM unnest(%(id)b::uuid[], %(order_id)b::uuid[], %(amount_minor)b::bigint[],
-                    %(currency)b::text[]) AS m (id, order_id, amount_minor, currency)
-        CROSS JOIN (VALUES ('gateway_cash', 1), ('receivable', -1)) AS side (account, sign)
+        INSERT INTO ledger_entries (order_id, transaction_id, currency, account, amount_minor)
+        SELECT * FROM unnest(%(order_id)b::uuid[], %(id)b::uuid[], %(currency)b::text[],
+                             %(account)b::text[], %(minor)b::bigint[])
         """,
         {
-            "id": [step.call.attempt_id for step in moved],
-            "order_id": [step.call.order_id for step in moved],
-            "amount_minor": [amount.minor for amount in signed],
-            "currency": [amount.currency for amount in signed],
+            "order_id": [order_id for order_id, _, _, _, _ in entries],
+            "id": [attempt_id for _, attempt_id, _, _, _ in entries],
+            "currency": [currency for _, _, currency, _, _ in entries],
+            "account": [account.value for _, _, _, account, _ in entries],
+            "minor": [minor for _, _, _, _, minor in entries],
         },
     )
 
 
-def _kind(step: Step) -> AttemptKind:
-    return AttemptKind.CHARGE if isinstance(step.call, Charge) else AttemptKind.REFUND
+async def page(tx: AsyncConnection, order_id: UUID) -> list[AttemptView]:
+    """Read all attempts of an order, oldest first."""
+    a = tables.payment_attempts.c
+    shown = [getattr(a, name) for name in AttemptView.__struct_fields__]
+    query = select(*shown).where(a.order_id == order_id).order_by(a.created_at, a.id)
+    return [AttemptView(*row) for row in await tx.execute(query)]
 
 
 def _gateway_ref(outcome: Outcome) -> str | None:
-    return outcome.gateway_ref if isinstance(outcome, Succeeded) else None
+    return outcome.gateway_ref if isinstance(outcome, Succeeded | ActionRequired) else None
+
+
+def _fee(outcome: Outcome) -> int:
+    return outcome.fee_minor if isinstance(outcome, Succeeded) else 0
 
 
 def _error(outcome: Outcome) -> str | None:
     match outcome:
-        case Succeeded():
+        case Succeeded() | ActionRequired():
             return None
         case Declined(code):
             return code
         case Unknown(reason) | Unsent(reason):
             return reason
+        case Held():
+            return "The gateway is out of service: its breaker is open."

@@ -14,7 +14,8 @@ from db.engine import count_after_commit, fetch, run
 from db.orders import OrderView
 from domain import order
 from domain.address import Address
-from domain.order import Change
+from domain.order import RESERVE_FOR_S, Change
+from domain.payment import Capture, OnDecline
 from domain.product import Item, Product, price
 from domain.refusal import Refusal
 from domain.stock import Line
@@ -23,11 +24,20 @@ from domain.stock import Line
 # process hang, halving finds the member within eight such waits, and the others go on.
 KEY_WAIT_MS = 500
 
+# Unpaid orders hold stock that others could buy.
+UNPAID_MAX = 100
+
 
 class IdempotencyKeyReused(Refusal):
     """The key was used before, for another request."""
 
     code: ClassVar[str] = "idempotency_key_reused"
+
+
+class TooManyUnpaid(Refusal):
+    """A customer holds stock for as many unpaid orders as one may."""
+
+    code: ClassVar[str] = "too_many_unpaid_orders"
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -43,6 +53,9 @@ class Placement(msgspec.Struct, frozen=True):
     payment_method: str
     ship_to: Address
     traceparent: str | None = None
+    capture: Capture = Capture.AUTOMATIC
+    on_decline: OnDecline = OnDecline.CANCEL
+    reserve_for_s: int = RESERVE_FOR_S
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -68,6 +81,11 @@ class _Clock(msgspec.Struct):
     lock_timeout: str
 
 
+class _Unpaid(msgspec.Struct):
+    email: str
+    orders: int
+
+
 class _Taken(msgspec.Struct):
     order_id: UUID
 
@@ -83,9 +101,15 @@ Render = Callable[[OrderView], bytes]
 
 
 async def insert_many(
-    tx: AsyncConnection, group: Sequence[Placement], render: Render
+    tx: AsyncConnection,
+    group: Sequence[Placement],
+    render: Render,
+    *,
+    unpaid_max: int = UNPAID_MAX,
 ) -> list[Answer | Refusal]:
     """Accept a group of placements; each gets its answer or its refusal, in order.
+
+    A customer has `unpaid_max` unpaid orders at most, whatever other processes accept meanwhile.
 
     No two members share scope and key. A key that another transaction is just using is
     waited for. `render` makes the body that is stored and replayed. Run again with the same
@@ -95,7 +119,11 @@ async def insert_many(
     catalogue = await products.find_many(tx, sorted(skus))
     patience = "SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true)"
     [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
-    decided = {p.order_id: _decide(p, catalogue, clock.now, render) for p in group}
+    room = {email: unpaid_max - n for email, n in (await _unpaid(tx, group)).items()}
+    decided: dict[UUID, _Ready | Refusal] = {}
+    for p in group:
+        decided[p.order_id] = found = _decide(p, catalogue, clock.now, render, room[p.email])
+        room[p.email] -= isinstance(found, _Ready)
     ready = [d for d in decided.values() if isinstance(d, _Ready)]
     fresh = await _take_keys(tx, ready)
     accepted = [r for r in ready if r.placement.order_id in fresh]
@@ -105,9 +133,43 @@ async def insert_many(
     return [_answer(p, decided[p.order_id], stored.get((p.scope, p.key))) for p in group]
 
 
+async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, int]:
+    """Count the unpaid orders of customers, whom no other transaction counts until this ends."""
+    emails = sorted({placement.email for placement in group})
+    await run(
+        tx,
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended(email, 0))
+        FROM unnest(%(emails)b::text[]) AS e (email)
+        """,
+        {"emails": emails},
+    )
+    rows = await fetch(
+        tx,
+        _Unpaid,
+        """
+        SELECT email, count(*) FROM orders
+        WHERE email = ANY (%(emails)b::text[])
+          AND status IN ('placed', 'backordered', 'reserved')
+        GROUP BY email
+        """,
+        {"emails": emails},
+    )
+    return dict.fromkeys(emails, 0) | {row.email: row.orders for row in rows}
+
+
 def _decide(
-    placement: Placement, catalogue: Mapping[str, Product], now: datetime, render: Render
+    placement: Placement,
+    catalogue: Mapping[str, Product],
+    now: datetime,
+    render: Render,
+    room: int,
 ) -> _Ready | Refusal:
+    if room <= 0:
+        return TooManyUnpaid(
+            "Too many orders of this customer are not paid yet: pay or cancel some of them.",
+            field="email",
+        )
     try:
         lines, total = price(placement.items, catalogue, placement.currency)
     except Refusal as refusal:
@@ -120,6 +182,9 @@ def _decide(
         cancel_reason=None,
         currency=total.currency,
         total_minor=total.minor,
+        capture=placement.capture.value,
+        on_decline=placement.on_decline.value,
+        reserved_until=None,
         ship_to=placement.ship_to,
         version=change.order.version,
         created_at=now,
@@ -207,14 +272,15 @@ async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> Non
         tx,
         """
         INSERT INTO orders (id, email, status, currency, total_minor, payment_method, ship_to,
-                            version, traceparent)
+                            version, traceparent, capture, on_decline, reserve_for_s)
         SELECT id, email, status, currency, total_minor, payment_method, ship_to::jsonb,
-               version, traceparent
+               version, traceparent, capture, on_decline, reserve_for_s
         FROM unnest(%(id)b::uuid[], %(email)b::text[], %(status)b::text[], %(currency)b::text[],
                     %(total_minor)b::bigint[], %(payment_method)b::text[], %(ship_to)b::text[],
-                    %(version)b::int[], %(traceparent)b::text[])
+                    %(version)b::int[], %(traceparent)b::text[], %(capture)b::text[],
+                    %(on_decline)b::text[], %(reserve_for_s)b::int[])
           AS o (id, email, status, currency, total_minor, payment_method, ship_to, version,
-                traceparent)
+                traceparent, capture, on_decline, reserve_for_s)
         """,
         {
             "id": [r.placement.order_id for r in accepted],
@@ -226,6 +292,9 @@ async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> Non
             "ship_to": [msgspec.json.encode(r.placement.ship_to).decode() for r in accepted],
             "version": [r.change.order.version for r in accepted],
             "traceparent": [r.placement.traceparent for r in accepted],
+            "capture": [r.placement.capture.value for r in accepted],
+            "on_decline": [r.placement.on_decline.value for r in accepted],
+            "reserve_for_s": [r.placement.reserve_for_s for r in accepted],
         },
     )
 

@@ -60,6 +60,10 @@ class OrderColumns(TypedColumns):
     total_minor: Named[int] = Column(BigInteger())
     payment_method: Named[str] = Column(Text())
     ship_to: Named[dict[str, Any]] = Column(JSONB())
+    capture: Named[str] = Column(Text(), server_default="automatic")
+    on_decline: Named[str] = Column(Text(), server_default="cancel")
+    reserve_for_s: Named[int] = Column(Integer(), server_default=text("3600"))
+    reserved_until: Named[datetime | None] = Column(DateTime(timezone=True))
     version: Named[int] = Column(Integer())
     traceparent: Named[str | None] = Column(Text())
     created_at: Named[datetime] = _moment()
@@ -138,6 +142,13 @@ class PaymentAttemptColumns(TypedColumns):
     gateway: Named[str] = Column(Text())
     gateway_ref: Named[str | None] = Column(Text())
     error: Named[str | None] = Column(Text())
+    sent_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    final: Named[bool] = Column(server_default=text("true"))
+    reason: Named[str | None] = Column(Text())
+    fee_minor: Named[int] = Column(BigInteger(), server_default=text("0"))
+    expires_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    client_secret: Named[str | None] = Column(Text())
+    reconciled_at: Named[datetime | None] = Column(DateTime(timezone=True))
     created_at: Named[datetime] = _moment()
     updated_at: Named[datetime] = _moment()
 
@@ -149,6 +160,32 @@ class LedgerEntryColumns(TypedColumns):
     amount_minor: Named[int] = Column(BigInteger())
     currency: Named[str] = Column(Text())
     created_at: Named[datetime] = _moment()
+
+
+class InboxColumns(TypedColumns):
+    source: Named[str] = Column(Text(), primary_key=True)
+    message_id: Named[str] = Column(Text(), primary_key=True)
+    kind: Named[str] = Column(Text())
+    payload: Named[dict[str, Any]] = Column(JSONB())
+    order_id: Named[UUID | None] = Column(Uuid())
+    received_at: Named[datetime] = _moment()
+
+
+class FindingColumns(TypedColumns):
+    id: Named[int] = Column(BigInteger(), Identity(always=True), primary_key=True)
+    kind: Named[str] = Column(Text())
+    subject: Named[str] = Column(Text())
+    order_id: Named[UUID | None] = Column(Uuid())
+    detail: Named[str] = Column(Text())
+    opened_at: Named[datetime] = _moment()
+    closed_at: Named[datetime | None] = Column(DateTime(timezone=True))
+
+
+class GatewayBreakerColumns(TypedColumns):
+    gateway: Named[str] = Column(Text(), primary_key=True)
+    process: Named[str] = Column(Text(), primary_key=True)
+    state: Named[str] = Column(Text())
+    since: Named[datetime] = _moment()
 
 
 class NotificationColumns(TypedColumns):
@@ -175,6 +212,9 @@ cron_runs = Table("cron_runs", metadata, CronRunColumns)
 payment_attempts = Table("payment_attempts", metadata, PaymentAttemptColumns)
 ledger_entries = Table("ledger_entries", metadata, LedgerEntryColumns)
 notifications = Table("notifications", metadata, NotificationColumns)
+inbox = Table("inbox", metadata, InboxColumns)
+findings = Table("findings", metadata, FindingColumns)
+gateway_breakers = Table("gateway_breakers", metadata, GatewayBreakerColumns)
 
 Index("idempotency_keys_created", idempotency_keys.c.created_at)
 Index("orders_email_id", orders.c.email, orders.c.id)
@@ -195,9 +235,45 @@ Index(
     postgresql_where=tasks.c.state == "running",
 )
 Index(
-    "payment_attempts_live",
+    "payment_attempts_taking",
     payment_attempts.c.order_id,
-    payment_attempts.c.kind,
     unique=True,
-    postgresql_where=payment_attempts.c.state.in_(("created", "sent", "unknown", "succeeded")),
+    postgresql_where=payment_attempts.c.kind.in_(("charge", "authorize"))
+    & payment_attempts.c.state.in_(("created", "sent", "unknown", "action_required", "succeeded")),
+)
+Index(
+    "payment_attempts_open",
+    payment_attempts.c.order_id,
+    unique=True,
+    postgresql_where=payment_attempts.c.state.in_(("sent", "unknown", "action_required")),
+)
+Index("payment_attempts_order", payment_attempts.c.order_id)
+Index(
+    "payment_attempts_ref",
+    payment_attempts.c.gateway_ref,
+    postgresql_where=payment_attempts.c.gateway_ref.is_not(None),
+)
+Index(
+    "payment_attempts_expiring",
+    payment_attempts.c.expires_at,
+    postgresql_where=payment_attempts.c.expires_at.is_not(None),
+)
+Index(
+    "orders_reserved_until",
+    orders.c.reserved_until,
+    postgresql_where=orders.c.status == "reserved",
+)
+Index(
+    "orders_unpaid",
+    orders.c.email,
+    postgresql_where=orders.c.status.in_(("placed", "backordered", "reserved")),
+)
+Index("ledger_entries_order", ledger_entries.c.order_id)
+Index("inbox_received", inbox.c.received_at)
+Index(
+    "findings_open",
+    findings.c.kind,
+    findings.c.subject,
+    unique=True,
+    postgresql_where=findings.c.closed_at.is_(None),
 )

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import fetch, ring_after_commit, run
 from domain.order import Change
-from domain.task import ATTEMPTS_MAX, QUEUE_OF, Kind, Queue, State, Task, Verdict
+from domain.task import ATTEMPTS_MAX, QUEUE_OF, Kind, NewTask, Queue, State, Task, Verdict
 
 # Expired leases taken back in one transaction.
 EXPIRED_BATCH_MAX = 500
@@ -55,13 +56,22 @@ async def insert(tx: AsyncConnection, changes: Sequence[Change]) -> None:
     )
 
 
-async def schedule(tx: AsyncConnection, kind: Kind) -> None:
-    """Write one task that belongs to no order."""
-    ring_after_commit(tx, QUEUE_OF[kind])
+async def schedule(tx: AsyncConnection, task: NewTask, *, order_id: UUID | None = None) -> None:
+    """Write one task, for an order that does not change or for none."""
+    ring_after_commit(tx, QUEUE_OF[task.kind])
     await run(
         tx,
-        "INSERT INTO tasks (queue, kind, attempts_max) VALUES (%(queue)s, %(kind)s, %(max)s)",
-        {"queue": QUEUE_OF[kind].value, "kind": kind.value, "max": ATTEMPTS_MAX[kind]},
+        """
+        INSERT INTO tasks (queue, kind, order_id, payload, attempts_max)
+        VALUES (%(queue)s, %(kind)s, %(order_id)s, %(payload)s::jsonb, %(max)s)
+        """,
+        {
+            "queue": QUEUE_OF[task.kind].value,
+            "kind": task.kind.value,
+            "order_id": order_id,
+            "payload": msgspec.json.encode(task.payload).decode(),
+            "max": ATTEMPTS_MAX[task.kind],
+        },
     )
 
 
@@ -173,11 +183,13 @@ async def finish(
         """
         UPDATE tasks t
         SET state = v.state, attempt = v.attempt, lease_until = NULL, last_error = v.error,
+            attempts_max = t.attempts_max + v.unspent,
             run_at = CASE v.state WHEN 'ready'
                      THEN now() + make_interval(secs => v.delay_s) ELSE t.run_at END,
             finished_at = CASE v.state WHEN 'ready' THEN NULL ELSE now() END
         FROM unnest(%(id)b::bigint[], %(attempt)b::int[], %(state)b::text[], %(error)b::text[],
-                    %(delay_s)b::float8[]) AS v (id, attempt, state, error, delay_s)
+                    %(delay_s)b::float8[], %(unspent)b::int[])
+          AS v (id, attempt, state, error, delay_s, unspent)
         WHERE t.id = v.id AND t.state = %(held)s AND t.attempt = v.attempt - %(uncounted)s
         RETURNING t.id
         """,
@@ -187,6 +199,7 @@ async def finish(
             "state": [verdict.state.value for _, verdict in verdicts],
             "error": [_shorten(verdict.error) for _, verdict in verdicts],
             "delay_s": [verdict.delay_s for _, verdict in verdicts],
+            "unspent": [int(not verdict.spent) for _, verdict in verdicts],
             "held": (State.RUNNING if leased else State.READY).value,
             "uncounted": 0 if leased else 1,
         },
@@ -198,16 +211,30 @@ def _shorten(error: str | None) -> str | None:
     return None if error is None else error.replace("\0", "")[:ERROR_LENGTH_MAX]
 
 
+async def hurry(tx: AsyncConnection, order_ids: Sequence[UUID], queue: Queue) -> None:
+    """Have done now what a queue has to do for orders later; it is rung after commit."""
+    ring_after_commit(tx, queue)
+    await run(
+        tx,
+        """
+        UPDATE tasks SET run_at = now()
+        WHERE order_id = ANY (%(ids)b::uuid[]) AND queue = %(queue)s AND state = 'ready'
+          AND run_at > now()
+        """,
+        {"ids": list(order_ids), "queue": queue.value},
+    )
+
+
 async def due_queues(tx: AsyncConnection) -> frozenset[Queue]:
     """Name the queues that have work to do now and are not paused."""
     names = await fetch(
         tx,
         str,
         """
-        SELECT name FROM queues WHERE NOT paused AND EXISTS (
+        SELECT name FROM queues WHERE NOT paused AND name = ANY (%(known)b::text[]) AND EXISTS (
             SELECT FROM tasks WHERE queue = name AND state = 'ready' AND run_at <= now())
         """,
-        {},
+        {"known": list(Queue)},
     )
     return frozenset(Queue(name) for name in names)
 

@@ -1,90 +1,208 @@
 """Payment attempts: what a payment task does next, and what an outcome makes of an attempt."""
 
-from enum import StrEnum
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
+from domain.funds import (
+    OPEN,
+    TAKING,
+    Attempt,
+    AttemptKind,
+    AttemptState,
+    Payable,
+    ask_refund,
+    ask_void,
+    funds,
+)
 from domain.money import Money
-from domain.payment import Charge, Declined, Outcome, Refund, Succeeded, Unknown, Unsent
+from domain.payment import (
+    NOT_FOUND,
+    ActionRequired,
+    Call,
+    Capture,
+    Charge,
+    Declined,
+    Held,
+    Outcome,
+    Refund,
+    RefundReason,
+    Succeeded,
+    TakeAuthorized,
+    Unknown,
+    Unsent,
+    Void,
+)
 from domain.status import Status
 from domain.task import DONE, Kind, State, Task, Verdict, ask_later, retry
 
+# A gateway keeps an idempotency key for a day at least (Stripe: 24 hours). After this an attempt
+# is only asked after, never sent again.
+KEY_KEPT = timedelta(hours=23)
 
-class AttemptKind(StrEnum):
-    CHARGE = "charge"
-    REFUND = "refund"
+# Another operation with the order's money is settled first; its end calls those who wait.
+WAIT_S = 5.0
 
-
-class AttemptState(StrEnum):
-    CREATED = "created"  # written; known not to have reached the gateway
-    SENT = "sent"  # committed before the call, so the call may have happened
-    UNKNOWN = "unknown"  # the call happened and its outcome is open
-    SUCCEEDED = "succeeded"  # the gateway moved the money
-    DECLINED = "declined"  # the gateway's definite no
+# The next thing to do may be chosen at once.
+AGAIN = Verdict(State.READY, spent=False)
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """One operation at the gateway; `id` is its idempotency key there."""
+class Window(msgspec.Struct, frozen=True):
+    """The longest a gateway takes to show what it did: `not found` counts only after it."""
 
-    id: UUID
-    state: AttemptState
-    gateway_ref: str | None
+    now: datetime
+    length: timedelta
 
-
-class Payable(msgspec.Struct, frozen=True):
-    """What a payment task needs to know of its order, with its live attempts."""
-
-    order_id: UUID
-    status: Status
-    total: Money
-    payment_method: str
-    charge: Attempt | None = None
-    refund: Attempt | None = None
+    def is_over(self, attempt: Attempt) -> bool:
+        """Tell whether an attempt was sent longer ago than that."""
+        return attempt.sent_at is not None and self.now - attempt.sent_at >= self.length
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One call to make; `ask_first` if an earlier call of the attempt may have happened."""
+    """One call to make, for an attempt that is to be committed as sent before it."""
 
     task: Task
-    call: Charge | Refund
-    was: AttemptState | None  # None: the attempt is new
-    ask_first: bool
+    attempt: Attempt  # as it was; CREATED if it is new
+    call: Call
+    status: Status  # of the order, when it was decided
+    wanted: bool  # False: only asked after, and ended where it waits for the customer
+    overdue: bool  # the gateway's window is over
+    holds: bool  # a declined order keeps its stock for another payment method
+    keyed: bool  # the gateway still knows its idempotency key
+
+    @property
+    def ask_first(self) -> bool:
+        """Tell whether an earlier call of the attempt may have happened."""
+        return self.attempt.state in OPEN
 
 
-def next_step(task: Task, payable: Payable, fresh: UUID) -> Step | None:
-    """Choose what a payment task has to do; None if nothing is left to do.
+class Withdrawal(msgspec.Struct, frozen=True):
+    """An attempt that is not needed any more and never reached the gateway."""
 
-    `fresh` is the id of the attempt, should a new one be needed.
+    task: Task
+    attempt_id: UUID
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """An attempt to be written with a task of its own; `more` calls for another one after it."""
+
+    task: Task
+    attempt: Attempt
+    more: bool = False
+
+
+Decision = Step | Withdrawal | Plan | Verdict
+
+_CREATED = AttemptState.CREATED
+
+
+def next_step(
+    task: Task, payable: Payable, *, fresh: UUID, gateway: str | None, window: Window
+) -> Decision:
+    """Choose what a payment task has to do; a Verdict if no call is to be made.
+
+    `fresh` is the id of the attempt, should a new one be needed, and `gateway` where a new
+    charge goes: None if none can take it now.
     """
-    if task.kind is Kind.CHARGE:
-        return _charge(task, payable, fresh)
-    return _refund(task, payable, fresh)
+    match task.kind:
+        case Kind.CHARGE:
+            return _charge(task, payable, fresh, gateway, window)
+        case Kind.UNDO_PAYMENT:
+            return _undo(task, payable, fresh)
+        case _:
+            return _asked_for(task, payable, window)
 
 
-def _charge(task: Task, payable: Payable, fresh: UUID) -> Step | None:
-    live = payable.charge
-    untouched = live is None or live.state is AttemptState.CREATED
-    if untouched and payable.status is not Status.RESERVED:
-        return None
-    if live is not None and live.state is AttemptState.SUCCEEDED:
-        return None
-    attempt_id = fresh if live is None else live.id
-    call = Charge(attempt_id, payable.order_id, payable.total, payable.payment_method)
-    was = None if live is None else live.state
-    return Step(task, call, was, ask_first=was in {AttemptState.SENT, AttemptState.UNKNOWN})
+def _charge(
+    task: Task, payable: Payable, fresh: UUID, gateway: str | None, window: Window
+) -> Decision:
+    wanted = payable.status is Status.RESERVED
+    live = payable.taking()
+    if live is None:
+        if not wanted:
+            return DONE
+        if gateway is None:
+            return _wait("Every payment gateway is out of service: its breaker is open.")
+        live = Attempt(
+            fresh, _KIND_OF[payable.capture], AttemptState.CREATED, payable.total.minor, gateway
+        )
+    if live.state is AttemptState.SUCCEEDED:
+        return DONE
+    if live.state is AttemptState.CREATED and not wanted:
+        return Withdrawal(task, live.id)
+    return _step(task, payable, live, window, wanted=wanted)
 
 
-def _refund(task: Task, payable: Payable, fresh: UUID) -> Step | None:
-    paid, live = payable.charge, payable.refund
-    if paid is None or paid.gateway_ref is None:
-        return None
-    if live is not None and live.state is AttemptState.SUCCEEDED:
-        return None
-    attempt_id = fresh if live is None else live.id
-    call = Refund(attempt_id, payable.order_id, payable.total, paid.gateway_ref)
-    # A refund is repeated under its own key, which a gateway answers as it did the first time.
-    return Step(task, call, None if live is None else live.state, ask_first=False)
+def _asked_for(task: Task, payable: Payable, window: Window) -> Decision:
+    """Do what was written with the task: a capture, a void or a refund."""
+    attempt = payable.get(UUID(task.payload["attempt_id"]))
+    if attempt is None or attempt.state in {AttemptState.SUCCEEDED, AttemptState.DECLINED}:
+        return DONE
+    other = payable.open()
+    if other is not None and other.id != attempt.id:
+        return _wait(f"Another {other.kind} of this order is not settled.")
+    # What was captured of a cancelled order would only have to go back.
+    wanted = attempt.kind is not AttemptKind.CAPTURE or payable.status is not Status.CANCELLED
+    if attempt.state is AttemptState.CREATED and not wanted:
+        return Withdrawal(task, attempt.id)
+    return _step(task, payable, attempt, window, wanted=wanted)
+
+
+def _undo(task: Task, payable: Payable, fresh: UUID) -> Decision:
+    """Give back what is held or taken; it is one thing after the other, each its own task."""
+    if other := next((a for a in payable.attempts if a.state in OPEN | {_CREATED}), None):
+        return _wait(f"Another {other.kind} of this order is not settled.")
+    left = funds(payable.attempts)
+    if left.capturable:
+        return Plan(task, ask_void(payable, fresh), more=left.refundable > 0)
+    if left.refundable:
+        reason = RefundReason.REQUESTED_BY_CUSTOMER
+        return Plan(task, ask_refund(payable, fresh, amount_minor=None, reason=reason))
+    return DONE
+
+
+def _wait(why: str) -> Verdict:
+    return Verdict(State.READY, why, WAIT_S, spent=False)
+
+
+def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wanted: bool) -> Step:
+    keyed = attempt.sent_at is None or window.now - attempt.sent_at < KEY_KEPT
+    return Step(
+        task,
+        attempt,
+        _call(payable, attempt),
+        payable.status,
+        wanted=wanted,
+        overdue=window.is_over(attempt),
+        holds=payable.holds,
+        keyed=keyed,
+    )
+
+
+_KIND_OF: Mapping[Capture, AttemptKind] = {
+    Capture.AUTOMATIC: AttemptKind.CHARGE,
+    Capture.MANUAL: AttemptKind.AUTHORIZE,
+}
+
+
+def _call(payable: Payable, attempt: Attempt) -> Call:
+    amount = Money(attempt.amount_minor, payable.total.currency)
+    if attempt.kind in TAKING:
+        method = payable.payment_method
+        capture = Capture.AUTOMATIC if attempt.kind is AttemptKind.CHARGE else Capture.MANUAL
+        return Charge(attempt.id, payable.order_id, amount, method, capture)
+    paid = payable.taking()
+    ref = (paid and paid.gateway_ref) or ""
+    match attempt.kind:
+        case AttemptKind.CAPTURE:
+            return TakeAuthorized(attempt.id, payable.order_id, amount, ref, attempt.final)
+        case AttemptKind.VOID:
+            return Void(attempt.id, payable.order_id, amount, ref)
+        case _:
+            reason = attempt.reason or RefundReason.REQUESTED_BY_CUSTOMER
+            return Refund(attempt.id, payable.order_id, amount, ref, reason)
 
 
 def state_after(step: Step, outcome: Outcome) -> AttemptState:
@@ -95,25 +213,41 @@ def state_after(step: Step, outcome: Outcome) -> AttemptState:
     match outcome:
         case Succeeded():
             return AttemptState.SUCCEEDED
+        case ActionRequired():
+            return AttemptState.ACTION_REQUIRED
         case Declined():
             return AttemptState.DECLINED
         case Unknown():
             return AttemptState.UNKNOWN
-        case Unsent():
+        case Unsent() | Held():
             return AttemptState.UNKNOWN if step.ask_first else AttemptState.CREATED
 
 
 def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
-    """Say what an outcome makes of its task; `chance` is the jitter of a retry."""
+    """Say what an outcome makes of its task; `chance` is the jitter of a retry.
+
+    What is open is asked after for as long as it is, so that it never ends without an answer.
+    """
     task = step.task
     match outcome:
         case Succeeded():
             return DONE
-        case Declined(code) if isinstance(step.call, Refund):
-            return Verdict(State.DEAD, f"The gateway refused the refund: {code}.")
-        case Declined():
-            return DONE
-        case Unknown(reason):
-            return ask_later(task.attempt, task.attempts_max, error=reason)
-        case Unsent(reason):
+        case Declined(code):
+            return _refused(step, code)
+        case ActionRequired():
+            return ask_later(task.attempt, error="The customer has to authenticate the payment.")
+        case Held(retry_s):
+            error = f"{step.attempt.gateway} is out of service: its breaker is open."
+            return Verdict(State.READY, error, retry_s, spent=False)
+        case Unknown(reason) | Unsent(reason) if step.ask_first or isinstance(outcome, Unknown):
+            return ask_later(task.attempt, error=reason)
+        case Unknown(reason) | Unsent(reason):
             return retry(task.attempt, task.attempts_max, error=reason, chance=chance)
+
+
+def _refused(step: Step, code: str) -> Verdict:
+    if code == NOT_FOUND and step.wanted:
+        return AGAIN
+    if step.status is Status.CANCELLED and step.attempt.kind not in TAKING:
+        return Verdict(State.DEAD, f"The gateway refused the {step.attempt.kind}: {code}.")
+    return DONE

@@ -37,11 +37,54 @@ class OrderPaid(_Fact, frozen=True, tag="order_paid"):
     amount_minor: int
 
 
+class PaymentAuthorized(_Fact, frozen=True, tag="payment_authorized"):
+    """The money is held for us; captures take it."""
+
+    attempt_id: UUID
+    gateway_ref: str
+    amount_minor: int
+
+
+class PaymentDeclined(_Fact, frozen=True, tag="payment_declined"):
+    """The order keeps its stock until `reserved_until`, for another payment method."""
+
+    attempt_id: UUID
+    code: str
+
+
+class PaymentMethodChanged(_Fact, frozen=True, tag="payment_method_changed"):
+    pass
+
+
+class PaymentActionRequired(_Fact, frozen=True, tag="payment_action_required"):
+    """The customer has to authenticate the payment."""
+
+    attempt_id: UUID
+
+
 class PaymentUnknown(_Fact, frozen=True, tag="payment_unknown"):
     """The gateway's answer did not come or cannot be believed; it is being looked up."""
 
     attempt_id: UUID
     reason: str
+    operation: str = "charge"
+
+
+class PaymentInReview(_Fact, frozen=True, tag="payment_in_review"):
+    """The gateway's answer is still open after its window; a person decides."""
+
+    attempt_id: UUID
+    reason: str
+
+
+class PaymentResolved(_Fact, frozen=True, tag="payment_resolved"):
+    """A person decided what the gateway could not say; `evidence` is what there was to see."""
+
+    attempt_id: UUID
+    outcome: str
+    note: str
+    actor: str
+    evidence: str
 
 
 class LatePayment(_Fact, frozen=True, tag="late_payment"):
@@ -52,9 +95,59 @@ class LatePayment(_Fact, frozen=True, tag="late_payment"):
     amount_minor: int
 
 
+class PaymentRequested(_Fact, frozen=True, tag="payment_requested"):
+    """Somebody asked for a capture, a void or a refund."""
+
+    attempt_id: UUID
+    operation: str
+    amount_minor: int
+    actor: str
+    reason: str | None = None
+
+
+class PaymentCaptured(_Fact, frozen=True, tag="payment_captured"):
+    attempt_id: UUID
+    amount_minor: int
+
+
+class PaymentVoided(_Fact, frozen=True, tag="payment_voided"):
+    """What was authorized and not captured is the customer's again."""
+
+    attempt_id: UUID
+    amount_minor: int
+
+
 class PaymentRefunded(_Fact, frozen=True, tag="payment_refunded"):
     attempt_id: UUID
     amount_minor: int
+    reason: str | None = None
+
+
+class PaymentRefused(_Fact, frozen=True, tag="payment_refused"):
+    """The gateway's definite no to a capture, a void or a refund."""
+
+    attempt_id: UUID
+    operation: str
+    code: str
+
+
+class AuthorizationExpired(_Fact, frozen=True, tag="authorization_expired"):
+    """What was authorized was not captured in time."""
+
+    attempt_id: UUID
+    amount_minor: int
+
+
+class PaymentDisputed(_Fact, frozen=True, tag="payment_disputed"):
+    """The customer has asked the bank for the money back."""
+
+    dispute_ref: str
+    amount_minor: int
+    reason: str
+
+
+class OrderShipped(_Fact, frozen=True, tag="order_shipped"):
+    pass
 
 
 class OrderCancelled(_Fact, frozen=True, tag="order_cancelled"):
@@ -69,9 +162,22 @@ Event = (
     OrderPlaced
     | StockReserved
     | OrderPaid
+    | PaymentAuthorized
+    | PaymentDeclined
+    | PaymentMethodChanged
+    | PaymentActionRequired
     | PaymentUnknown
+    | PaymentInReview
+    | PaymentResolved
     | LatePayment
+    | PaymentRequested
+    | PaymentCaptured
+    | PaymentVoided
     | PaymentRefunded
+    | PaymentRefused
+    | AuthorizationExpired
+    | PaymentDisputed
+    | OrderShipped
     | OrderCancelled
 )
 

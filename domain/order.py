@@ -9,12 +9,9 @@ from domain import saga
 from domain.event import (
     CancelReason,
     Event,
-    LatePayment,
     OrderCancelled,
-    OrderPaid,
     OrderPlaced,
-    PaymentRefunded,
-    PaymentUnknown,
+    OrderShipped,
     StockReserved,
 )
 from domain.money import Money
@@ -22,6 +19,10 @@ from domain.refusal import Refusal
 from domain.status import MOVES, Status
 from domain.stock import Line, Short
 from domain.task import NewTask
+
+# How long an order's stock is held for its payment. A gateway may be away for most of an hour
+# before it costs orders, and stock that nobody pays for is not gone for the day.
+RESERVE_FOR_S = 3600
 
 
 class IllegalMove(Refusal):
@@ -53,34 +54,17 @@ def place(order_id: UUID, lines: tuple[Line, ...], total: Money, traceparent: st
     """Accept an order."""
     placed = Order(order_id, Status.PLACED, 0, total, traceparent)
     event = OrderPlaced(lines=len(lines), total_minor=total.minor, currency=total.currency)
-    return _append(placed, event, *saga.after_placed())
+    return append(placed, event, *saga.forward(Status.PLACED))
 
 
 def reserve(order: Order) -> Change:
     """Hold stock for a placed order."""
-    return _append(_move(order, Status.RESERVED), StockReserved(), *saga.after_reserved())
+    return append(move(order, Status.RESERVED), StockReserved(), *saga.forward(Status.RESERVED))
 
 
-def pay(order: Order, *, attempt_id: UUID, gateway_ref: str) -> Change:
-    """Take note of a captured payment.
-
-    An order that was cancelled meanwhile stays so, and the money goes back.
-    """
-    if order.status is Status.CANCELLED:
-        late = LatePayment(attempt_id, gateway_ref, order.total.minor)
-        return _append(order, late, *saga.compensation(paid=True))
-    event = OrderPaid(attempt_id, gateway_ref, order.total.minor)
-    return _append(_move(order, Status.PAID), event, *saga.after_paid())
-
-
-def doubt(order: Order, *, attempt_id: UUID, reason: str) -> Change:
-    """Take note that nobody can say yet whether the order was charged."""
-    return _append(order, PaymentUnknown(attempt_id, reason))
-
-
-def refunded(order: Order, *, attempt_id: UUID, amount: Money) -> Change:
-    """Take note of money that went back."""
-    return _append(order, PaymentRefunded(attempt_id, amount.minor))
+def ship(order: Order) -> Change:
+    """Take note that everything is with a carrier."""
+    return append(move(order, Status.SHIPPED), OrderShipped())
 
 
 def cancel(
@@ -94,18 +78,19 @@ def cancel(
 
     Raises IllegalMove once it has shipped or already ended.
     """
-    moved = _move(order, Status.CANCELLED)
-    undo = saga.compensation(paid=order.status is Status.PAID)
+    moved = move(order, Status.CANCELLED)
     event = OrderCancelled(reason, detail, short)
-    change = _append(moved, event, *undo, *saga.after_cancelled())
+    change = append(moved, event, *saga.compensation(order.status))
     return msgspec.structs.replace(change, cancel_reason=reason)
 
 
-def _move(order: Order, to: Status) -> Order:
+def move(order: Order, to: Status) -> Order:
+    """Give the order in another status; raises IllegalMove unless `MOVES` has that move."""
     if to not in MOVES[order.status]:
         raise IllegalMove(f"An order that is {order.status} cannot become {to}.")
     return msgspec.structs.replace(order, status=to)
 
 
-def _append(order: Order, event: Event, *tasks: NewTask) -> Change:
+def append(order: Order, event: Event, *tasks: NewTask) -> Change:
+    """Give the next version of an order: one more event, and the work that follows from it."""
     return Change(msgspec.structs.replace(order, version=order.version + 1), (event,), tasks)

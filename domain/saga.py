@@ -1,11 +1,54 @@
-"""The steps of an order, forward and back: which work and which stock follow which fact."""
+"""The steps of an order, each with what undoes it, and the stock that follows its moves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from domain.status import Status
 from domain.task import Kind, NewTask, Notice
+
+
+class SagaStep(msgspec.Struct, frozen=True):
+    """`do` is the work once an order is `after`; `undo` is owed to an order in `stands`.
+
+    What both have in common is that they are tasks: retried, visible, and never skipped. Stock is
+    given back by the move itself, in its transaction, as `STOCK_EFFECTS` says.
+    """
+
+    after: Status
+    do: NewTask
+    stands: frozenset[Status] = frozenset()
+    undo: NewTask | None = None
+
+
+_UNDER_WAY = frozenset({Status.PLACED, Status.BACKORDERED, Status.RESERVED, Status.REVIEW})
+
+STEPS: Sequence[SagaStep] = (
+    SagaStep(after=Status.PLACED, do=NewTask(Kind.RESERVE)),
+    SagaStep(
+        after=Status.RESERVED,
+        do=NewTask(Kind.CHARGE),
+        stands=frozenset({Status.PAID}),
+        undo=NewTask(Kind.UNDO_PAYMENT),
+    ),
+    SagaStep(
+        after=Status.PAID,
+        do=NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CONFIRMED}),
+        stands=_UNDER_WAY | {Status.PAID},
+        undo=NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CANCELLED}),
+    ),
+)
+
+
+def forward(status: Status) -> tuple[NewTask, ...]:
+    """Have done what comes after a status."""
+    return tuple(step.do for step in STEPS if step.after is status)
+
+
+def compensation(status: Status) -> tuple[NewTask, ...]:
+    """Have undone, last step first, what was done for an order that had come to `status`."""
+    owed = [step.undo for step in reversed(STEPS) if status in step.stands]
+    return tuple(undo for undo in owed if undo is not None)
 
 
 class StockEffect(msgspec.Struct, frozen=True):
@@ -30,28 +73,3 @@ STOCK_EFFECTS: Mapping[tuple[Status, Status], StockEffect] = {
     (Status.REVIEW, Status.CANCELLED): RELEASE,
     (Status.PAID, Status.CANCELLED): RESTOCK,
 }
-
-
-def after_placed() -> tuple[NewTask, ...]:
-    """Have stock held."""
-    return (NewTask(Kind.RESERVE),)
-
-
-def after_reserved() -> tuple[NewTask, ...]:
-    """Have money taken."""
-    return (NewTask(Kind.CHARGE),)
-
-
-def after_paid() -> tuple[NewTask, ...]:
-    """Have the customer told."""
-    return (NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CONFIRMED}),)
-
-
-def after_cancelled() -> tuple[NewTask, ...]:
-    """Have the customer told, for whatever reason it was cancelled."""
-    return (NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CANCELLED}),)
-
-
-def compensation(*, paid: bool) -> tuple[NewTask, ...]:
-    """Have the money go back; stock goes back in the transaction of the move itself."""
-    return (NewTask(Kind.REFUND),) if paid else ()

@@ -16,12 +16,17 @@ class Queue(StrEnum):
     NOTIFICATIONS = "notifications"
     WEBHOOKS = "webhooks"
     HOUSEKEEPING = "housekeeping"
+    RECONCILIATION = "reconciliation"
 
 
 class Kind(StrEnum):
     RESERVE = "reserve"
     CHARGE = "charge"
+    CAPTURE = "capture"
+    VOID = "void"
     REFUND = "refund"
+    UNDO_PAYMENT = "undo_payment"
+    RECONCILE = "reconcile"
     NOTIFY = "notify"
     PRUNE = "prune"
 
@@ -44,18 +49,26 @@ class Notice(StrEnum):
 QUEUE_OF: Mapping[Kind, Queue] = {
     Kind.RESERVE: Queue.INVENTORY,
     Kind.CHARGE: Queue.PAYMENTS,
+    Kind.CAPTURE: Queue.PAYMENTS,
+    Kind.VOID: Queue.PAYMENTS,
     Kind.REFUND: Queue.PAYMENTS,
+    Kind.UNDO_PAYMENT: Queue.PAYMENTS,
+    Kind.RECONCILE: Queue.RECONCILIATION,
     Kind.NOTIFY: Queue.NOTIFICATIONS,
     Kind.PRUNE: Queue.HOUSEKEEPING,
 }
 
 # A pure database step fails only by bug or outage: eight tries span a minute on average.
-# Outsiders may be away for long: with the hourly cap, sixty tries span a day on average, and
-# twenty lookups of an unknown payment fifteen hours.
+# Outsiders may be away for long: with the hourly cap, sixty tries span a day on average. What is
+# open at the gateway is asked after without end, and so is what waits for something else.
 ATTEMPTS_MAX: Mapping[Kind, int] = {
     Kind.RESERVE: 8,
     Kind.CHARGE: 20,
-    Kind.REFUND: 20,
+    Kind.CAPTURE: 20,
+    Kind.VOID: 60,
+    Kind.REFUND: 60,
+    Kind.UNDO_PAYMENT: 8,
+    Kind.RECONCILE: 20,
     Kind.NOTIFY: 60,
     Kind.PRUNE: 3,
 }
@@ -88,11 +101,16 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """How an attempt ended; `delay_s` counts for READY only."""
+    """How an attempt ended; `delay_s` counts for READY only.
+
+    One that is not `spent` gives the task one more: the number of an attempt never goes back,
+    as it is the fencing token.
+    """
 
     state: State
     error: str | None = None
     delay_s: float = 0.0
+    spent: bool = True
 
 
 DONE = Verdict(State.DONE)
@@ -109,9 +127,7 @@ def retry(attempt: int, attempts_max: int, *, error: str, chance: float) -> Verd
     return Verdict(State.READY, error, ceiling * chance)
 
 
-def ask_later(attempt: int, attempts_max: int, *, error: str) -> Verdict:
-    """Decide when an unknown payment is looked up next."""
-    if attempt >= attempts_max:
-        return Verdict(State.DEAD, error)
+def ask_later(attempt: int, *, error: str) -> Verdict:
+    """Decide when an open payment is looked up next; it is for as long as it is open."""
     step = min(attempt, len(LOOKUP_AFTER_S)) - 1
-    return Verdict(State.READY, error, LOOKUP_AFTER_S[step])
+    return Verdict(State.READY, error, LOOKUP_AFTER_S[step], spent=False)

@@ -43,6 +43,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_concurrency: Annotated[
         int, Meta(ge=1, le=1000, description="Gateway calls one worker process has under way.")
     ] = 64
+    payment_gateways: Annotated[
+        str,
+        Meta(
+            description="Stripe accounts as name=https://secret-key@host, the first is preferred,"
+            " with commas between. Empty: `stripe` alone, by STRIPE_API_KEY and STRIPE_API_BASE."
+        ),
+    ] = ""
+    stripe_webhook_secrets: Annotated[
+        str,
+        Meta(
+            description="Signing secrets of the gateway's webhooks; two, with a comma, to rotate."
+        ),
+    ] = ""
+    gateway_window_s: Annotated[
+        float,
+        Meta(gt=0, description="After this a payment that the gateway does not know never was."),
+    ] = 3600.0
+    reservation_s: Annotated[
+        int, Meta(gt=0, le=2_592_000, description="Stock is held this long for a payment.")
+    ] = 3600
+    unpaid_orders_max: Annotated[
+        int, Meta(ge=1, description="Orders a customer may have that are not paid yet.")
+    ] = 100
     smtp_url: Annotated[
         str, Meta(description="Mail relay: smtp://[user:secret@]host:port, or smtps://.")
     ] = "smtp://127.0.0.1:1025"

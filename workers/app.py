@@ -7,12 +7,12 @@ import dramatiq
 from ops.config import settings
 from ops.telemetry import logs
 from workers.fleet import build
-from workers.gateways.stripe import StripeGateway
+from workers.gateways.accounts import gateways
 from workers.mailer import SmtpMailer
 
 _settings = settings()
 logs.configure("worker", _settings.log_level)
-broker = build(_settings, gateway=StripeGateway(_settings), mailer=SmtpMailer(_settings))
+broker = build(_settings, gateways=gateways(_settings), mailer=SmtpMailer(_settings))
 dramatiq.set_broker(broker)
 # What start-up made lives as long as the process: no collection needs to look at it again.
 gc.freeze()

@@ -6,10 +6,11 @@ import signal
 from contextlib import suppress
 from functools import partial
 
-from db import cron, tasks
+from db import cron, orders, tasks
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, connect, transaction
-from domain.task import Kind, State, Task, Verdict
+from domain import settlement
+from domain.task import Kind, NewTask, State, Task, Verdict
 from ops.config import settings
 from ops.telemetry import logs
 from workers.failure import twice
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 SWEEP_EVERY_S = 1.0
 PRUNE_EVERY_S = 600
 
+# Reservations that are ended in one transaction.
+EXPIRED_BATCH_MAX = 200
+
 LEASE_EXPIRED = "The worker was lost: its lease ran out."
 
 
@@ -28,7 +32,7 @@ async def run_once(database: Database) -> None:
 
     A part that fails is logged and keeps no other from being done. Raises Unavailable.
     """
-    for part in (take_back, schedule, ring):
+    for part in (take_back, expire, schedule, ring):
         try:
             await twice(partial(part, database))
         except Unavailable:
@@ -46,11 +50,21 @@ async def take_back(database: Database) -> None:
             await tasks.finish(tx, [(task, _after_loss(task)) for task in lost], leased=True)
 
 
+async def expire(database: Database) -> None:
+    """End the orders whose reservation has run out."""
+    expired = EXPIRED_BATCH_MAX
+    while expired == EXPIRED_BATCH_MAX:
+        async with transaction(database) as tx:
+            before = await orders.lock_expired(tx, limit=EXPIRED_BATCH_MAX)
+            expired = len(before)
+            await orders.change_many(tx, before, [settlement.expire(o) for o in before.values()])
+
+
 async def schedule(database: Database) -> None:
     """Write the periodic tasks whose time has come."""
     async with transaction(database) as tx:
         if await cron.take_slot(tx, "prune", every_s=PRUNE_EVERY_S):
-            await tasks.schedule(tx, Kind.PRUNE)
+            await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
 
 async def ring(database: Database) -> None:

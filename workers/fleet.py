@@ -1,7 +1,7 @@
 """The wiring of a worker process: which actor drains which queue, with what."""
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import FrameType
 
@@ -16,7 +16,10 @@ from domain.payment import Gateway
 from domain.task import Queue
 from ops.config import Settings
 from workers import claimed, housekeeping, inventory, leased, notifications, payments
+from workers.announce import Announcer
 from workers.bell import Bell
+from workers.breaker import Breaker
+from workers.payments import Till
 
 # Starting a thread takes a moment; a machine that needs longer is in trouble.
 LOOP_START_S = 5.0
@@ -73,7 +76,7 @@ def _stop_once() -> None:
     signal.signal(signal.SIGTERM, stop_once)
 
 
-def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBroker:
+def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) -> WakingBroker:
     """Make the broker of a worker process, with one actor per queue that drains its stage."""
     lifecycle = Lifecycle()
     made = broker(settings, [lifecycle])
@@ -85,11 +88,14 @@ def build(settings: Settings, *, gateway: Gateway, mailer: Mailer) -> WakingBrok
         doorbell.ring(frozenset(q for q in queues if q not in bells or not bells[q].hear()))
 
     database = connect(settings, name="orderflow worker", ring=ring)
-    lifecycle.closers = [gateway.close, mailer.close, database.engine.dispose]
+    announcer = Announcer(database)
+    closers = [announcer.close, *(g.close for g in gateways), mailer.close]
+    lifecycle.closers = [*closers, database.engine.dispose]
 
     reserve = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, settings.group_max)
     prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1)
-    pay = payments.stage(payments.Cashier(database, gateway, settings))
+    tills = {g.name: Till(g, Breaker(g.name, settings, on_change=announcer)) for g in gateways}
+    pay = payments.stage(payments.Cashier(database, tills, settings))
     notify = notifications.stage(notifications.Postman(database, mailer, settings))
     drains = {
         Queue.INVENTORY: partial(claimed.drain, reserve),

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import placements, tasks
-from domain.task import Kind, Task
+from db import breakers, placements, tasks
+from domain.task import Kind, NewTask, Task
 
 # Done tasks explain recent orders; the timeline keeps the story for good.
 TASKS_KEEP_DAYS = 7
 # Longer than any client goes on retrying one request.
 IDEMPOTENCY_KEYS_KEEP_DAYS = 3
+# A breaker that does not change for days is closed, or its process is gone.
+BREAKERS_KEEP_DAYS = 3
 # Rows one transaction deletes; small enough for the statement timeout.
 PRUNE_BATCH_MAX = 10_000
 
@@ -22,5 +24,6 @@ async def prune(
     for _ in group:
         gone = await tasks.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
         keys = await placements.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
+        await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
         if batch_max in {gone, keys}:
-            await tasks.schedule(tx, Kind.PRUNE)
+            await tasks.schedule(tx, NewTask(Kind.PRUNE))

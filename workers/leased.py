@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import tasks
 from db.engine import Database, Unavailable, transaction
 from db.groups import in_halves
-from domain.task import DONE, Queue, Task
+from domain.task import Queue, Task, Verdict
 from ops.telemetry import logs, metrics, trace
 from workers.bell import Bell
 from workers.failure import twice, verdict_on
@@ -39,15 +39,15 @@ Outcome = TypeVar("Outcome")
 class Stage(msgspec.Struct, Generic[Step, Outcome], frozen=True):
     """The three parts of such a stage.
 
-    `prepare(tx, group)` says for each leased task what to do, None if nothing is left to do.
-    `call(step)` does it outside and never raises. `record(pairs)` writes what came of it, in
+    `prepare(tx, group)` says for each leased task what to do, or what becomes of it without a
+    call. `call(step)` does it outside and never raises. `record(pairs)` writes what came of it, in
     one transaction, all or nothing.
     """
 
     database: Database
     queue: Queue
     lease_s: float
-    prepare: Callable[[AsyncConnection, Sequence[Task]], Awaitable[Sequence[Step | None]]]
+    prepare: Callable[[AsyncConnection, Sequence[Task]], Awaitable[Sequence[Step | Verdict]]]
     call: Callable[[Step], Awaitable[Outcome]]
     record: Callable[[Sequence[tuple[Step, Outcome]]], Awaitable[None]]
     flying_max: int
@@ -120,7 +120,7 @@ async def _claim_in_halves(stage: Stage[Step, Outcome], room: int) -> tuple[int,
     async with transaction(stage.database) as tx:
         leased = await _lease(stage, tx, room)
 
-    async def prepare(part: Sequence[Task]) -> Sequence[Step | None]:
+    async def prepare(part: Sequence[Task]) -> Sequence[Step | Verdict]:
         async with transaction(stage.database) as tx:
             return await _prepare(stage, tx, part)
 
@@ -133,17 +133,18 @@ async def _claim_in_halves(stage: Stage[Step, Outcome], room: int) -> tuple[int,
 
 async def _prepare(
     stage: Stage[Step, Outcome], tx: AsyncConnection, leased: Sequence[Task]
-) -> Sequence[Step | None]:
+) -> Sequence[Step | Verdict]:
     if not leased:
         return ()
     steps = await stage.prepare(tx, leased)
-    idle = [task for task, step in zip(leased, steps, strict=True) if step is None]
-    await tasks.finish(tx, [(task, DONE) for task in idle], leased=True)
+    pairs = zip(leased, steps, strict=True)
+    idle = [(task, verdict) for task, verdict in pairs if isinstance(verdict, Verdict)]
+    await tasks.finish(tx, idle, leased=True)
     return steps
 
 
-def _to_do(steps: Sequence[Step | None]) -> list[Step]:
-    return [step for step in steps if step is not None]
+def _to_do(steps: Sequence[Step | Verdict]) -> list[Step]:
+    return [step for step in steps if not isinstance(step, Verdict)]
 
 
 async def _fail(stage: Stage[Step, Outcome], task: Task, failure: Exception) -> None:

@@ -55,12 +55,12 @@ def stage(postman: Postman) -> Stage[Errand, Delivery]:
     )
 
 
-async def prepare(tx: AsyncConnection, group: Sequence[Task]) -> list[Errand | None]:
-    """Note and write the mail of each task; None where it is out already."""
+async def prepare(tx: AsyncConnection, group: Sequence[Task]) -> list[Errand | Verdict]:
+    """Note and write the mail of each task; done where it is out already."""
     keys = [(order_of(task), Notice(task.payload["notice"])) for task in group]
     told = await notifications.insert(tx, keys)
     return [
-        Errand(task, *key, mail(key[1], told[key])) if key in told else None
+        Errand(task, *key, mail(key[1], told[key])) if key in told else DONE
         for task, key in zip(group, keys, strict=True)
     ]
 

@@ -1,11 +1,13 @@
-"""Payments: charges and refunds, committed as sent before the call, recorded after it."""
+"""Payments: calls to gateways, committed as sent before they are made, recorded after."""
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,35 +15,58 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import orders, payments, tasks
 from db.engine import Database, transaction
 from db.ids import new_id
-from domain import order
-from domain.attempt import AttemptState, Step, next_step, verdict
-from domain.event import CancelReason
+from domain.attempt import Decision, Plan, Step, Window, Withdrawal, next_step, verdict
+from domain.funds import TAKING, Attempt, Payable
 from domain.order import Change, Order
 from domain.payment import (
+    NOT_FOUND,
+    WITHDRAWN,
+    ActionRequired,
     Charge,
     Declined,
     Gateway,
+    Held,
     Outcome,
-    Refund,
-    Succeeded,
     Unknown,
     Unsent,
 )
-from domain.status import Status
-from domain.task import Queue, Task
+from domain.settlement import settle
+from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from ops.config import Settings
 from ops.telemetry import metrics
+from workers.breaker import Breaker, Refused, guarded
 from workers.leased import Stage, order_of
 
 log = logging.getLogger(__name__)
 
+# Errors that prove that nothing was charged are met again at once, a few times: full jitter over
+# a pause that doubles (Brooker, "Exponential Backoff and Jitter", AWS 2015).
+TRIES_MAX = 3
+TRY_AGAIN_S = 0.2
+
+# Two tasks for one order are done one after the other.
+NEXT = Verdict(State.READY, "Another task for this order goes first.", 0.1, spent=False)
+# Somebody has to bring the gateway's settings back.
+NO_GATEWAY_S = 60.0
+
+
+class Till(msgspec.Struct, frozen=True):
+    """A gateway and its breaker."""
+
+    gateway: Gateway
+    breaker: Breaker
+
 
 class Cashier(msgspec.Struct, frozen=True):
-    """What the payment stage works with."""
+    """What the payment stage works with; new charges go to the first till that is not open."""
 
     database: Database
-    gateway: Gateway
+    tills: Mapping[str, Till]
     settings: Settings
+
+    def route(self) -> str | None:
+        """Choose the gateway of a new charge; None while all are out of service."""
+        return next((name for name, t in self.tills.items() if not t.breaker.is_open()), None)
 
 
 def stage(cashier: Cashier) -> Stage[Step, Outcome]:
@@ -59,45 +84,113 @@ def stage(cashier: Cashier) -> Stage[Step, Outcome]:
 
 async def prepare(
     cashier: Cashier, tx: AsyncConnection, group: Sequence[Task]
-) -> list[Step | None]:
-    """Choose what to ask the gateway for each task, and note it as sent."""
-    ids = [order_of(task) for task in group]
-    payables = await payments.lock_payables(tx, ids)
-    steps = [
-        next_step(task, payables[order_id], new_id())
-        for task, order_id in zip(group, ids, strict=True)
-    ]
-    sent = [step for step in steps if step is not None]
-    await payments.insert_sent(tx, sent, gateway=cashier.gateway.name)
-    return steps
+) -> list[Step | Verdict]:
+    """Choose what to ask a gateway for each task, and note it as sent.
+
+    Locks the orders, in the order of their ids.
+    """
+    now, payables = await payments.lock_payables(tx, [order_of(task) for task in group])
+    window = Window(now, timedelta(seconds=cashier.settings.gateway_window_s))
+    decide = partial(next_step, gateway=cashier.route(), window=window)
+    decisions = _decide(group, payables, decide)
+    await _write(tx, payables, decisions)
+    return [_step_or_verdict(cashier, decision) for decision in decisions]
+
+
+def _decide(
+    group: Sequence[Task], payables: Mapping[UUID, Payable], decide: Callable[..., Decision]
+) -> list[Decision]:
+    """Decide for each task; the second one of an order waits for what the first one does."""
+    busy: set[UUID] = set()
+    decisions: list[Decision] = []
+    for task in group:
+        order_id = order_of(task)
+        decision = NEXT if order_id in busy else decide(task, payables[order_id], fresh=new_id())
+        if not isinstance(decision, Verdict):
+            busy.add(order_id)
+        decisions.append(decision)
+    return decisions
+
+
+async def _write(
+    tx: AsyncConnection, payables: Mapping[UUID, Payable], decisions: Sequence[Decision]
+) -> None:
+    def of(kind: type[Step | Plan]) -> list[tuple[Payable, Attempt]]:
+        return [(payables[order_of(d.task)], d.attempt) for d in decisions if isinstance(d, kind)]
+
+    await payments.send(tx, of(Step))
+    await payments.insert(tx, planned := of(Plan))
+    for payable, attempt in planned:
+        task = NewTask(Kind(attempt.kind.value), {"attempt_id": str(attempt.id)})
+        await tasks.schedule(tx, task, order_id=payable.order_id)
+    gone = [d.attempt_id for d in decisions if isinstance(d, Withdrawal)]
+    await payments.withdraw(tx, gone, code=WITHDRAWN)
+
+
+def _step_or_verdict(cashier: Cashier, decision: Decision) -> Step | Verdict:
+    match decision:
+        case Step(attempt=attempt) if attempt.gateway not in cashier.tills:
+            error = f"Gateway {attempt.gateway} is not in PAYMENT_GATEWAYS: name it there again."
+            return Verdict(State.READY, error, NO_GATEWAY_S, spent=False)
+        case Plan(more=True):
+            return NEXT
+        case Plan() | Withdrawal():
+            return DONE
+        case Step() | Verdict():
+            return decision
 
 
 async def call(cashier: Cashier, step: Step) -> Outcome:
     """Ask the gateway, within the task's time; whatever goes wrong is an outcome."""
+    till = cashier.tills[step.attempt.gateway]
     started = time.perf_counter()
-    try:
-        async with asyncio.timeout(cashier.settings.task_timeout_s):
-            outcome = await _ask(cashier.gateway, step)
-    except TimeoutError:
-        outcome = Unknown("The gateway did not answer in time.")
-    except Exception as error:
-        log.exception("The gateway adapter failed")
-        outcome = Unknown(f"The gateway adapter failed: {type(error).__name__}.")
-    labels = {"gateway": cashier.gateway.name, "operation": type(step.call).__name__.lower()}
+    ask = partial(_within, cashier.settings.task_timeout_s, partial(_ask, till.gateway, step))
+    outcome = await guarded(till.breaker, ask)
+    if isinstance(outcome, Refused):
+        return Held(outcome.wait_s)
+    labels = {"gateway": till.gateway.name, "operation": step.attempt.kind.value}
     metrics.gateway_calls.labels(**labels, outcome=type(outcome).__name__.lower()).inc()
     metrics.gateway_call_seconds.labels(**labels).observe(time.perf_counter() - started)
     return outcome
 
 
+async def _within(timeout_s: float, ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await ask()
+    except TimeoutError:
+        return Unknown("The gateway did not answer in time.")
+    except Exception as error:
+        log.exception("The gateway adapter failed")
+        return Unknown(f"The gateway adapter failed: {type(error).__name__}.")
+
+
 async def _ask(gateway: Gateway, step: Step) -> Outcome:
-    if isinstance(step.call, Refund):
-        return await gateway.refund(step.call)
-    if step.ask_first:
-        found = await gateway.find_charge(step.call)
-        if found is not None:
+    """Look up what may have happened; do what provably has not, if it is still wanted."""
+    if not step.ask_first:
+        return await _execute(gateway, step)
+    found = await gateway.find(step.call)
+    match found:
+        case ActionRequired(gateway_ref) if isinstance(step.call, Charge) and not step.wanted:
+            return await gateway.abandon(step.call, gateway_ref)
+        case None if step.overdue:
+            return Declined(NOT_FOUND)
+        case None if step.wanted and step.keyed:
+            # Sent again under its key it still happens once, whether or not it was there.
+            return await gateway.execute(step.call)
+        case None:
+            return Unknown("The gateway does not know of it yet.")
+        case _:
             return found
-        # The gateway does not know it: sent again under its key, it still happens once.
-    return await gateway.charge(step.call)
+
+
+async def _execute(gateway: Gateway, step: Step) -> Outcome:
+    for tried in range(1, TRIES_MAX):
+        outcome = await gateway.execute(step.call)
+        if not isinstance(outcome, Unsent):
+            return outcome
+        await asyncio.sleep(TRY_AGAIN_S * 2**tried * random.random())  # noqa: S311 - jitter
+    return await gateway.execute(step.call)
 
 
 async def record(cashier: Cashier, pairs: Sequence[tuple[Step, Outcome]]) -> None:
@@ -115,20 +208,25 @@ async def record(cashier: Cashier, pairs: Sequence[tuple[Step, Outcome]]) -> Non
         changes = [decide(before[step.call.order_id], step, o) for step, o in current]
         await payments.record(tx, current)
         await orders.change_many(tx, before, [change for change in changes if change])
+        await _call_the_next(tx, current)
     for task, ended in verdicts:
         metrics.tasks.labels(kind=task.kind.value, outcome=ended.state.value).inc()
 
 
 def decide(was: Order, step: Step, outcome: Outcome) -> Change | None:
     """Say what an outcome makes of the order; None if nothing."""
-    match step.call, outcome:
-        case Charge(attempt_id), Succeeded(gateway_ref):
-            return order.pay(was, attempt_id=attempt_id, gateway_ref=gateway_ref)
-        case Charge(), Declined(code) if was.status is Status.RESERVED:
-            return order.cancel(was, reason=CancelReason.PAYMENT_DECLINED, detail=code)
-        case Charge(attempt_id), Unknown(reason) if step.was is not AttemptState.UNKNOWN:
-            return order.doubt(was, attempt_id=attempt_id, reason=reason)
-        case Refund(attempt_id, _, amount), Succeeded():
-            return order.refunded(was, attempt_id=attempt_id, amount=amount)
-        case _, Succeeded() | Declined() | Unknown() | Unsent():
-            return None
+    return settle(was, step.attempt, outcome, overdue=step.overdue, holds=step.holds)
+
+
+async def _call_the_next(tx: AsyncConnection, settled: Sequence[tuple[Step, Outcome]]) -> None:
+    """Have the other work with an order's money done, which waited for this.
+
+    Nothing waits for a charge that went as it should.
+    """
+    called = [
+        step.call.order_id
+        for step, _ in settled
+        if step.ask_first or step.attempt.kind not in TAKING
+    ]
+    if called:
+        await tasks.hurry(tx, called, Queue.PAYMENTS)

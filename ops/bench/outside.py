@@ -1,7 +1,9 @@
 """The outside, answered inside the worker at no cost: a gateway and a mailer for the bench."""
 
+from datetime import datetime
+
 from domain.mail import Delivery, Mail, Sent
-from domain.payment import Charge, Outcome, Refund, Succeeded
+from domain.payment import Call, Charge, Outcome, Statement, Succeeded, Unknown, Unsent
 
 
 class InstantGateway:
@@ -9,17 +11,25 @@ class InstantGateway:
 
     name = "instant"
 
-    async def charge(self, charge: Charge) -> Outcome:
+    async def execute(self, call: Call) -> Outcome:
         """Succeed."""
-        return Succeeded(f"pi_{charge.attempt_id.hex}")
+        return Succeeded(f"pi_{call.attempt_id.hex}")
 
-    async def find_charge(self, charge: Charge) -> Outcome | None:
-        """Find it, as every charge succeeded."""
-        return Succeeded(f"pi_{charge.attempt_id.hex}")
+    async def find(self, call: Call) -> Outcome | None:
+        """Find it, as every call succeeded."""
+        return Succeeded(f"pi_{call.attempt_id.hex}")
 
-    async def refund(self, refund: Refund) -> Outcome:
-        """Succeed."""
-        return Succeeded(f"re_{refund.attempt_id.hex}")
+    async def abandon(self, call: Charge, gateway_ref: str) -> Outcome:
+        """Refuse: no charge waits for its customer."""
+        del call
+        return Succeeded(gateway_ref)
+
+    async def statement(
+        self, since: datetime, until: datetime, cursor: str | None
+    ) -> Statement | Unsent | Unknown:
+        """Show nothing: no books are kept."""
+        del since, until, cursor
+        return Statement((), None)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -11,7 +11,7 @@ from workers.fleet import build
 
 _settings = settings()
 logs.configure("worker", _settings.log_level)
-broker = build(_settings, gateway=InstantGateway(), mailer=InstantMailer())
+broker = build(_settings, gateways=[InstantGateway()], mailer=InstantMailer())
 dramatiq.set_broker(broker)
 # What start-up made lives as long as the process: no collection needs to look at it again.
 gc.freeze()

@@ -1,0 +1,155 @@
+"""Settlement: what becomes of an order when an answer about its money comes in."""
+
+import msgspec
+
+from domain import order, saga
+from domain.event import (
+    AuthorizationExpired,
+    CancelReason,
+    Event,
+    LatePayment,
+    OrderPaid,
+    PaymentActionRequired,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentInReview,
+    PaymentRefunded,
+    PaymentRefused,
+    PaymentRequested,
+    PaymentResolved,
+    PaymentUnknown,
+    PaymentVoided,
+)
+from domain.funds import TAKING, Attempt, AttemptKind, AttemptState
+from domain.order import Change, IllegalMove, Order
+from domain.payment import (
+    NOT_FOUND,
+    ActionRequired,
+    Declined,
+    Held,
+    Outcome,
+    Succeeded,
+    Unknown,
+    Unsent,
+)
+from domain.status import Status
+from domain.task import Kind, NewTask
+
+
+def settle(
+    was: Order, attempt: Attempt, outcome: Outcome, *, overdue: bool, holds: bool
+) -> Change | None:
+    """Say what the outcome of an attempt, as it was before, makes of the order; None if nothing.
+
+    `overdue` says that the gateway's window is over, `holds` that a declined order keeps its
+    stock for another payment method.
+    """
+    match outcome:
+        case Succeeded(gateway_ref):
+            return _succeeded(was, attempt, gateway_ref)
+        case Declined(code):
+            return _declined(was, attempt, code, holds=holds)
+        case ActionRequired() if attempt.state is not AttemptState.ACTION_REQUIRED:
+            return order.append(was, PaymentActionRequired(attempt.id))
+        case Unknown(reason):
+            return _unknown(was, attempt, reason, overdue=overdue)
+        case ActionRequired() | Unsent() | Held():
+            return None
+
+
+def _succeeded(was: Order, attempt: Attempt, gateway_ref: str) -> Change:
+    match attempt.kind:
+        case AttemptKind.CHARGE | AttemptKind.AUTHORIZE:
+            return pay(was, attempt, gateway_ref)
+        case AttemptKind.CAPTURE:
+            return order.append(was, PaymentCaptured(attempt.id, attempt.amount_minor))
+        case AttemptKind.VOID:
+            return order.append(was, PaymentVoided(attempt.id, attempt.amount_minor))
+        case AttemptKind.REFUND:
+            reason = attempt.reason and attempt.reason.value
+            return order.append(was, PaymentRefunded(attempt.id, attempt.amount_minor, reason))
+
+
+def pay(was: Order, paid: Attempt, gateway_ref: str) -> Change:
+    """Take note of money that was captured or is held for us.
+
+    An order that was cancelled meanwhile stays so, and the money goes back.
+    """
+    if was.status is Status.CANCELLED:
+        late = LatePayment(paid.id, gateway_ref, paid.amount_minor)
+        return order.append(was, late, NewTask(Kind.UNDO_PAYMENT))
+    fact = PaymentAuthorized if paid.kind is AttemptKind.AUTHORIZE else OrderPaid
+    event: Event = fact(paid.id, gateway_ref, paid.amount_minor)
+    return order.append(order.move(was, Status.PAID), event, *saga.forward(Status.PAID))
+
+
+def _declined(was: Order, attempt: Attempt, code: str, *, holds: bool) -> Change | None:
+    if attempt.kind not in TAKING:
+        return order.append(was, PaymentRefused(attempt.id, attempt.kind.value, code))
+    if code == NOT_FOUND and was.status is Status.RESERVED:
+        # Nothing happened at the gateway: the charge is made afresh.
+        return None
+    if was.status is Status.RESERVED and holds:
+        return order.append(was, PaymentDeclined(attempt.id, code))
+    if was.status in {Status.RESERVED, Status.REVIEW}:
+        return order.cancel(was, reason=CancelReason.PAYMENT_DECLINED, detail=code)
+    return None
+
+
+def _unknown(was: Order, attempt: Attempt, reason: str, *, overdue: bool) -> Change | None:
+    if overdue and was.status is Status.RESERVED:
+        return order.append(order.move(was, Status.REVIEW), PaymentInReview(attempt.id, reason))
+    if attempt.state is AttemptState.UNKNOWN:
+        return None
+    return order.append(was, PaymentUnknown(attempt.id, reason, attempt.kind.value))
+
+
+def request(was: Order, asked: Attempt, *, actor: str) -> Change:
+    """Take note of a capture, a void or a refund that is asked for, and have it done.
+
+    Raises IllegalMove for an order that never was paid.
+    """
+    if was.status not in {Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.RETURNED}:
+        raise IllegalMove(f"An order that is {was.status} has no money to {asked.kind}.")
+    event = PaymentRequested(
+        asked.id, asked.kind.value, asked.amount_minor, actor, asked.reason and asked.reason.value
+    )
+    task = NewTask(Kind(asked.kind.value), {"attempt_id": str(asked.id)})
+    return order.append(was, event, task)
+
+
+def expire_authorization(was: Order, held: Attempt, *, left: int, captured: bool) -> Change:
+    """Take note that an authorization ran out; an order of which nothing was captured ends."""
+    event = AuthorizationExpired(held.id, left)
+    if captured or was.status is not Status.PAID:
+        return order.append(was, event)
+    ended = order.cancel(
+        msgspec.structs.replace(was, version=was.version + 1),
+        reason=CancelReason.EXPIRED,
+        detail="The authorization was not captured in time.",
+    )
+    return msgspec.structs.replace(ended, events=(event, *ended.events))
+
+
+def resolve(
+    was: Order, unknown: Attempt, outcome: Succeeded | Declined, verdict: PaymentResolved
+) -> Change:
+    """Take a person's word for what became of an attempt.
+
+    Both answers are two events: that it was resolved, and what follows from it. A void or refund
+    that did not happen is still owed to a cancelled order.
+    """
+    told = order.append(was, verdict)
+    then = settle(told.order, unknown, outcome, overdue=True, holds=False)
+    if then is None:
+        return told
+    owed: tuple[NewTask, ...] = ()
+    if was.status is Status.CANCELLED and isinstance(outcome, Declined):
+        owed = (NewTask(Kind.UNDO_PAYMENT),)
+    return msgspec.structs.replace(then, events=(verdict, *then.events), tasks=then.tasks + owed)
+
+
+def expire(was: Order) -> Change:
+    """End an order whose reservation ran out; its stock is for sale again."""
+    return order.cancel(was, reason=CancelReason.EXPIRED)
