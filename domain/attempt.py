@@ -45,6 +45,8 @@ KEY_KEPT = timedelta(hours=23)
 # Another operation with the order's money is settled first; its end calls those who wait.
 WAIT_S = 5.0
 
+EVERY_GATEWAY_OUT = "Every payment gateway is out of service: its breaker is open."
+
 # The next thing to do may be chosen at once.
 AGAIN = Verdict(State.READY, spent=False)
 
@@ -124,7 +126,7 @@ def _charge(
         if not wanted:
             return DONE
         if gateway is None:
-            return _wait("Every payment gateway is out of service: its breaker is open.")
+            return _wait(EVERY_GATEWAY_OUT)
         live = Attempt(
             fresh, _KIND_OF[payable.capture], AttemptState.CREATED, payable.total.minor, gateway
         )
