@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import docs, health, orders, products, stock
+from api import docs, explanations, health, orders, products, stock
 from api.acceptance import Acceptance
 from api.bounds import refuse_unbounded
 from api.edge import Edge
@@ -27,7 +27,14 @@ BODY_BYTES_MAX = 1_000_000
 # Probes and scrapes come every few seconds from machines.
 QUIET = ("/health/live", "/health/ready", "/metrics")
 
-ROUTES = [orders.router, products.router, stock.router, health.router, *docs.routes]
+ROUTES = [
+    orders.router,
+    explanations.router,
+    products.router,
+    stock.router,
+    health.router,
+    *docs.routes,
+]
 
 VERSION = "0.1.0"
 DESCRIPTION = "Orders from HTTP to paid and notified. Amounts are integers of minor units."

@@ -1,0 +1,208 @@
+"""Explanations: the facts that say why an order is where it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import fetch, run
+from db.tasks import KNOWN
+from domain.event import OrderCancelled
+from domain.explanation import BreakerState, DatedAttempt, Facts, QueueState, Subject, Work
+from domain.funds import AttemptKind, AttemptState
+from domain.money import Money
+from domain.payment import RefundReason
+from domain.refusal import NotFound
+from domain.status import Status
+from domain.stock import Short
+from domain.task import Kind, Queue, State
+
+# Only the first SKU that lacks is acted on; a few more show how bad it is.
+SHORT_MAX = 5
+# Partial captures and refunds of one order, and the processes of one installation.
+ATTEMPTS_MAX, BREAKERS_MAX = 1000, 1000
+
+
+class _Row(msgspec.Struct):
+    id: UUID
+    status: str
+    total_minor: int
+    currency: str
+    reserved_until: datetime | None
+    since: datetime
+    cancelled: dict[str, Any] | None
+    had_stock: bool
+    now: datetime
+
+
+async def get(
+    tx: AsyncConnection, order_id: UUID, *, lease: timedelta, breaker_open: timedelta
+) -> Facts:
+    """Read what an order's explanation goes by, all as of one moment; raises NotFound.
+
+    `lease` is how long a worker has for a task, `breaker_open` how long an open breaker refuses
+    calls. The transaction has run no statement yet.
+    """
+    # An order that moves between two statements would otherwise be told of in halves.
+    await run(tx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", {})
+    row = await _row(tx, order_id)
+    order = _subject(row)
+    if order.status is Status.BACKORDERED:
+        order = msgspec.structs.replace(order, short=await _short(tx, order_id))
+    return Facts(
+        order,
+        await _tasks(tx, order_id, lease),
+        await _attempts(tx, order_id),
+        await _queues(tx),
+        await _breakers(tx, breaker_open),
+        row.now,
+    )
+
+
+async def _row(tx: AsyncConnection, order_id: UUID) -> _Row:
+    rows = await fetch(
+        tx,
+        _Row,
+        """
+        SELECT id, status, total_minor, currency, reserved_until,
+               (SELECT coalesce(min(at), o.created_at) FROM order_events e
+                WHERE e.order_id = o.id AND e.status = o.status),
+               (SELECT data FROM order_events e
+                WHERE e.order_id = o.id AND e.kind = 'order_cancelled'),
+               EXISTS (SELECT FROM reservations r WHERE r.order_id = o.id),
+               now()
+        FROM orders o WHERE id = %(id)s
+        """,
+        {"id": order_id},
+    )
+    if not rows:
+        raise NotFound(f"There is no order {order_id}.")
+    return rows[0]
+
+
+def _subject(row: _Row) -> Subject:
+    told = row.cancelled
+    return Subject(
+        row.id,
+        Status(row.status),
+        row.since,
+        Money(row.total_minor, row.currency),
+        row.reserved_until,
+        None if told is None else msgspec.convert(told, OrderCancelled),
+        row.had_stock,
+    )
+
+
+async def _short(tx: AsyncConnection, order_id: UUID) -> tuple[Short, ...]:
+    found = await fetch(
+        tx,
+        Short,
+        """
+        SELECT sku, quantity, coalesce(on_hand - reserved, 0)
+        FROM order_lines LEFT JOIN stock USING (sku)
+        WHERE order_id = %(id)s AND quantity > coalesce(on_hand - reserved, 0)
+        ORDER BY line LIMIT %(limit)s
+        """,
+        {"id": order_id, "limit": SHORT_MAX},
+    )
+    return tuple(found)
+
+
+def _work(task_id: int, kind: str, state: str, *columns: Any) -> Work:  # noqa: ANN401 - those of a Work
+    return Work(task_id, Kind(kind), State(state), *columns)
+
+
+async def _tasks(tx: AsyncConnection, order_id: UUID, lease: timedelta) -> Sequence[Work]:
+    return await fetch(
+        tx,
+        _work,
+        """
+        SELECT id, kind, state, payload, attempt, attempts_max, created_at, run_at,
+               lease_until - %(lease)s, lease_until, finished_at, last_error
+        FROM tasks WHERE order_id = %(id)s AND state IN ('ready', 'running', 'dead')
+          AND kind = ANY (%(known)b::text[]) ORDER BY id
+        """,
+        {"id": order_id, "lease": lease, "known": KNOWN},
+    )
+
+
+class _AttemptRow(msgspec.Struct):
+    id: UUID
+    kind: str
+    state: str
+    amount_minor: int
+    gateway: str
+    gateway_ref: str | None
+    sent_at: datetime | None
+    final: bool
+    reason: str | None
+    error: str | None
+    updated_at: datetime
+    expires_at: datetime | None
+
+
+async def _attempts(tx: AsyncConnection, order_id: UUID) -> Sequence[DatedAttempt]:
+    rows = await fetch(
+        tx,
+        _AttemptRow,
+        """
+        SELECT id, kind, state, amount_minor, gateway, gateway_ref, sent_at, final, reason, error,
+               updated_at, expires_at
+        FROM payment_attempts WHERE order_id = %(id)s ORDER BY created_at, id LIMIT %(limit)s
+        """,
+        {"id": order_id, "limit": ATTEMPTS_MAX},
+    )
+    return [_attempt(row) for row in rows]
+
+
+def _attempt(row: _AttemptRow) -> DatedAttempt:
+    return DatedAttempt(
+        row.id,
+        AttemptKind(row.kind),
+        AttemptState(row.state),
+        row.amount_minor,
+        row.gateway,
+        row.gateway_ref,
+        row.sent_at,
+        row.final,
+        None if row.reason is None else RefundReason(row.reason),
+        row.error,
+        updated_at=row.updated_at,
+        expires_at=row.expires_at,
+    )
+
+
+class _QueueRow(msgspec.Struct):
+    name: str
+    paused: bool
+    running_max: int | None
+    running: int
+
+
+async def _queues(tx: AsyncConnection) -> Mapping[Queue, QueueState]:
+    rows = await fetch(
+        tx,
+        _QueueRow,
+        """
+        SELECT name, paused, running_max, CASE WHEN running_max IS NULL THEN 0 ELSE (
+            SELECT count(*) FROM tasks WHERE queue = name AND state = 'running') END
+        FROM queues WHERE name = ANY (%(known)b::text[])
+        """,
+        {"known": [queue.value for queue in Queue]},
+    )
+    return {Queue(row.name): QueueState(row.paused, row.running_max, row.running) for row in rows}
+
+
+async def _breakers(tx: AsyncConnection, open_for: timedelta) -> Sequence[BreakerState]:
+    return await fetch(
+        tx,
+        BreakerState,
+        """
+        SELECT gateway, state, since, since + %(open_for)s FROM gateway_breakers
+        WHERE state <> 'closed' ORDER BY since DESC LIMIT %(limit)s
+        """,
+        {"open_for": open_for, "limit": BREAKERS_MAX},
+    )

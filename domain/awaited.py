@@ -1,0 +1,114 @@
+"""What an order waits for people to do about its payment: to decide, to confirm, to capture."""
+
+from domain.explanation import Code, DatedAttempt, Explanation, Facts, Owner, iso, quoted
+from domain.funds import TAKING, AttemptKind, AttemptState
+from domain.holding import holding, unsettled
+from domain.standing import BY_ITSELF
+from domain.status import Status
+
+_PAID = frozenset({Status.PAID, Status.SHIPPED, Status.DELIVERED})
+
+
+def review(facts: Facts) -> Explanation | None:
+    """Have a person decide what the gateway cannot say; show what there is to go by."""
+    if facts.order.status is not Status.REVIEW:
+        return None
+    asked = unsettled(facts)
+    said = f"; {_evidence(asked, facts)}" if asked else ""
+    return Explanation(
+        f"The order waits for a person to decide on its payment since"
+        f" {iso(facts.order.since)}: nobody could say whether it happened{said}.",
+        facts.order.since,
+        Owner.STAFF,
+        f"POST /v1/orders/{facts.order.id}/resolve",
+        Code.REVIEW,
+        "a person to decide on its payment",
+    )
+
+
+def _evidence(asked: DatedAttempt, facts: Facts) -> str:
+    sent = "" if asked.sent_at is None else f", sent at {iso(asked.sent_at)}"
+    ref = "" if asked.gateway_ref is None else f" or {asked.gateway_ref}"
+    return (
+        f"look at {asked.gateway} for {asked.id}{ref}, the {asked.kind} of"
+        f" {facts.amount(asked.amount_minor)}{sent}, of which was last heard {quoted(asked.error)}"
+    )
+
+
+def authentication(facts: Facts) -> Explanation | None:
+    """Have the customer authenticate the payment."""
+    asked = unsettled(facts)
+    waits = asked is not None and asked.state is AttemptState.ACTION_REQUIRED
+    if facts.order.status is not Status.RESERVED or asked is None or not waits:
+        return None
+    until = facts.order.reserved_until
+    return Explanation(
+        f"The order waits for the customer to confirm the payment of"
+        f" {facts.amount(asked.amount_minor)} with their bank since {iso(asked.updated_at)}:"
+        f" its stock is reserved{_until(facts)}.",
+        asked.updated_at,
+        Owner.CUSTOMER,
+        "ask the customer to confirm the payment (3-D Secure)",
+        Code.CUSTOMER_AUTHENTICATION,
+        "the customer to confirm the payment",
+        until,
+    )
+
+
+def other_method(facts: Facts) -> Explanation | None:
+    """Have the customer give another payment method."""
+    taking = [a for a in facts.attempts if a.kind in TAKING]
+    declined = bool(taking) and taking[-1].state is AttemptState.DECLINED
+    if facts.order.status is not Status.RESERVED or not declined or holding(facts):
+        return None
+    return Explanation(
+        f"The order waits for another payment method since {iso(taking[-1].updated_at)}:"
+        f" {taking[-1].gateway} declined the payment with {quoted(taking[-1].error)}, and its"
+        f" stock is reserved{_until(facts)}.",
+        taking[-1].updated_at,
+        Owner.CUSTOMER,
+        f"POST /v1/orders/{facts.order.id}/payment-method",
+        Code.OTHER_PAYMENT_METHOD,
+        "another payment method",
+        facts.order.reserved_until,
+    )
+
+
+def capture(facts: Facts) -> Explanation | None:
+    """Have staff capture what is authorized."""
+    left = facts.funds().capturable
+    if facts.order.status not in _PAID or not left:
+        return None
+    held = next(
+        a
+        for a in facts.attempts
+        if a.kind is AttemptKind.AUTHORIZE and a.state is AttemptState.SUCCEEDED
+    )
+    until = held.expires_at
+    amount, since = facts.amount(left), iso(held.updated_at)
+    if until is not None and until <= facts.now:
+        return Explanation(
+            f"The {facts.order.status} order waits for its expired authorization to be taken note"
+            f" of since {iso(until)}: {amount} were not captured in time.",
+            until,
+            Owner.PLATFORM,
+            BY_ITSELF,
+            Code.AUTHORIZATION_EXPIRED,
+            "its expired authorization to be taken note of",
+        )
+    expiry = "" if until is None else f", and the authorization expires at {iso(until)}"
+    return Explanation(
+        f"The {facts.order.status} order waits for its capture since {since}: {amount} are"
+        f" authorized and not captured{expiry}.",
+        held.updated_at,
+        Owner.STAFF,
+        f"POST /v1/orders/{facts.order.id}/capture",
+        Code.CAPTURE_OUTSTANDING,
+        "its capture",
+        until,
+    )
+
+
+def _until(facts: Facts) -> str:
+    until = facts.order.reserved_until
+    return "" if until is None else f" until {iso(until)}"

@@ -1,0 +1,144 @@
+"""Explaining an order: the one thing it waits for, whose move it is, and what is safe to do."""
+
+from collections.abc import Callable, Sequence
+
+from domain.at_rest import at_rest, lack
+from domain.awaited import authentication, capture, other_method, review
+from domain.explanation import Code, Explanation, Facts, Owner, Work, iso
+from domain.funds import AttemptState
+from domain.holding import by_need, holding, owed, unsettled, what
+from domain.standing import BY_ITSELF, OVERDUE, standing
+from domain.status import Status
+from domain.task import Kind, State
+
+
+def explain(facts: Facts) -> Explanation:
+    """Say in one sentence what an order waits for.
+
+    Of several reasons it is the one that must act first, in the order of this table:
+
+    | #  | the order                                             | whose move it is        |
+    |----|-------------------------------------------------------|-------------------------|
+    | 1  | was not paid in time, and no charge may have happened | platform                |
+    | 2  | is in review                                          | staff                   |
+    | 3  | has work that was given up                            | staff                   |
+    | 4  | needs the customer to authenticate the payment        | customer                |
+    | 5  | was declined and is held for another payment method   | customer                |
+    | 6  | is backordered, and stock is still short              | staff                   |
+    | 7  | has work to do; `standing` says why it is not done    | platform, gateway, staff |
+    | 8  | has something left to do and no work that does it     | staff                   |
+    | 9  | has money that is authorized and not captured         | staff                   |
+    | 10 | is through but for its mail, which does not hold it   | platform, staff         |
+    | 11 | is at rest                                            | staff if paid, or nobody |
+    """
+    return next(found for rule in RULES if (found := rule(facts)))
+
+
+def _window_over(facts: Facts) -> Explanation | None:
+    until = facts.order.reserved_until
+    charging = any(a.state in {AttemptState.SENT, AttemptState.UNKNOWN} for a in facts.attempts)
+    if facts.order.status is not Status.RESERVED or until is None or until > facts.now or charging:
+        return None
+    late = facts.now - until > OVERDUE
+    end = "no clock process seems to run, which would end it" if late else "it ends within seconds"
+    return Explanation(
+        f"The order was not paid by {iso(until)}: {end} and puts its stock up for sale again.",
+        until,
+        Owner.STAFF if late else Owner.PLATFORM,
+        "start a clock process" if late else BY_ITSELF,
+        Code.PAYMENT_WINDOW_OVER,
+        "the end of its reservation",
+    )
+
+
+def _given_up(facts: Facts) -> Explanation | None:
+    dead = [task for task in holding(facts) if task.state is State.DEAD]
+    return _of_task(dead[0], facts) if dead else None
+
+
+def _no_stock(facts: Facts) -> Explanation | None:
+    order = facts.order
+    if order.status is not Status.BACKORDERED or not order.short:
+        return None
+    return Explanation(
+        f"The order waits for stock since {iso(order.since)}: {lack(order.short)}.",
+        order.since,
+        Owner.STAFF,
+        f"PUT /v1/stock/{order.short[0].sku}",
+        Code.NO_STOCK,
+        "stock",
+    )
+
+
+def _work(facts: Facts) -> Explanation | None:
+    left = holding(facts)
+    return _of_task(left[0], facts) if left else None
+
+
+def _of_task(task: Work, facts: Facts) -> Explanation:
+    waits_for, why = what(task, facts), standing(task, facts)
+    return Explanation(
+        f"The {facts.order.status} order waits for {waits_for} since {iso(why.since)}:"
+        f" {why.clause}.",
+        why.since,
+        why.owner,
+        why.action,
+        why.code,
+        waits_for,
+        why.until,
+    )
+
+
+def _nothing_under_way(facts: Facts) -> Explanation | None:
+    order, asked = facts.order, unsettled(facts)
+    if asked is not None:
+        left = f"its {asked.kind} of {facts.amount(asked.amount_minor)} is not settled"
+    elif order.status in {Status.PLACED, Status.BACKORDERED, Status.RESERVED}:
+        left = "it is neither paid nor cancelled"
+    elif order.status is Status.CANCELLED and owed(facts):
+        left = f"{facts.amount(owed(facts))} of it are not given back"
+    else:
+        return None
+    stoppable = asked is None and order.status is not Status.CANCELLED
+    return Explanation(
+        f"The {order.status} order waits since {iso(order.since)}: {left}, and nothing is under"
+        f" way to change that.",
+        order.since,
+        Owner.STAFF,
+        f"POST /v1/orders/{order.id}/cancel"
+        if stoppable
+        else f"compare GET /v1/orders/{order.id}/payments with the gateway's own books",
+        Code.NOTHING_UNDER_WAY,
+        "staff to look into it",
+        order.reserved_until if order.status is Status.RESERVED else None,
+    )
+
+
+def _mail(facts: Facts) -> Explanation | None:
+    mails = [task for task in by_need(facts.tasks, facts) if task.kind is Kind.NOTIFY]
+    if not mails:
+        return None
+    resting, mail = at_rest(facts), mails[0]
+    why = standing(mail, facts)
+    sentence = (
+        f"{resting.sentence.rstrip('.')}; {what(mail, facts)} is not sent since {iso(why.since)},"
+        f" which does not hold the order: {why.clause}."
+    )
+    return Explanation(
+        sentence, why.since, why.owner, why.action, Code.MAIL_NOT_SENT, what(mail, facts), why.until
+    )
+
+
+RULES: Sequence[Callable[[Facts], Explanation | None]] = (
+    _window_over,
+    review,
+    _given_up,
+    authentication,
+    other_method,
+    _no_stock,
+    _work,
+    _nothing_under_way,
+    capture,
+    _mail,
+    at_rest,
+)
