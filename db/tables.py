@@ -147,6 +147,7 @@ class PaymentAttemptColumns(TypedColumns):
     reason: Named[str | None] = Column(Text())
     fee_minor: Named[int] = Column(BigInteger(), server_default=text("0"))
     expires_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    expiry_noticed_at: Named[datetime | None] = Column(DateTime(timezone=True))
     client_secret: Named[str | None] = Column(Text())
     reconciled_at: Named[datetime | None] = Column(DateTime(timezone=True))
     created_at: Named[datetime] = _moment()
@@ -179,6 +180,7 @@ class FindingColumns(TypedColumns):
     detail: Named[str] = Column(Text())
     opened_at: Named[datetime] = _moment()
     closed_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    note: Named[str | None] = Column(Text())
 
 
 class GatewayBreakerColumns(TypedColumns):
@@ -256,7 +258,8 @@ Index(
 Index(
     "payment_attempts_expiring",
     payment_attempts.c.expires_at,
-    postgresql_where=payment_attempts.c.expires_at.is_not(None),
+    postgresql_where=payment_attempts.c.expires_at.is_not(None)
+    & payment_attempts.c.expiry_noticed_at.is_(None),
 )
 Index(
     "orders_reserved_until",

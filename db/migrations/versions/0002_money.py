@@ -28,6 +28,7 @@ ALTER TABLE payment_attempts
     ADD COLUMN reason text,
     ADD COLUMN fee_minor bigint NOT NULL DEFAULT 0,
     ADD COLUMN expires_at timestamptz,
+    ADD COLUMN expiry_noticed_at timestamptz,
     ADD COLUMN client_secret text,
     ADD COLUMN reconciled_at timestamptz,
     DROP CONSTRAINT payment_attempts_kind_check,
@@ -73,7 +74,8 @@ CREATE TABLE findings (
     order_id uuid,
     detail text NOT NULL,
     opened_at timestamptz NOT NULL DEFAULT now(),
-    closed_at timestamptz
+    closed_at timestamptz,
+    note text
 );
 -- A difference that is still there when it is looked for again is the same finding.
 CREATE UNIQUE INDEX findings_open ON findings (kind, subject) WHERE closed_at IS NULL;
@@ -124,7 +126,8 @@ INDEXES = (
     """,
     """
     CREATE INDEX CONCURRENTLY IF NOT EXISTS payment_attempts_expiring
-        ON payment_attempts (expires_at) WHERE expires_at IS NOT NULL
+        ON payment_attempts (expires_at)
+        WHERE expires_at IS NOT NULL AND expiry_noticed_at IS NULL
     """,
     """
     CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_reserved_until
