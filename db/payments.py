@@ -230,14 +230,19 @@ async def record(tx: AsyncConnection, outcomes: Sequence[tuple[Step, Outcome]]) 
 async def settle(
     tx: AsyncConnection, outcomes: Sequence[tuple[Attempt, AttemptState, Outcome]]
 ) -> None:
-    """Write the states of attempts and what is known of them."""
+    """Write the states of attempts and what is known of them.
+
+    One that never left has not been sent: the gateway's window begins when it is.
+    """
     await run(
         tx,
         """
         UPDATE payment_attempts a
         SET state = v.state, gateway_ref = coalesce(v.gateway_ref, a.gateway_ref),
             error = v.error, fee_minor = v.fee_minor, expires_at = v.expires_at,
-            client_secret = v.client_secret, updated_at = now()
+            client_secret = CASE v.state WHEN 'action_required'
+                            THEN coalesce(v.client_secret, a.client_secret) END,
+            sent_at = CASE WHEN v.state <> 'created' THEN a.sent_at END, updated_at = now()
         FROM unnest(%(id)b::uuid[], %(state)b::text[], %(gateway_ref)b::text[],
                     %(error)b::text[], %(fee_minor)b::bigint[], %(expires_at)b::timestamptz[],
                     %(client_secret)b::text[])

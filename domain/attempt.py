@@ -36,11 +36,15 @@ from domain.payment import (
     Void,
 )
 from domain.status import Status
-from domain.task import DONE, Kind, State, Task, Verdict, ask_later, retry
+from domain.task import ATTEMPTS_MAX, DONE, Kind, State, Task, Verdict, ask_later, retry
 
 # A gateway keeps an idempotency key for a day at least (Stripe: 24 hours). After this an attempt
 # is only asked after, never sent again.
 KEY_KEPT = timedelta(hours=23)
+
+# In this part of the gateway's window a call may be sent again. The rest is for what was sent
+# last to show: taken for not found too early, it would be charged twice.
+SENT_AGAIN = 0.25
 
 # Another operation with the order's money is settled first; its end calls those who wait.
 WAIT_S = 5.0
@@ -57,9 +61,13 @@ class Window(msgspec.Struct, frozen=True):
     now: datetime
     length: timedelta
 
+    def age(self, attempt: Attempt) -> timedelta:
+        """Tell how long ago an attempt was sent."""
+        return timedelta() if attempt.sent_at is None else self.now - attempt.sent_at
+
     def is_over(self, attempt: Attempt) -> bool:
         """Tell whether an attempt was sent longer ago than that."""
-        return attempt.sent_at is not None and self.now - attempt.sent_at >= self.length
+        return attempt.sent_at is not None and self.age(attempt) >= self.length
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -72,7 +80,8 @@ class Step(msgspec.Struct, frozen=True):
     wanted: bool  # False: only asked after, and ended where it waits for the customer
     overdue: bool  # the gateway's window is over
     holds: bool  # a declined order keeps its stock for another payment method
-    keyed: bool  # the gateway still knows its idempotency key
+    keyed: bool  # it may be sent again under its idempotency key
+    age_s: float = 0.0  # since it was sent
 
     @property
     def ask_first(self) -> bool:
@@ -99,6 +108,9 @@ Decision = Step | Withdrawal | Plan | Verdict
 
 _CREATED = AttemptState.CREATED
 
+# What gives money back, and so is owed to a cancelled order.
+_RETURNING = frozenset({AttemptKind.VOID, AttemptKind.REFUND})
+
 
 def next_step(
     task: Task, payable: Payable, *, fresh: UUID, gateway: str | None, window: Window
@@ -113,8 +125,11 @@ def next_step(
             return _charge(task, payable, fresh, gateway, window)
         case Kind.UNDO_PAYMENT:
             return _undo(task, payable, fresh)
+        case Kind.REFUND if not task.payload:
+            # The previous release wrote it for a cancelled order, before a refund had its attempt.
+            return _undo(task, payable, fresh)
         case _:
-            return _asked_for(task, payable, window)
+            return _asked_for(task, payable, fresh, window)
 
 
 def _charge(
@@ -137,11 +152,14 @@ def _charge(
     return _step(task, payable, live, window, wanted=wanted)
 
 
-def _asked_for(task: Task, payable: Payable, window: Window) -> Decision:
+def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Decision:
     """Do what was written with the task: a capture, a void or a refund."""
     attempt = payable.get(UUID(task.payload["attempt_id"]))
-    if attempt is None or attempt.state in {AttemptState.SUCCEEDED, AttemptState.DECLINED}:
+    if attempt is None or attempt.state is AttemptState.SUCCEEDED:
         return DONE
+    if attempt.state is AttemptState.DECLINED:
+        owed = payable.status is Status.CANCELLED and attempt.kind in _RETURNING
+        return _undo(task, payable, fresh) if owed else DONE
     other = payable.open()
     if other is not None and other.id != attempt.id:
         return _wait(f"Another {other.kind} of this order is not settled.")
@@ -170,7 +188,7 @@ def _wait(why: str) -> Verdict:
 
 
 def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wanted: bool) -> Step:
-    keyed = attempt.sent_at is None or window.now - attempt.sent_at < KEY_KEPT
+    age = window.age(attempt)
     return Step(
         task,
         attempt,
@@ -179,7 +197,8 @@ def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wan
         wanted=wanted,
         overdue=window.is_over(attempt),
         holds=payable.holds,
-        keyed=keyed,
+        keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length),
+        age_s=age.total_seconds(),
     )
 
 
@@ -210,7 +229,8 @@ def _call(payable: Payable, attempt: Attempt) -> Call:
 def state_after(step: Step, outcome: Outcome) -> AttemptState:
     """Say what an outcome makes of its attempt.
 
-    A call that never left settles nothing if an earlier one may have happened.
+    A call that never left settles nothing if an earlier one may have happened, and tells nothing
+    new of one that waits for the customer.
     """
     match outcome:
         case Succeeded():
@@ -221,6 +241,8 @@ def state_after(step: Step, outcome: Outcome) -> AttemptState:
             return AttemptState.DECLINED
         case Unknown():
             return AttemptState.UNKNOWN
+        case Unsent() | Held() if step.attempt.state is AttemptState.ACTION_REQUIRED:
+            return AttemptState.ACTION_REQUIRED
         case Unsent() | Held():
             return AttemptState.UNKNOWN if step.ask_first else AttemptState.CREATED
 
@@ -231,25 +253,28 @@ def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
     What is open is asked after for as long as it is, so that it never ends without an answer.
     """
     task = step.task
+    # A task that waited was given as many tries more: they are none of this call's.
+    waited = max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
     match outcome:
         case Succeeded():
             return DONE
         case Declined(code):
             return _refused(step, code)
         case ActionRequired():
-            return ask_later(task.attempt, error="The customer has to authenticate the payment.")
+            return ask_later(step.age_s, error="The customer has to authenticate the payment.")
         case Held(retry_s):
             error = f"{step.attempt.gateway} is out of service: its breaker is open."
             return Verdict(State.READY, error, retry_s, spent=False)
         case Unknown(reason) | Unsent(reason) if step.ask_first or isinstance(outcome, Unknown):
-            return ask_later(task.attempt, error=reason)
+            return ask_later(step.age_s, error=reason)
         case Unknown(reason) | Unsent(reason):
-            return retry(task.attempt, task.attempts_max, error=reason, chance=chance)
+            tried, tries_max = task.attempt - waited, task.attempts_max - waited
+            return retry(tried, tries_max, error=reason, chance=chance)
 
 
 def _refused(step: Step, code: str) -> Verdict:
     if code == NOT_FOUND and step.wanted:
         return AGAIN
-    if step.status is Status.CANCELLED and step.attempt.kind not in TAKING:
+    if step.status is Status.CANCELLED and step.attempt.kind in _RETURNING:
         return Verdict(State.DEAD, f"The gateway refused the {step.attempt.kind}: {code}.")
     return DONE

@@ -77,7 +77,7 @@ ATTEMPTS_MAX: Mapping[Kind, int] = {
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 3600.0
 
-# When an unknown payment is asked after; the last step repeats.
+# When an unknown payment is asked after, each after the one before; the last step repeats.
 LOOKUP_AFTER_S = (5.0, 30.0, 120.0, 600.0, 3600.0)
 
 
@@ -127,7 +127,11 @@ def retry(attempt: int, attempts_max: int, *, error: str, chance: float) -> Verd
     return Verdict(State.READY, error, ceiling * chance)
 
 
-def ask_later(attempt: int, *, error: str) -> Verdict:
-    """Decide when an open payment is looked up next; it is for as long as it is open."""
-    step = min(attempt, len(LOOKUP_AFTER_S)) - 1
-    return Verdict(State.READY, error, LOOKUP_AFTER_S[step], spent=False)
+def ask_later(age_s: float, *, error: str) -> Verdict:
+    """Decide when an open payment is looked up next; it is for as long as it is open.
+
+    By its age, since its task may have waited for other things as well. Each step is longer than
+    all before it together, so that the age tells which ones are past.
+    """
+    delay_s = next((step_s for step_s in LOOKUP_AFTER_S if step_s > age_s), LOOKUP_AFTER_S[-1])
+    return Verdict(State.READY, error, delay_s, spent=False)
