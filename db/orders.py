@@ -18,10 +18,14 @@ from domain.money import Money
 from domain.order import Change, Order, Status
 from domain.refusal import Conflict, NotFound
 from domain.stock import Line
+from domain.task import Queue
 
 # Ids are made by the clock of a web process, times by that of Postgres. Their distance is below
 # this, so that a list by time reads a range of ids and not every order there is.
 CLOCKS_APART_MAX = timedelta(hours=1)
+
+# There may be a charge of these whose end is open.
+_CHARGED = frozenset({Status.RESERVED, Status.REVIEW})
 
 
 class OrderView(msgspec.Struct, frozen=True):
@@ -135,6 +139,9 @@ async def change_many(
     moves = [(c.order.id, before[c.order.id].status, c.order.status) for c in changes]
     effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
     await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
+    if ended := [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]:
+        # A charge that waits for its customer is to be ended at the gateway, too.
+        await tasks.hurry(tx, ended, Queue.PAYMENTS)
     count_after_commit(tx, [to for _, was, to in moves if was is not to])
 
 

@@ -212,14 +212,21 @@ def _shorten(error: str | None) -> str | None:
 
 
 async def hurry(tx: AsyncConnection, order_ids: Sequence[UUID], queue: Queue) -> None:
-    """Have done now what a queue has to do for orders later; it is rung after commit."""
+    """Have done now what a queue has to do for orders later; it is rung after commit.
+
+    The caller may hold locks of the orders. What somebody is just claiming is skipped, as they
+    wait for these locks and then see what the caller did.
+    """
     ring_after_commit(tx, queue)
     await run(
         tx,
         """
         UPDATE tasks SET run_at = now()
-        WHERE order_id = ANY (%(ids)b::uuid[]) AND queue = %(queue)s AND state = 'ready'
-          AND run_at > now()
+        WHERE id IN (
+            SELECT id FROM tasks
+            WHERE order_id = ANY (%(ids)b::uuid[]) AND queue = %(queue)s AND state = 'ready'
+              AND run_at > now()
+            FOR UPDATE SKIP LOCKED)
         """,
         {"ids": list(order_ids), "queue": queue.value},
     )

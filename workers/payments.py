@@ -27,6 +27,7 @@ from domain.payment import (
     Gateway,
     Held,
     Outcome,
+    Succeeded,
     Unknown,
     Unsent,
 )
@@ -92,9 +93,9 @@ async def prepare(
     now, payables = await payments.lock_payables(tx, [order_of(task) for task in group])
     window = Window(now, timedelta(seconds=cashier.settings.gateway_window_s))
     decide = partial(next_step, gateway=cashier.route(), window=window)
-    decisions = _decide(group, payables, decide)
+    decisions = [_reachable(cashier, made) for made in _decide(group, payables, decide)]
     await _write(tx, payables, decisions)
-    return [_step_or_verdict(cashier, decision) for decision in decisions]
+    return [_step_or_verdict(decision) for decision in decisions]
 
 
 def _decide(
@@ -127,11 +128,16 @@ async def _write(
     await payments.withdraw(tx, gone, code=WITHDRAWN)
 
 
-def _step_or_verdict(cashier: Cashier, decision: Decision) -> Step | Verdict:
+def _reachable(cashier: Cashier, decision: Decision) -> Decision:
+    """Have a call wait whose gateway is gone from the settings; it is not noted as sent."""
+    if not isinstance(decision, Step) or decision.attempt.gateway in cashier.tills:
+        return decision
+    error = f"Gateway {decision.attempt.gateway} is not in PAYMENT_GATEWAYS: name it there again."
+    return Verdict(State.READY, error, NO_GATEWAY_S, spent=False)
+
+
+def _step_or_verdict(decision: Decision) -> Step | Verdict:
     match decision:
-        case Step(attempt=attempt) if attempt.gateway not in cashier.tills:
-            error = f"Gateway {attempt.gateway} is not in PAYMENT_GATEWAYS: name it there again."
-            return Verdict(State.READY, error, NO_GATEWAY_S, spent=False)
         case Plan(more=True):
             return NEXT
         case Plan() | Withdrawal():
@@ -219,14 +225,15 @@ def decide(was: Order, step: Step, outcome: Outcome) -> Change | None:
 
 
 async def _call_the_next(tx: AsyncConnection, settled: Sequence[tuple[Step, Outcome]]) -> None:
-    """Have the other work with an order's money done, which waited for this.
+    """Have the other work with an order's money done, which waited for this to be settled.
 
     Nothing waits for a charge that went as it should.
     """
     called = [
         step.call.order_id
-        for step, _ in settled
-        if step.ask_first or step.attempt.kind not in TAKING
+        for step, outcome in settled
+        if isinstance(outcome, Succeeded | Declined)
+        and (step.ask_first or step.attempt.kind not in TAKING)
     ]
     if called:
         await tasks.hurry(tx, called, Queue.PAYMENTS)
