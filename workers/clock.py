@@ -3,23 +3,32 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 
-from db import cron, orders, tasks
+from db import cron, orders, reconciliation, tasks
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, connect, transaction
 from domain import settlement
+from domain.reconciliation import Portion
 from domain.task import Kind, NewTask, State, Task, Verdict
 from ops.config import settings
 from ops.telemetry import logs
+from workers.expiry import expire_authorizations
 from workers.failure import twice
+from workers.gateways.names import names
+from workers.reconciliation import task_for
 
 log = logging.getLogger(__name__)
 
 # How long a ring that got lost may delay its work.
 SWEEP_EVERY_S = 1.0
 PRUNE_EVERY_S = 600
+RECONCILE_EVERY_S = 86_400
+# What was sent at the end of a night's period is looked for in the next night's.
+RECONCILE_OVERLAP = timedelta(hours=1)
 
 # Reservations that are ended in one transaction.
 EXPIRED_BATCH_MAX = 200
@@ -27,18 +36,20 @@ EXPIRED_BATCH_MAX = 200
 LEASE_EXPIRED = "The worker was lost: its lease ran out."
 
 
-async def run_once(database: Database) -> None:
-    """Sweep once. Any number of clocks may do so at the same time.
+async def run_once(database: Database, gateways: Sequence[str] = ()) -> None:
+    """Sweep once; the books of `gateways` are compared every night.
 
-    A part that fails is logged and keeps no other from being done. Raises Unavailable.
+    Any number of clocks may do so at the same time. A part that fails is logged and keeps no
+    other from being done. Raises Unavailable.
     """
-    for part in (take_back, expire, schedule, ring):
+    reconcile = partial(schedule_reconciliation, gateways=gateways)
+    for part in (take_back, expire, expire_authorizations, schedule, reconcile, ring):
         try:
             await twice(partial(part, database))
         except Unavailable:
             raise
         except Exception:
-            log.exception("A part of the sweep failed: %s", part.__name__)
+            log.exception("A part of the sweep failed: %s", part)
 
 
 async def take_back(database: Database) -> None:
@@ -67,6 +78,18 @@ async def schedule(database: Database) -> None:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
 
+async def schedule_reconciliation(database: Database, *, gateways: Sequence[str]) -> None:
+    """Have what gateways booked since the last night compared with our books."""
+    if not gateways:
+        return
+    async with transaction(database) as tx:
+        if not await cron.take_slot(tx, "reconcile", every_s=RECONCILE_EVERY_S):
+            return
+        last, this = await reconciliation.nightly(tx, "reconcile", every_s=RECONCILE_EVERY_S)
+        for gateway in gateways:
+            await tasks.schedule(tx, task_for(Portion(gateway, last - RECONCILE_OVERLAP, this)))
+
+
 async def ring(database: Database) -> None:
     """Ring the queues that have work to do."""
     async with transaction(database) as tx:
@@ -88,10 +111,11 @@ async def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     database = connect(config, name="orderflow clock", ring=Doorbell(broker(config)).ring)
+    gateways = names(config)
     log.info("The clock is running")
     while not stopped.is_set():
         try:
-            await run_once(database)
+            await run_once(database, gateways)
         except Unavailable as outage:
             log.warning("The sweep waits for the database: %s", outage)
         with suppress(TimeoutError):

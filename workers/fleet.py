@@ -15,7 +15,15 @@ from domain.mail import Mailer
 from domain.payment import Gateway
 from domain.task import Queue
 from ops.config import Settings
-from workers import claimed, housekeeping, inventory, leased, notifications, payments
+from workers import (
+    claimed,
+    housekeeping,
+    inventory,
+    leased,
+    notifications,
+    payments,
+    reconciliation,
+)
 from workers.announce import Announcer
 from workers.bell import Bell
 from workers.breaker import Breaker
@@ -96,12 +104,14 @@ def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) ->
     prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1)
     tills = {g.name: Till(g, Breaker(g.name, settings, on_change=announcer)) for g in gateways}
     pay = payments.stage(payments.Cashier(database, tills, settings))
+    reconcile = reconciliation.stage(reconciliation.Clerk(database, tills, settings))
     notify = notifications.stage(notifications.Postman(database, mailer, settings))
     drains = {
         Queue.INVENTORY: partial(claimed.drain, reserve),
         Queue.PAYMENTS: partial(leased.drain, pay),
         Queue.NOTIFICATIONS: partial(leased.drain, notify),
         Queue.HOUSEKEEPING: partial(claimed.drain, prune),
+        Queue.RECONCILIATION: partial(leased.drain, reconcile),
     }
     for queue, drain in drains.items():
         bells[queue] = Bell(drain, invite=partial(doorbell.ring, frozenset({queue})))

@@ -1,0 +1,11 @@
+"""The names of the payment gateways in the settings, for processes that never call one."""
+
+from collections.abc import Sequence
+
+from ops.config import Settings
+
+
+def names(settings: Settings) -> Sequence[str]:
+    """Name the gateways, as `accounts` does, without making an adapter of any."""
+    entries = [entry.strip() for entry in settings.payment_gateways.split(",")]
+    return [entry.partition("=")[0] for entry in entries if entry] or ["stripe"]
