@@ -1,6 +1,7 @@
 """The only factory of test data: an order, a placement, a product, as a test needs them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,10 @@ from db.engine import Database, transaction
 from db.ids import new_id
 from db.placements import Answer, Placement
 from domain.address import Address
+from domain.funds import Attempt, AttemptKind, AttemptState, Payable
 from domain.money import Money
-from domain.order import Order
+from domain.order import RESERVE_FOR_S, Order
+from domain.payment import Capture, OnDecline, RefundReason
 from domain.product import Item, Product
 from domain.status import Status
 from domain.task import Kind, Task
@@ -29,10 +32,37 @@ def a_task(
     kind: Kind = Kind.CHARGE,
     *,
     order_id: UUID | None = None,
+    payload: Mapping[str, str] | None = None,
     attempt: int = 1,
     attempts_max: int = 5,
 ) -> Task:
-    return Task(1, kind, order_id or new_id(), {}, attempt, attempts_max)
+    return Task(1, kind, order_id or new_id(), payload or {}, attempt, attempts_max)
+
+
+def an_attempt(  # noqa: PLR0913 - each is what some test is about
+    kind: AttemptKind = AttemptKind.CHARGE,
+    state: AttemptState = AttemptState.SUCCEEDED,
+    amount_minor: int = 1000,
+    *,
+    gateway_ref: str | None = "pi_1",
+    sent_at: datetime | None = None,
+    final: bool = True,
+    reason: RefundReason | None = None,
+) -> Attempt:
+    return Attempt(
+        new_id(), kind, state, amount_minor, "stripe", gateway_ref, sent_at, final, reason
+    )
+
+
+def a_payable(
+    *attempts: Attempt,
+    status: Status = Status.PAID,
+    total_minor: int = 1000,
+    capture: Capture = Capture.AUTOMATIC,
+    holds: bool = False,
+) -> Payable:
+    total = Money(total_minor, "GBP")
+    return Payable(new_id(), status, total, "pm_card_visa", capture, holds, attempts)
 
 
 def a_product(
@@ -41,12 +71,15 @@ def a_product(
     return Product(sku, f"Product {sku}", price_minor, currency, active, 0)
 
 
-def a_placement(
+def a_placement(  # noqa: PLR0913 - each is what some test is about
     *items: tuple[str, int],
     key: str | None = None,
     email: str = "ann@example.com",
     currency: str = "GBP",
     payment_method: str = "pm_card_visa",
+    capture: Capture = Capture.AUTOMATIC,
+    on_decline: OnDecline = OnDecline.CANCEL,
+    reserve_for_s: int = RESERVE_FOR_S,
 ) -> Placement:
     order_id = new_id()
     return Placement(
@@ -59,6 +92,9 @@ def a_placement(
         items=[Item(sku, quantity) for sku, quantity in items],
         payment_method=payment_method,
         ship_to=ADDRESS,
+        capture=capture,
+        on_decline=on_decline,
+        reserve_for_s=reserve_for_s,
     )
 
 

@@ -8,25 +8,53 @@ import pytest
 from db.ids import new_id
 from domain import event
 from domain.event import (
+    AuthorizationExpired,
     CancelReason,
     Event,
     LatePayment,
     OrderCancelled,
     OrderPaid,
     OrderPlaced,
+    OrderShipped,
+    PaymentActionRequired,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentDisputed,
+    PaymentInReview,
+    PaymentMethodChanged,
     PaymentRefunded,
+    PaymentRefused,
+    PaymentRequested,
+    PaymentResolved,
     PaymentUnknown,
+    PaymentVoided,
     StockReserved,
 )
 from domain.stock import Short
+
+ATTEMPT = new_id()
 
 SAMPLES: list[Event] = [
     OrderPlaced(lines=2, total_minor=1000, currency="GBP"),
     StockReserved(),
     OrderPaid(new_id(), "pi_1", 1000),
-    PaymentUnknown(new_id(), "timeout"),
+    PaymentAuthorized(new_id(), "pi_1", 1000),
+    PaymentDeclined(new_id(), "card_declined"),
+    PaymentMethodChanged(),
+    PaymentActionRequired(new_id()),
+    PaymentUnknown(new_id(), "timeout", "refund"),
+    PaymentInReview(new_id(), "timeout"),
+    PaymentResolved(new_id(), "succeeded", "The bank says so.", "staff", "unknown since noon"),
     LatePayment(new_id(), "pi_1", 1000),
-    PaymentRefunded(new_id(), 1000),
+    PaymentRequested(new_id(), "refund", 1000, "staff", "duplicate"),
+    PaymentCaptured(new_id(), 1000),
+    PaymentVoided(new_id(), 1000),
+    PaymentRefunded(new_id(), 1000, "duplicate"),
+    PaymentRefused(new_id(), "refund", "expired"),
+    AuthorizationExpired(new_id(), 1000),
+    PaymentDisputed("dp_1", 1000, "fraudulent"),
+    OrderShipped(),
     OrderCancelled(CancelReason.OUT_OF_STOCK, None, (Short("APPLE", 2, 1),)),
 ]
 
@@ -52,3 +80,20 @@ def test_event_is_read_back_as_it_was_written(sample: Event) -> None:
 
     assert msgspec.json.decode(written)["kind"] == event.kind(sample)
     assert msgspec.json.decode(written, type=Event) == sample
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (
+            {"kind": "payment_unknown", "attempt_id": str(ATTEMPT), "reason": "timeout"},
+            PaymentUnknown(ATTEMPT, "timeout", "charge"),
+        ),
+        (
+            {"kind": "payment_refunded", "attempt_id": str(ATTEMPT), "amount_minor": 1000},
+            PaymentRefunded(ATTEMPT, 1000, None),
+        ),
+    ],
+)
+def test_event_of_the_previous_release_is_still_read(written: object, read: Event) -> None:
+    assert msgspec.convert(written, Event) == read

@@ -1,11 +1,12 @@
-"""Stock follows the moves: after any path an order holds what its status says."""
+"""Stock follows the moves, and what was done for an order is undone in reverse."""
 
 from itertools import pairwise
 
 import pytest
 
-from domain.saga import STOCK_EFFECTS
+from domain.saga import STEPS, STOCK_EFFECTS, compensation, forward
 from domain.status import MOVES, Status
+from domain.task import Kind, NewTask, Notice
 
 # What an order of one unit has done to (on_hand, reserved), and the state of its reservation.
 # What comes back is counted in by people, so of `returned` nothing is said.
@@ -20,6 +21,10 @@ STANDING = {
     Status.CANCELLED: (0, 0),
 }
 RESERVATION = {Status.RESERVED: "held", Status.PAID: "committed", Status.CANCELLED: "released"}
+
+CONFIRMED = NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CONFIRMED})
+CANCELLED = NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CANCELLED})
+UNDO = NewTask(Kind.UNDO_PAYMENT)
 
 EVERY_MOVE = [(was, to) for was, ways in MOVES.items() for to in sorted(ways)]
 
@@ -51,3 +56,50 @@ def test_order_that_is_cancelled_after_payment_leaves_the_stock_as_it_was() -> N
 
     assert sum(effect.on_hand for effect in effects) == 0
     assert sum(effect.reserved for effect in effects) == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "work"),
+    [
+        (Status.PLACED, (NewTask(Kind.RESERVE),)),
+        (Status.RESERVED, (NewTask(Kind.CHARGE),)),
+        (Status.PAID, (CONFIRMED,)),
+        *((status, ()) for status in set(Status) - {Status.PLACED, Status.RESERVED, Status.PAID}),
+    ],
+)
+def test_each_status_has_its_next_step_done(status: Status, work: tuple[NewTask, ...]) -> None:
+    assert forward(status) == work
+
+
+@pytest.mark.parametrize("status", [s for s, ways in MOVES.items() if Status.CANCELLED in ways])
+def test_whoever_may_be_cancelled_is_told_and_gets_back_what_was_paid(status: Status) -> None:
+    owed = (CANCELLED, UNDO) if status is Status.PAID else (CANCELLED,)
+
+    assert compensation(status) == owed
+
+
+@pytest.mark.parametrize("status", [s for s, ways in MOVES.items() if Status.CANCELLED not in ways])
+def test_nothing_is_undone_for_an_order_that_cannot_be_cancelled(status: Status) -> None:
+    assert compensation(status) == ()
+
+
+def test_what_was_done_is_undone_last_step_first() -> None:
+    undone = compensation(Status.PAID)
+    declared = [step.undo for step in STEPS if step.undo in undone]
+
+    assert list(undone) == declared[::-1]
+    assert len(undone) == 2
+
+
+def test_no_step_stands_in_an_order_that_cannot_have_come_to_it() -> None:
+    for step in STEPS:
+        # A customer is told of the end of an order whatever was done for it.
+        told = step.undo is not None and step.undo.kind is Kind.NOTIFY
+        assert told or step.stands <= _reached(step.after)
+
+
+def _reached(start: Status) -> set[Status]:
+    reached = {start}
+    while more := set[Status]().union(*(MOVES[status] for status in reached)) - reached:
+        reached |= more
+    return reached

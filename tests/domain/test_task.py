@@ -47,27 +47,36 @@ def test_jitter_spreads_retries_over_the_whole_wait(attempt: int, most_s: int) -
 def test_work_is_dead_with_its_reason_exactly_once_its_attempts_are_spent(
     attempt: int, attempts_max: int, chance: float
 ) -> None:
-    ends = [
-        retry(attempt, attempts_max, error="why", chance=chance),
-        ask_later(attempt, attempts_max, error="why"),
-    ]
+    end = retry(attempt, attempts_max, error="why", chance=chance)
 
-    assert [(end.state is State.DEAD, end.error) for end in ends] == [
-        (attempt >= attempts_max, "why")
-    ] * 2
+    assert (end.state is State.DEAD, end.error) == (attempt >= attempts_max, "why")
+    assert end.spent
 
 
-def test_unknown_payment_is_asked_after_at_once_and_then_more_and_more_rarely() -> None:
-    delays = [ask_later(attempt, 99, error="").delay_s for attempt in range(1, 8)]
+def test_open_payment_is_asked_after_at_once_and_then_more_and_more_rarely() -> None:
+    age_s, delays = 0.0, list[float]()
+    for _ in range(7):
+        delays.append(ask_later(age_s, error="").delay_s)
+        # A lookup takes a moment itself.
+        age_s += delays[-1] + 0.2
 
     assert delays == [5, 30, 120, 600, 3600, 3600, 3600]
     assert tuple(delays[:5]) == LOOKUP_AFTER_S
 
 
-def test_mail_is_tried_for_a_day_and_a_payment_asked_after_for_fifteen_hours() -> None:
-    tries, lookups = ATTEMPTS_MAX[Kind.NOTIFY], ATTEMPTS_MAX[Kind.CHARGE]
-    mail_s = sum(retry(n, tries, error="", chance=0.5).delay_s for n in range(1, tries))
-    payment_s = sum(ask_later(n, lookups, error="").delay_s for n in range(1, lookups))
+@given(st.floats(0, 10**9))
+@settings(deadline=None)
+def test_open_payment_is_asked_after_without_end_and_without_spending_a_try(age_s: float) -> None:
+    later = ask_later(age_s, error="timeout")
 
-    assert 24 * HOUR_S <= mail_s <= 30 * HOUR_S
-    assert 15 * HOUR_S <= payment_s <= 16 * HOUR_S
+    assert (later.state, later.error, later.spent) == (State.READY, "timeout", False)
+    assert LOOKUP_AFTER_S[0] <= later.delay_s <= LOOKUP_AFTER_S[-1]
+
+
+@pytest.mark.parametrize("kind", [Kind.NOTIFY, Kind.VOID, Kind.REFUND])
+def test_what_is_owed_to_a_customer_is_tried_for_a_day(kind: Kind) -> None:
+    tries = ATTEMPTS_MAX[kind]
+
+    in_all_s = sum(retry(n, tries, error="", chance=0.5).delay_s for n in range(1, tries))
+
+    assert 24 * HOUR_S <= in_all_s <= 30 * HOUR_S
