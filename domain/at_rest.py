@@ -13,7 +13,7 @@ def at_rest(facts: Facts) -> Explanation:
     order, since, paid = facts.order, iso(facts.order.since), money(facts)
     match order.status:
         case Status.PAID:
-            sentence = f"The order is paid and waits for its shipment since {since}: {paid}."
+            sentence = f"The order is paid and waits since {since} for its shipment: {paid}."
             return Explanation(
                 sentence,
                 order.since,

@@ -16,8 +16,8 @@ def review(facts: Facts) -> Explanation | None:
     asked = unsettled(facts)
     said = f"; {_evidence(asked, facts)}" if asked else ""
     return Explanation(
-        f"The order waits for a person to decide on its payment since"
-        f" {iso(facts.order.since)}: nobody could say whether it happened{said}.",
+        f"The order waits since {iso(facts.order.since)} for a person to decide on its payment:"
+        f" nobody could say whether it happened{said}.",
         facts.order.since,
         Owner.STAFF,
         f"POST /v1/orders/{facts.order.id}/resolve",
@@ -43,9 +43,9 @@ def authentication(facts: Facts) -> Explanation | None:
         return None
     until = facts.order.reserved_until
     return Explanation(
-        f"The order waits for the customer to confirm the payment of"
-        f" {facts.amount(asked.amount_minor)} with their bank since {iso(asked.updated_at)}:"
-        f" its stock is reserved{_until(facts)}.",
+        f"The order waits since {iso(asked.updated_at)} for the customer to confirm the payment of"
+        f" {facts.amount(asked.amount_minor)} with their bank: its stock is reserved"
+        f"{_until(facts)}.",
         asked.updated_at,
         Owner.CUSTOMER,
         "ask the customer to confirm the payment (3-D Secure)",
@@ -62,7 +62,7 @@ def other_method(facts: Facts) -> Explanation | None:
     if facts.order.status is not Status.RESERVED or not declined or holding(facts):
         return None
     return Explanation(
-        f"The order waits for another payment method since {iso(taking[-1].updated_at)}:"
+        f"The order waits since {iso(taking[-1].updated_at)} for another payment method:"
         f" {taking[-1].gateway} declined the payment with {quoted(taking[-1].error)}, and its"
         f" stock is reserved{_until(facts)}.",
         taking[-1].updated_at,
@@ -88,8 +88,8 @@ def capture(facts: Facts) -> Explanation | None:
     amount, since = facts.amount(left), iso(held.updated_at)
     if until is not None and until <= facts.now:
         return Explanation(
-            f"The {facts.order.status} order waits for its expired authorization to be taken note"
-            f" of since {iso(until)}: {amount} were not captured in time.",
+            f"The {facts.order.status} order waits since {iso(until)} for its expired"
+            f" authorization to be taken note of: {amount} were not captured in time.",
             until,
             Owner.PLATFORM,
             BY_ITSELF,
@@ -98,7 +98,7 @@ def capture(facts: Facts) -> Explanation | None:
         )
     expiry = "" if until is None else f", and the authorization expires at {iso(until)}"
     return Explanation(
-        f"The {facts.order.status} order waits for its capture since {since}: {amount} are"
+        f"The {facts.order.status} order waits since {since} for its capture: {amount} are"
         f" authorized and not captured{expiry}.",
         held.updated_at,
         Owner.STAFF,

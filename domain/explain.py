@@ -61,7 +61,7 @@ def _no_stock(facts: Facts) -> Explanation | None:
     if order.status is not Status.BACKORDERED or not order.short:
         return None
     return Explanation(
-        f"The order waits for stock since {iso(order.since)}: {lack(order.short)}.",
+        f"The order waits since {iso(order.since)} for stock: {lack(order.short)}.",
         order.since,
         Owner.STAFF,
         f"PUT /v1/stock/{order.short[0].sku}",
@@ -78,7 +78,7 @@ def _work(facts: Facts) -> Explanation | None:
 def _of_task(task: Work, facts: Facts) -> Explanation:
     waits_for, why = what(task, facts), standing(task, facts)
     return Explanation(
-        f"The {facts.order.status} order waits for {waits_for} since {iso(why.since)}:"
+        f"The {facts.order.status} order waits since {iso(why.since)} for {waits_for}:"
         f" {why.clause}.",
         why.since,
         why.owner,

@@ -91,7 +91,7 @@ def what(task: Work, facts: Facts) -> str:
         case Kind.UNDO_PAYMENT:
             return "the return of the customer's money"
         case Kind.NOTIFY:
-            return f"its mail {Notice(task.payload['notice']).replace('_', ' ')}"
+            return f'its mail "{Notice(task.payload["notice"]).replace("_", " ")}"'
         case _ if attempt is None:
             return f"the payment of {facts.amount(facts.order.total.minor)}"
         case _:

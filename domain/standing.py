@@ -32,7 +32,7 @@ BY_ITSELF = "none: it goes on by itself"
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Why a task is not done; `clause` goes on after "waits for … since …: "."""
+    """Why a task is not done; `clause` goes on after "waits since … for …: "."""
 
     code: Code
     clause: str
@@ -113,26 +113,20 @@ def _refusing(task: Work, facts: Facts) -> Sequence[BreakerState]:
 
 
 def _out_of_service(task: Work, refusing: Sequence[BreakerState]) -> Standing:
-    names = " and ".join(sorted({b.gateway for b in refusing}))
+    gateways = sorted({b.gateway for b in refusing})
+    names, one = " and ".join(gateways), len(gateways) == 1
+    action = f"{BY_ITSELF} once {names} {'answers' if one else 'answer'}"
     shut = [b for b in refusing if b.state == "open"]
     if not shut:
-        return Standing(
-            Code.GATEWAY_ON_TRIAL,
-            f"{names} was out of service and is tried with one call at a time",
-            min(b.since for b in refusing),
-            Owner.GATEWAY,
-            f"{BY_ITSELF} once {names} answers",
-            task.run_at,
+        clause = (
+            f"{names} {'was' if one else 'were'} out of service, and one call at a time is tried"
         )
+        since = min(b.since for b in refusing)
+        return Standing(Code.GATEWAY_ON_TRIAL, clause, since, Owner.GATEWAY, action, task.run_at)
     until = max(task.run_at, *(b.until for b in shut))
-    return Standing(
-        Code.GATEWAY_OUT_OF_SERVICE,
-        f"{names} is out of service and is tried again at {iso(until)}",
-        min(b.since for b in shut),
-        Owner.GATEWAY,
-        f"{BY_ITSELF} once {names} answers",
-        until,
-    )
+    clause = f"{names} {'is' if one else 'are'} out of service until tried again at {iso(until)}"
+    since = min(b.since for b in shut)
+    return Standing(Code.GATEWAY_OUT_OF_SERVICE, clause, since, Owner.GATEWAY, action, until)
 
 
 def _later(task: Work, attempt: DatedAttempt | None) -> Standing:
