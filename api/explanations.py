@@ -1,6 +1,5 @@
 """Explanations over HTTP: why an order is where it is, for staff."""
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,13 +21,7 @@ async def explain_order(
 ) -> Explanation:
     """Explain what an order waits for, since when, whose move it is, and what is safe to do."""
     settings: Settings = request.app.state.settings
-    facts = await explanations.get(
-        tx,
-        order_id,
-        lease=timedelta(seconds=settings.lease_s),
-        breaker_open=timedelta(seconds=settings.breaker_open_s),
-    )
-    return explain(facts)
+    return explain(await explanations.get(tx, order_id, settings))
 
 
 router = Router("/v1/orders", route_handlers=[explain_order], tags=["orders"])

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import fetch, run
 from db.tasks import KNOWN
+from domain.attempt import Window
 from domain.event import OrderCancelled
 from domain.explanation import BreakerState, DatedAttempt, Facts, QueueState, Subject, Work
 from domain.funds import AttemptKind, AttemptState
@@ -19,6 +20,7 @@ from domain.refusal import NotFound
 from domain.status import Status
 from domain.stock import Short
 from domain.task import Kind, Queue, State
+from ops.config import Settings
 
 # Only the first SKU that lacks is acted on; a few more show how bad it is.
 SHORT_MAX = 5
@@ -38,13 +40,10 @@ class _Row(msgspec.Struct):
     now: datetime
 
 
-async def get(
-    tx: AsyncConnection, order_id: UUID, *, lease: timedelta, breaker_open: timedelta
-) -> Facts:
+async def get(tx: AsyncConnection, order_id: UUID, settings: Settings) -> Facts:
     """Read what an order's explanation goes by, all as of one moment; raises NotFound.
 
-    `lease` is how long a worker has for a task, `breaker_open` how long an open breaker refuses
-    calls. The transaction has run no statement yet.
+    The transaction has run no statement yet.
     """
     # An order that moves between two statements would otherwise be told of in halves.
     await run(tx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", {})
@@ -54,11 +53,11 @@ async def get(
         order = msgspec.structs.replace(order, short=await _short(tx, order_id))
     return Facts(
         order,
-        await _tasks(tx, order_id, lease),
+        await _tasks(tx, order_id, timedelta(seconds=settings.lease_s)),
         await _attempts(tx, order_id),
         await _queues(tx),
-        await _breakers(tx, breaker_open),
-        row.now,
+        await _breakers(tx, timedelta(seconds=settings.breaker_open_s)),
+        Window(row.now, timedelta(seconds=settings.gateway_window_s)),
     )
 
 

@@ -3,7 +3,7 @@
 from domain.explanation import Code, DatedAttempt, Explanation, Facts, Owner, iso, quoted
 from domain.funds import TAKING, AttemptKind, AttemptState
 from domain.holding import holding, unsettled
-from domain.standing import BY_ITSELF
+from domain.standing import BY_ITSELF, OVERDUE
 from domain.status import Status
 
 _PAID = frozenset({Status.PAID, Status.SHIPPED, Status.DELIVERED})
@@ -11,19 +11,29 @@ _PAID = frozenset({Status.PAID, Status.SHIPPED, Status.DELIVERED})
 
 def review(facts: Facts) -> Explanation | None:
     """Have a person decide what the gateway cannot say; show what there is to go by."""
-    if facts.order.status is not Status.REVIEW:
+    order, asked = facts.order, unsettled(facts)
+    if order.status is Status.REVIEW:
+        since = order.since
+    elif asked is not None and _beyond_asking(asked, facts):
+        since = asked.sent_at or asked.updated_at
+    else:
         return None
-    asked = unsettled(facts)
     said = f"; {_evidence(asked, facts)}" if asked else ""
     return Explanation(
-        f"The order waits since {iso(facts.order.since)} for a person to decide on its payment:"
-        f" nobody could say whether it happened{said}.",
-        facts.order.since,
+        f"The order waits since {iso(since)} for a"
+        f" person to decide on its payment: nobody could say what became of it{said}.",
+        since,
         Owner.STAFF,
-        f"POST /v1/orders/{facts.order.id}/resolve",
+        f"POST /v1/orders/{order.id}/resolve",
         Code.REVIEW,
         "a person to decide on its payment",
     )
+
+
+def _beyond_asking(asked: DatedAttempt, facts: Facts) -> bool:
+    """Tell whether the gateway had all the time it needs; a reserved order then goes to review."""
+    unknown = asked.state is AttemptState.UNKNOWN and facts.order.status is not Status.RESERVED
+    return unknown and facts.window.is_over(asked)
 
 
 def _evidence(asked: DatedAttempt, facts: Facts) -> str:
@@ -87,12 +97,14 @@ def capture(facts: Facts) -> Explanation | None:
     until = held.expires_at
     amount, since = facts.amount(left), iso(held.updated_at)
     if until is not None and until <= facts.now:
+        late = facts.now - until > OVERDUE
+        clock = ", and no clock process seems to run" if late else ""
         return Explanation(
             f"The {facts.order.status} order waits since {iso(until)} for its expired"
-            f" authorization to be taken note of: {amount} were not captured in time.",
+            f" authorization to be taken note of: {amount} were not captured in time{clock}.",
             until,
-            Owner.PLATFORM,
-            BY_ITSELF,
+            Owner.STAFF if late else Owner.PLATFORM,
+            "start a clock process" if late else BY_ITSELF,
             Code.AUTHORIZATION_EXPIRED,
             "its expired authorization to be taken note of",
         )

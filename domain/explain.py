@@ -20,7 +20,7 @@ def explain(facts: Facts) -> Explanation:
     | #  | the order                                             | whose move it is        |
     |----|-------------------------------------------------------|-------------------------|
     | 1  | was not paid in time, and no charge may have happened | platform                |
-    | 2  | is in review                                          | staff                   |
+    | 2  | is in review, or has a void or refund nobody can tell | staff                   |
     | 3  | has work that was given up                            | staff                   |
     | 4  | needs the customer to authenticate the payment        | customer                |
     | 5  | was declined and is held for another payment method   | customer                |

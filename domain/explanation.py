@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from domain.attempt import Window
 from domain.event import OrderCancelled
 from domain.funds import Attempt, Funds, funds
 from domain.money import Money
@@ -123,14 +124,19 @@ class BreakerState(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """All that an explanation goes by, as it was at one moment, `now`."""
+    """All that an explanation goes by, as it was at one moment."""
 
     order: Subject
     tasks: Sequence[Work]
     attempts: Sequence[DatedAttempt]  # oldest first
     queues: Mapping[Queue, QueueState]
     breakers: Sequence[BreakerState]
-    now: datetime
+    window: Window  # of the gateways, now
+
+    @property
+    def now(self) -> datetime:
+        """Give the moment that the facts are of."""
+        return self.window.now
 
     def funds(self) -> Funds:
         """Sum up the order's money."""
@@ -148,4 +154,5 @@ def iso(moment: datetime) -> str:
 
 def quoted(error: str | None) -> str:
     """Write an error so that it stays a part of the sentence around it."""
-    return f'"{(error or "no reason given").rstrip(". ")}"'
+    on_one_line = " ".join((error or "no reason given").split())
+    return f'"{on_one_line.rstrip(". ")}"'

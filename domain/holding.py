@@ -46,12 +46,13 @@ def _holds(task: Work, facts: Facts) -> bool:
             return status in {Status.PLACED, Status.BACKORDERED}
         case Kind.CHARGE:
             return status is Status.RESERVED
-        case Kind.UNDO_PAYMENT:
-            return status is Status.CANCELLED and owed(facts) > 0
-        case Kind.VOID | Kind.REFUND:
-            # The gateway refused what a cancelled order is still owed.
-            refused = task.state is State.DEAD and status is Status.CANCELLED
-            return refused and owed(facts) > 0
+        case Kind.UNDO_PAYMENT if task.state is not State.DEAD:
+            left = facts.funds()
+            return status is Status.CANCELLED and left.capturable + left.refundable > 0
+        case Kind.UNDO_PAYMENT | Kind.VOID | Kind.REFUND:
+            # It was given up, or refused, and the customer has not got the money by other ways.
+            dead = task.state is State.DEAD
+            return dead and status is Status.CANCELLED and owed(facts) > 0
         case _:
             return False
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.attempt import Window
 from domain.event import CancelReason, OrderCancelled
 from domain.explanation import (
     BreakerState,
@@ -23,6 +24,9 @@ ORDER, ATTEMPT = UUID(int=1), UUID(int=2)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EARLIER, JUST_NOW = NOON - timedelta(hours=1), NOON - timedelta(seconds=5)
 SOON, LATER = NOON + timedelta(seconds=5), NOON + timedelta(hours=1)
+
+# Gateways know after that time what they did.
+WINDOW = Window(NOON, timedelta(hours=2))
 
 
 def work(kind: Kind, state: State = State.READY, **changes: Any) -> Work:
@@ -75,4 +79,4 @@ def facts(
     breakers: Sequence[BreakerState] = (),
 ) -> Facts:
     told = subject(order) if isinstance(order, Status) else order
-    return Facts(told, tasks, attempts, queues or {}, breakers, NOON)
+    return Facts(told, tasks, attempts, queues or {}, breakers, WINDOW)

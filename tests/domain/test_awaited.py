@@ -1,5 +1,7 @@
 """What an order waits for people to do about its payment."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.explain import explain
@@ -12,6 +14,7 @@ from tests.domain.facts import (
     EARLIER,
     JUST_NOW,
     LATER,
+    NOON,
     ORDER,
     SOON,
     attempt,
@@ -70,7 +73,7 @@ def test_person_decides_on_what_the_gateway_cannot_say() -> None:
 
     assert explain(facts(Status.REVIEW, asking, attempts=[asked])) == Explanation(
         sentence=f"The order waits since {AT} for a person to decide on its payment: nobody could"
-        f" say whether it happened; look at stripe for {ATTEMPT} or pi_1, the charge of 10.00 GBP,"
+        f" say what became of it; look at stripe for {ATTEMPT} or pi_1, the charge of 10.00 GBP,"
         f' sent at {AT}, of which was last heard "No answer".',
         since=EARLIER,
         owner=Owner.STAFF,
@@ -91,6 +94,37 @@ def test_authorized_money_waits_for_its_capture(status: Status) -> None:
     assert found.sentence == (
         f"The {status} order waits since {AT} for its capture: 6.00 GBP are authorized and not"
         " captured, and the authorization expires at 2026-11-21T13:00:00Z."
+    )
+
+
+@pytest.mark.parametrize("status", [Status.PAID, Status.CANCELLED])
+def test_person_decides_on_a_refund_that_the_gateway_had_time_to_tell_of(status: Status) -> None:
+    long_ago = NOON - timedelta(hours=2)
+    asked = attempt(AttemptKind.REFUND, AttemptState.UNKNOWN, sent_at=long_ago)
+    asking = work(Kind.REFUND, run_at=SOON, payload={"attempt_id": str(ATTEMPT)})
+
+    found = explain(facts(status, asking, attempts=[asked]))
+
+    assert (found.code, found.owner, found.since) == (Code.REVIEW, Owner.STAFF, long_ago)
+    assert found.action == f"POST /v1/orders/{ORDER}/resolve"
+
+
+def test_reserved_order_is_asked_after_until_it_is_in_review() -> None:
+    asked = attempt(state=AttemptState.UNKNOWN, sent_at=NOON - timedelta(hours=3))
+    asking = work(Kind.CHARGE, run_at=SOON, attempt=9)
+
+    assert explain(facts(HELD_UNTIL, asking, attempts=[asked])).code is Code.LOOKUP_SCHEDULED
+
+
+def test_authorization_that_nobody_takes_note_of_wants_a_clock() -> None:
+    gone = attempt(AttemptKind.AUTHORIZE, expires_at=EARLIER)
+
+    found = explain(facts(Status.PAID, attempts=[gone]))
+
+    assert (found.code, found.owner, found.action) == (
+        Code.AUTHORIZATION_EXPIRED,
+        Owner.STAFF,
+        "start a clock process",
     )
 
 

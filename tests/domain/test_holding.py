@@ -7,6 +7,7 @@ from domain.funds import AttemptKind, AttemptState
 from domain.task import Kind, State
 from tests.domain.facts import (
     ATTEMPT,
+    JUST_NOW,
     ORDER,
     SOON,
     attempt,
@@ -78,3 +79,13 @@ def test_charge_of_a_cancelled_order_that_never_left_is_withdrawn() -> None:
     found = explain(facts(cancelled(CancelReason.CUSTOMER), work(Kind.CHARGE), attempts=[created]))
 
     assert found.waits_for == "the withdrawal of the payment of 10.00 GBP"
+
+
+def test_authorization_that_ran_out_while_its_release_was_refused_holds_nothing() -> None:
+    gone = attempt(AttemptKind.AUTHORIZE, id=ORDER, expires_at=JUST_NOW)
+    refused = attempt(AttemptKind.VOID, AttemptState.DECLINED, error="Too late.")
+    dead = work(Kind.VOID, State.DEAD, payload={"attempt_id": str(ATTEMPT)}, attempt=1)
+
+    found = explain(facts(cancelled(CancelReason.STAFF), dead, attempts=[gone, refused]))
+
+    assert found.code is Code.CANCELLED

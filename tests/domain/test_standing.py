@@ -233,7 +233,7 @@ def test_due_work_that_nobody_takes_wants_a_worker(
 
 def test_work_that_was_given_up_waits_for_staff() -> None:
     dead = work(
-        Kind.RESERVE, State.DEAD, attempt=8, finished_at=JUST_NOW, last_error="Broken. Twice."
+        Kind.RESERVE, State.DEAD, attempt=8, finished_at=JUST_NOW, last_error="Broken.\nTwice."
     )
 
     found = explain(facts(Status.PLACED, dead))
