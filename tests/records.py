@@ -78,6 +78,39 @@ async def unsettled(database: Database) -> Sequence[invariants.Unsettled]:
         return await invariants.unsettled(tx)
 
 
+async def left(database: Database, queue: Queue) -> int:
+    """Count the work of a queue that is not ended."""
+    t = tables.tasks.c
+    query = select(func.count()).where(t.queue == queue.value, t.state.in_(("ready", "running")))
+    async with transaction(database) as tx:
+        return await tx.scalar(query) or 0
+
+
+async def attempts_left(database: Database, order_id: UUID, kind: Kind) -> int:
+    """Read how many attempts the latest task of a kind has left before it is dead."""
+    t = tables.tasks.c
+    query = select(t.attempts_max - t.attempt).where(t.order_id == order_id, t.kind == kind.value)
+    async with transaction(database) as tx:
+        return await tx.scalar(query.order_by(t.id.desc()).limit(1)) or 0
+
+
+async def expire(database: Database, order_id: UUID) -> None:
+    """Let the time pass for which an order's stock is held."""
+    async with transaction(database) as tx:
+        past = text("UPDATE orders SET reserved_until = now() WHERE id = :id")
+        await tx.execute(past, {"id": order_id})
+
+
+async def sent_long_ago(database: Database, order_id: UUID, *, by_s: float = 7200) -> None:
+    """Let time pass since an order's attempts were sent: more than the gateway's window."""
+    async with transaction(database) as tx:
+        past = text(
+            "UPDATE payment_attempts SET sent_at = sent_at - make_interval(secs => :by_s)"
+            " WHERE order_id = :id"
+        )
+        await tx.execute(past, {"id": order_id, "by_s": by_s})
+
+
 async def at_rest(database: Database) -> bool:
     """Tell whether there is an order, and no work left for any."""
     return bool(await statuses(database)) and not await unsettled(database)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,31 @@ import msgspec
 
 from domain.mail import Delivery, Mail, Refused, Sent
 from domain.mail import Unsent as NotSent
-from domain.payment import Charge, Declined, Outcome, Refund, Succeeded, Unknown, Unsent
+from domain.payment import (
+    ActionRequired,
+    Call,
+    Charge,
+    Declined,
+    Outcome,
+    Refund,
+    Statement,
+    Succeeded,
+    TakeAuthorized,
+    Unknown,
+    Unsent,
+    Void,
+)
 from tests.bank import Bank
 from tests.postbox import Postbox
 
-ABOUT = {"charge": Charge, "find_charge": Charge, "refund": Refund, "send": Mail}
-OUTCOMES = {kind.__name__: kind for kind in (Succeeded, Declined, Unknown, Unsent)}
+ABOUT = {kind.__name__: kind for kind in (Charge, TakeAuthorized, Void, Refund, Mail)}
+OUTCOMES = {kind.__name__: kind for kind in (Succeeded, ActionRequired, Declined, Unknown, Unsent)}
 DELIVERIES = {kind.__name__: kind for kind in (Sent, Refused, NotSent)}
 
-Request = tuple[str, msgspec.Raw]
+# What is asked, the name of the type it is asked about, its fields, and what else is said.
+Request = tuple[str, str, msgspec.Raw, list[str]]
 # The name of an answer's type and its fields; None for a lookup that found nothing.
-Answer = tuple[str, dict[str, str]] | None
+Answer = tuple[str, dict[str, Any]] | None
 
 
 class DeadLine(Exception):
@@ -30,16 +45,16 @@ class DeadLine(Exception):
 @asynccontextmanager
 async def listening(socket: Path, bank: Bank, postbox: Postbox) -> AsyncGenerator[None]:
     """Answer the calls of worker processes; one that hangs up is not served any further."""
-    doors: dict[str, Callable[[Any], Awaitable[Any]]] = {
-        "charge": bank.charge,
-        "find_charge": bank.find_charge,
-        "refund": bank.refund,
+    doors: dict[str, Callable[..., Awaitable[Any]]] = {
+        "execute": bank.execute,
+        "find": bank.find,
+        "abandon": bank.abandon,
         "send": postbox.send,
     }
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        verb, about = msgspec.json.decode(await reader.readline(), type=Request)
-        asked = doors[verb](msgspec.json.decode(about, type=ABOUT[verb]))
+        verb, kind, about, more = msgspec.json.decode(await reader.readline(), type=Request)
+        asked = doors[verb](msgspec.json.decode(about, type=ABOUT[kind]), *more)
         answering, hanging_up = asyncio.ensure_future(asked), asyncio.create_task(reader.read())
         await asyncio.wait({answering, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
         with suppress(ConnectionError):
@@ -68,21 +83,29 @@ class CallingBank:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
-    async def charge(self, charge: Charge) -> Outcome:
-        return await self._ask("charge", charge) or Unknown("The answer made no sense.")
+    async def execute(self, call: Call) -> Outcome:
+        return await self._ask("execute", call) or Unknown("The answer made no sense.")
 
-    async def find_charge(self, charge: Charge) -> Outcome | None:
-        return await self._ask("find_charge", charge)
+    async def find(self, call: Call) -> Outcome | None:
+        return await self._ask("find", call)
 
-    async def refund(self, refund: Refund) -> Outcome:
-        return await self._ask("refund", refund) or Unknown("The answer made no sense.")
+    async def abandon(self, call: Charge, gateway_ref: str) -> Outcome:
+        answer = await self._ask("abandon", call, gateway_ref)
+        return answer or Unknown("The answer made no sense.")
+
+    async def statement(
+        self, since: datetime, until: datetime, cursor: str | None
+    ) -> Statement | Unsent | Unknown:
+        """Show nothing: the books are read in the process that keeps them."""
+        del since, until, cursor
+        return Statement((), None)
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    async def _ask(self, verb: str, about: Charge | Refund) -> Outcome | None:
+    async def _ask(self, verb: str, call: Call, *more: str) -> Outcome | None:
         try:
-            answer = await _call(self._socket, verb, about)
+            answer = await _call(self._socket, verb, call, *more)
         except DeadLine:
             return Unknown("The line went dead.")
         return answer and msgspec.convert(answer[1], OUTCOMES[answer[0]])
@@ -107,13 +130,13 @@ class CallingPostbox:
         """Nothing is held."""
 
 
-async def _call(socket: Path, verb: str, about: Charge | Refund | Mail) -> Answer:
+async def _call(socket: Path, verb: str, about: Call | Mail, *more: str) -> Answer:
     try:
         reader, writer = await asyncio.open_unix_connection(socket)
     except OSError as error:
         raise DeadLine from error
     try:
-        writer.write(msgspec.json.encode((verb, about)) + b"\n")
+        writer.write(msgspec.json.encode((verb, type(about).__name__, about, more)) + b"\n")
         answer = await reader.readline()
     except ConnectionError as error:
         raise DeadLine from error

@@ -37,7 +37,7 @@ async def test_two_hundred_buyers_for_ten_units(
 
     assert Counter(answer.status_code for answer in answered) == {202: BUYERS}
     assert await statuses(database) == {"paid": UNITS, "cancelled": BUYERS - UNITS}
-    assert len(bank.charged) == UNITS
+    assert len(bank.charged()) == UNITS
     assert await shelf(database, "APPLE") == await shelf(database, "PEAR") == (0, 0)
     ends = [await end_of(database, UUID(answer.json()["id"])) for answer in answered]
     assert [end for end in ends if end != ("order_paid", None, ())] == [

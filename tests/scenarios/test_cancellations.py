@@ -13,8 +13,14 @@ from ops.config import Settings
 from tests.bank import Bank
 from tests.builders import put_products
 from tests.postbox import Postbox
-from tests.records import assert_sound, cash, make_due, shelf, status, timeline
-from tests.stages import drain_inventory, drain_notifications, drain_payments, run_stages
+from tests.records import assert_sound, cash, shelf, status, timeline
+from tests.stages import (
+    drain_inventory,
+    drain_notifications,
+    drain_payments,
+    run_stages,
+    settle_payments,
+)
 from tests.web import post_order, served
 
 PRICE = 500
@@ -53,7 +59,8 @@ async def test_cancelled_while_the_charge_is_under_way_the_late_money_goes_back(
     on_cancel = await shelf(database, "APPLE")
     await bank.exit.open()
     await charging
-    await run_stages(database, settings, gateway=bank, mailer=postbox)
+    await settle_payments(database, settings, bank)
+    await drain_notifications(database, settings, postbox)
 
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     assert on_cancel == await shelf(database, "APPLE") == (10, 0)
@@ -79,9 +86,7 @@ async def test_cancelled_while_the_outcome_is_unknown_the_money_goes_back_once_i
     await drain_payments(database, settings, bank)
 
     await cancel(client, order_id)
-    await make_due(database)
-    await drain_payments(database, settings, bank)
-    await drain_payments(database, settings, bank)
+    await settle_payments(database, settings, bank)
 
     assert bank.verbs() == ["charge", "find", "refund"]
     assert await cash(database, order_id) == bank.takings(order_id) == [PRICE, -PRICE]
@@ -109,7 +114,7 @@ async def test_cancelled_after_it_was_paid_it_is_refunded_restocked_and_told(
     while_paid = await shelf(database, "APPLE")
 
     await cancel(client, order_id)
-    await drain_payments(database, settings, bank)
+    await settle_payments(database, settings, bank)
     await drain_notifications(database, settings, postbox)
 
     assert while_paid == (9, 0)
@@ -148,7 +153,7 @@ async def test_cancelling_races_with_every_stage_and_always_ends_with_nothing_ke
     answers, _, _ = await asyncio.gather(
         asyncio.gather(*(cancel(client, order_id) for order_id in ids)), work(), work()
     )
-    await work()
+    await settle_payments(database, settings, bank)
 
     assert {answer.status_code for answer in answers} == {200}
     assert [sum(bank.takings(order_id)) for order_id in ids] == [0] * len(ids)

@@ -27,7 +27,7 @@ async def test_connections_that_break_again_and_again_lose_nothing(
         await eventually(partial(at_rest, database))
 
     assert await statuses(database) == {"paid": ORDERS}
-    assert len(bank.charged) == ORDERS
+    assert len(bank.charged()) == ORDERS
     assert len({mail.message_id for mail in postbox.mails}) == ORDERS
     assert await shelf(database, "APPLE") == (40, 0)
     await assert_sound(database)
@@ -35,4 +35,4 @@ async def test_connections_that_break_again_and_again_lose_nothing(
 
 async def charged(bank: Bank, orders: int) -> bool:
     """Tell whether so many orders have been charged."""
-    return len(bank.charged) >= orders
+    return len(bank.charged()) >= orders

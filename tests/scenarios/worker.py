@@ -13,5 +13,5 @@ from workers.fleet import build
 _settings = settings()
 _line = Path(os.environ["OUTSIDE_SOCKET"])
 logs.configure("worker", _settings.log_level)
-broker = build(_settings, gateway=CallingBank(_line), mailer=CallingPostbox(_line))
+broker = build(_settings, gateways=[CallingBank(_line)], mailer=CallingPostbox(_line))
 dramatiq.set_broker(broker)

@@ -28,7 +28,7 @@ def broker(
     postbox: Postbox,
 ) -> dramatiq.Broker:
     del database, valkey
-    return build(settings, gateway=bank, mailer=postbox)
+    return build(settings, gateways=[bank], mailer=postbox)
 
 
 @pytest.fixture

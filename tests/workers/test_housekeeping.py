@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text
 
 from db import tables, tasks
 from db.engine import Database, transaction
-from domain.task import Kind, Queue
+from domain.task import Kind, NewTask, Queue
 from tests.builders import a_placement, place, put_products
 from tests.stages import drain_inventory
 from workers import claimed, housekeeping
@@ -16,7 +16,7 @@ from workers.bell import Bell
 async def prune(database: Database, *, batch_max: int = 100) -> None:
     """Have the stage do one pruning, as the clock asks for it."""
     async with transaction(database) as tx:
-        await tasks.schedule(tx, Kind.PRUNE)
+        await tasks.schedule(tx, NewTask(Kind.PRUNE))
     effect = partial(housekeeping.prune, batch_max=batch_max)
     stage = claimed.Stage(database, Queue.HOUSEKEEPING, effect, 1)
     await Bell(partial(claimed.drain, stage)).answer()

@@ -18,7 +18,7 @@ from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
 from tests.postbox import Postbox
 from tests.records import limit, make_due, status, statuses, terminate, work
-from tests.stages import drain_inventory, drain_notifications, drain_payments
+from tests.stages import a_cashier, drain_inventory, drain_notifications, drain_payments
 from tests.waiting import eventually
 from tests.workers.looking import WORKER, looking
 from workers import leased, payments
@@ -46,7 +46,7 @@ async def worker(settings: Settings, database: Database) -> AsyncGenerator[Datab
 @pytest.fixture
 def bell(worker: Database, settings: Settings, bank: Bank) -> Bell:
     """The bell of a worker's payments."""
-    stage = payments.stage(payments.Cashier(worker, bank, settings))
+    stage = payments.stage(a_cashier(worker, settings, bank))
     return Bell(partial(leased.drain, stage))
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from db.engine import Database, transaction
-from domain.payment import Charge, Outcome, Unknown, Unsent
+from domain.payment import Call, Outcome, Unknown, Unsent
 from domain.task import LOOKUP_AFTER_S, Kind
 from ops.config import Settings
 from tests.bank import DECLINED, Bank
@@ -16,6 +16,7 @@ from tests.records import (
     attempts,
     cash,
     make_due,
+    sent_long_ago,
     shelf,
     status,
     timeline,
@@ -23,6 +24,7 @@ from tests.records import (
 )
 from tests.stages import drain_payments
 from tests.workers.charges import TOTAL, cancel, charge_of, order_id, reserved
+from workers.payments import TRIES_MAX
 
 __all__ = ["order_id"]
 
@@ -56,7 +58,7 @@ async def test_declined_card_ends_the_order_and_gives_the_stock_back(
 async def test_charge_that_never_left_is_tried_again_later_under_its_key(
     database: Database, settings: Settings, bank: Bank, order_id: UUID
 ) -> None:
-    bank.answers.append(Unsent("No connection."))
+    bank.answers.extend([Unsent("No connection.")] * TRIES_MAX)
 
     await drain_payments(database, settings, bank)
     assert await charge_of(database, order_id) == ("ready", 1, "No connection.")
@@ -65,7 +67,7 @@ async def test_charge_that_never_left_is_tried_again_later_under_its_key(
     await make_due(database)
     await drain_payments(database, settings, bank)
     assert await status(database, order_id) == "paid"
-    assert bank.verbs() == ["charge", "charge"]
+    assert bank.verbs() == ["charge"] * (TRIES_MAX + 1)
     assert len({attempt_id for _, attempt_id in bank.asked}) == 1
 
 
@@ -104,19 +106,22 @@ async def test_unknown_outcome_is_asked_after_at_ever_longer_distances(
     database: Database, settings: Settings, bank: Bank, order_id: UUID
 ) -> None:
     rounds = len(LOOKUP_AFTER_S) + 1
-    bank.answers.extend([Unknown("Silence.")] * rounds)
+    bank.answers.append(Unknown("Silence."))
+    bank.found.extend([Unknown("Silence.")] * rounds)
     waits: list[float] = []
 
     for _ in range(rounds):
         await make_due(database)
         await drain_payments(database, settings, bank)
         waits.append((await work(database, order_id, Kind.CHARGE)).due_in_s)
+        await sent_long_ago(database, order_id, by_s=waits[-1])
 
     assert waits == pytest.approx([*LOOKUP_AFTER_S, LOOKUP_AFTER_S[-1]], abs=2)
     assert await timeline(database, order_id) == [
         "order_placed",
         "stock_reserved",
         "payment_unknown",
+        "payment_in_review",
     ]
 
 
@@ -125,14 +130,14 @@ async def test_charge_out_of_attempts_is_dead_with_its_reason(
 ) -> None:
     async with transaction(database) as tx:
         await tx.execute(text("UPDATE tasks SET attempts_max = 2 WHERE kind = 'charge'"))
-    bank.answers.extend([Unsent("No connection.")] * 2)
+    bank.answers.extend([Unsent("No connection.")] * 2 * TRIES_MAX)
 
     for _ in range(3):
         await make_due(database)
         await drain_payments(database, settings, bank)
 
     assert await charge_of(database, order_id) == ("dead", 2, "No connection.")
-    assert bank.verbs() == ["charge"] * 2
+    assert bank.verbs() == ["charge"] * 2 * TRIES_MAX
 
 
 async def test_gateway_that_does_not_answer_in_time_leaves_the_outcome_unknown(
@@ -152,8 +157,8 @@ async def test_adapter_that_raises_leaves_the_outcome_unknown(
     database: Database, settings: Settings, order_id: UUID
 ) -> None:
     class Broken(Bank):
-        async def charge(self, charge: Charge) -> Outcome:
-            raise ZeroDivisionError(charge)
+        async def execute(self, call: Call) -> Outcome:
+            raise ZeroDivisionError(call)
 
     await drain_payments(database, settings, Broken())
 
@@ -184,7 +189,7 @@ async def test_two_tasks_for_one_charge_charge_once(
 async def test_order_cancelled_before_its_charge_left_is_never_charged(
     database: Database, settings: Settings, bank: Bank, order_id: UUID
 ) -> None:
-    bank.answers.append(Unsent("No connection."))
+    bank.answers.extend([Unsent("No connection.")] * TRIES_MAX)
     await drain_payments(database, settings, bank)
     await cancel(database, order_id)
 

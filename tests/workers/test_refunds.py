@@ -11,12 +11,12 @@ from tests.records import (
     assert_sound,
     attempts,
     cash,
-    make_due,
     shelf,
     work,
 )
-from tests.stages import drain_payments
+from tests.stages import drain_payments, settle_payments
 from tests.workers.charges import TOTAL, cancel, order_id
+from workers.payments import TRIES_MAX
 
 __all__ = ["order_id"]
 
@@ -27,7 +27,7 @@ async def test_cancelling_a_paid_order_refunds_it(
     await drain_payments(database, settings, bank)
     await cancel(database, order_id)
 
-    await drain_payments(database, settings, bank)
+    await settle_payments(database, settings, bank)
 
     assert await attempts(database, order_id) == [("charge", "succeeded"), ("refund", "succeeded")]
     assert await cash(database, order_id) == bank.takings(order_id) == [TOTAL, -TOTAL]
@@ -40,14 +40,12 @@ async def test_refund_that_never_left_is_tried_again_under_its_key(
 ) -> None:
     await drain_payments(database, settings, bank)
     await cancel(database, order_id)
-    bank.answers.append(Unsent("No connection."))
+    bank.answers.extend([Unsent("No connection.")] * TRIES_MAX)
 
-    await drain_payments(database, settings, bank)
-    await make_due(database)
-    await drain_payments(database, settings, bank)
+    await settle_payments(database, settings, bank)
 
     refunds = [attempt_id for verb, attempt_id in bank.asked if verb == "refund"]
-    assert len(refunds) == 2
+    assert len(refunds) == TRIES_MAX + 1
     assert len(set(refunds)) == 1
     assert await cash(database, order_id) == bank.takings(order_id) == [TOTAL, -TOTAL]
 
@@ -59,7 +57,7 @@ async def test_refused_refund_waits_for_a_person_with_its_reason(
     await cancel(database, order_id)
     bank.answers.append(Declined("charge_disputed"))
 
-    await drain_payments(database, settings, bank)
+    await settle_payments(database, settings, bank)
 
     task = await work(database, order_id, Kind.REFUND)
     assert (task.state, task.last_error) == (

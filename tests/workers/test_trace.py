@@ -3,7 +3,7 @@
 import msgspec
 
 from db.engine import Database
-from domain.payment import Charge, Outcome
+from domain.payment import Call, Outcome
 from ops.bench.outside import InstantGateway
 from ops.config import Settings
 from ops.telemetry import trace
@@ -19,9 +19,9 @@ class Listening(InstantGateway):
     def __init__(self) -> None:
         self.trace_ids: list[str | None] = []
 
-    async def charge(self, charge: Charge) -> Outcome:
+    async def execute(self, call: Call) -> Outcome:
         self.trace_ids.append(trace.trace_id())
-        return await super().charge(charge)
+        return await super().execute(call)
 
 
 async def test_gateway_is_called_in_the_trace_of_the_request(
