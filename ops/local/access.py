@@ -24,6 +24,7 @@ class Access(msgspec.Struct, frozen=True):
     admin_api_key: str
     database_url: str
     sandbox: Path
+    gateway_url: str = ""  # of the sandbox; known of a platform of our own
 
 
 @asynccontextmanager
@@ -43,6 +44,7 @@ async def own(state: Path, log: str, console: Console) -> AsyncGenerator[Access]
                 admin_api_key=running.env["ADMIN_API_KEY"],
                 database_url=running.env["DATABASE_URL"],
                 sandbox=Path(running.env["SANDBOX_DIR"]),
+                gateway_url=running.env["STRIPE_API_BASE"],
             )
             console.print("\nStopping the platform ...")
 

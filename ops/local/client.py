@@ -73,6 +73,13 @@ class Level(msgspec.Struct, frozen=True):
     reserved: int
 
 
+class Explanation(msgspec.Struct, frozen=True):
+    """What an order waits for."""
+
+    sentence: str
+    code: str
+
+
 class Refused(Exception):
     """The API's definite no, under its stable code."""
 
@@ -150,6 +157,17 @@ class Client:
     async def cancel(self, order_id: UUID) -> None:
         """Cancel an order; doing so again is the same."""
         await self._ask("POST", f"/v1/orders/{order_id}/cancel")
+
+    async def refund(self, order_id: UUID, amount_minor: int, *, reason: str, key: str) -> None:
+        """Have a part of a paid order's money go back; the same key never does so twice."""
+        content = {"amount_minor": amount_minor, "reason": reason}
+        headers = self._staff | {"Idempotency-Key": key}
+        await self._ask("POST", f"/v1/orders/{order_id}/refunds", content, headers)
+
+    async def explain(self, order_id: UUID) -> Explanation:
+        """Ask what an order waits for."""
+        answer = await self._ask("GET", f"/v1/orders/{order_id}/explain", headers=self._staff)
+        return msgspec.json.decode(answer.body, type=Explanation)
 
     async def events(self, order_id: UUID) -> list[Event]:
         """Read an order's timeline, oldest first."""

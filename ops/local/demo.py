@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.status import Status
-from ops.local import sample, settling
+from ops.local import sample, settling, stories, timeline
 from ops.local.access import Access, own
 from ops.local.audit import End, NotSettled
-from ops.local.client import Accepted, Client, Event, PlatformFailed, Refused, connected
+from ops.local.client import Accepted, Client, PlatformFailed, Refused, connected
 from ops.local.crowd import each
 from ops.local.interrupt import run_until_told
 from ops.local.progress import shown
@@ -81,14 +81,21 @@ async def _demo(state: Path, drawn: Sample, console: Console) -> Result:
     async with own(state, _LOG, console) as access:
         try:
             ran = await run(access, drawn, console)
+            result = summary(ran)
+            console.print(_table(ran, result))
+            _show_timeline(console, ran)
+            untold = await _stories(access, console)
         except (PlatformFailed, Refused, NotSettled) as failure:
             raise CannotStart(f"The demo failed. {failure}\nSee {state / _LOG}.") from failure
-        result = summary(ran)
-        console.print(_table(ran, result))
-        _show_timeline(console, ran)
-        for wrong in ran.wrong[:_WRONG_SHOWN_MAX]:
+        for wrong in [*ran.wrong, *untold][:_WRONG_SHOWN_MAX]:
             console.print(f"Wrong: {wrong}", style="red", markup=False, soft_wrap=True)
-    return result
+    return msgspec.structs.replace(result, violations=result.violations + len(untold))
+
+
+async def _stories(access: Access, console: Console) -> list[str]:
+    connection = connected(access.url, admin_api_key=access.admin_api_key, connections=AT_ONCE)
+    async with observing(access) as observer, connection as client:
+        return await stories.tell(observer, client, console)
 
 
 async def run(access: Access, drawn: Sample, console: Console) -> Ran:
@@ -201,19 +208,11 @@ def _table(ran: Ran, result: Result) -> Table:
 
 
 def _show_timeline(console: Console, ran: Ran) -> None:
-    """Show the order whose payment answer was lost: what happened, and when after it was placed."""
+    """Show the order whose payment answer was lost."""
     cards = [wanted.order.payment_method for wanted in ran.sample.orders]
     number = cards.index(LOST_ANSWER_CARD)
     events, end = ran.settled.timelines[number], ran.settled.ends[number]
-    rows = [(event.at, event.kind, event.status, _text(event)) for event in events]
     mails = [mail for mail in ran.settled.mails if mail.message_id in end.due]
-    rows += [(mail.at, "mail received", "", mail.subject) for mail in mails]
-    console.print(f"Order {end.order_id}, whose answer from the gateway was lost:", soft_wrap=True)
-    for at, kind, status, text in rows:
-        after_ms = (at - events[0].at).total_seconds() * 1000
-        line = f"{after_ms:9,.0f} ms  {kind:16} {status:10} {text}"
-        console.print(line, markup=False, soft_wrap=True)
-
-
-def _text(event: Event) -> str:
-    return ", ".join(f"{name} {value}" for name, value in event.data.items())
+    title = f"Order {end.order_id}, whose answer from the gateway was lost:"
+    timeline.show(console, title, events, mails)
+    console.print()

@@ -17,6 +17,10 @@ _WEB_FIRST = 8000
 _GATEWAY_FIRST = 12111
 _INBOX_FIRST = 8025
 _SMTP_FIRST = 1025
+# Both ends are ours and on this machine.
+_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - it guards a toy
+# Who watches an outage of the sandbox does not want to wait half a minute for its end.
+_BREAKER_OPEN_S = "5"
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -55,6 +59,10 @@ def assemble(
         "PORT": str(at.web),
         "STRIPE_API_KEY": "sk_test_sandbox",
         "STRIPE_API_BASE": f"http://{HOST}:{at.gateway}",
+        "STRIPE_WEBHOOK_SECRETS": _WEBHOOK_SECRET,
+        "BREAKER_OPEN_S": environ.get("BREAKER_OPEN_S") or _BREAKER_OPEN_S,
+        "SANDBOX_WEBHOOK_URL": f"http://{HOST}:{at.web}/v1/gateways/stripe/webhook",
+        "SANDBOX_WEBHOOK_SECRET": _WEBHOOK_SECRET,
         "SMTP_URL": f"smtp://{HOST}:{at.smtp}",
         "SANDBOX_GATEWAY_PORT": str(at.gateway),
         "SANDBOX_INBOX_PORT": str(at.inbox),
