@@ -232,6 +232,19 @@ async def hurry(tx: AsyncConnection, order_ids: Sequence[UUID], queue: Queue) ->
     )
 
 
+async def call_back(tx: AsyncConnection, queue: Queue, *, within_s: float) -> None:
+    """Have done within `within_s`, spread at random, what a queue has to do later than that."""
+    await run(
+        tx,
+        """
+        UPDATE tasks SET run_at = now() + random() * make_interval(secs => %(within_s)s)
+        WHERE queue = %(queue)s AND state = 'ready'
+          AND run_at > now() + make_interval(secs => %(within_s)s)
+        """,
+        {"queue": queue.value, "within_s": within_s},
+    )
+
+
 async def due_queues(tx: AsyncConnection) -> frozenset[Queue]:
     """Name the queues that have work to do now and are not paused."""
     names = await fetch(

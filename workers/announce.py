@@ -1,12 +1,18 @@
-"""Announcing breakers: every process writes the state of its own where all can read it."""
+"""Announcing breakers: every process writes where all can read it, and calls who waited."""
 
 import asyncio
 import logging
 import os
 import socket
 
-from db import breakers
+from pybreaker import STATE_CLOSED
+
+from db import breakers, tasks
 from db.engine import Busy, Database, Unavailable, transaction
+from domain.task import Queue
+
+# Those who waited come spread over this time: all at once might open the breaker again.
+CALL_BACK_WITHIN_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +36,9 @@ class Announcer:
         try:
             async with transaction(self._database) as tx:
                 await breakers.put(tx, gateway, self._process, state)
+                if state == STATE_CLOSED:
+                    # What waits for a retry or a lookup waits for the end of the outage.
+                    await tasks.call_back(tx, Queue.PAYMENTS, within_s=CALL_BACK_WITHIN_S)
         except (Unavailable, Busy) as outage:
             log.warning("Breaker of %s is %s, which is not announced: %s", gateway, state, outage)
 

@@ -27,7 +27,7 @@ ORDERS_IN_OUTAGE = 8
 _REFUNDED_MINOR = 500
 _WITHIN_S = 60.0
 _POLL_S = 0.2
-_OPEN = "breaker_open"
+_OUT_OF_SERVICE = "gateway_out_of_service"
 
 Seen = TypeVar("Seen")
 
@@ -115,8 +115,8 @@ async def _outage(teller: _Teller, console: Console) -> tuple[Sequence[Accepted]
             bar.advance()
 
     async def waiting() -> str | None:
-        told = await teller.client.explain(orders[-1].id)
-        return told.sentence if told.code == _OPEN else None
+        told = [await teller.client.explain(order.id) for order in orders]
+        return next((each.sentence for each in told if each.code == _OUT_OF_SERVICE), None)
 
     return orders, await _until(waiting)
 
