@@ -9,11 +9,24 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import docs, explanations, health, orders, products, stock
+from api import (
+    docs,
+    explanations,
+    findings,
+    health,
+    ledger,
+    orders,
+    payments,
+    products,
+    resolutions,
+    stock,
+    webhooks,
+)
 from api.acceptance import Acceptance
 from api.bounds import refuse_unbounded
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
+from api.idempotency import InFlight
 from api.methods import answer_options
 from api.query import refuse_stray_parameters
 from api.strict import StrictRequest
@@ -30,8 +43,13 @@ QUIET = ("/health/live", "/health/ready", "/metrics")
 ROUTES = [
     orders.router,
     explanations.router,
+    payments.router,
+    resolutions.router,
+    ledger.router,
+    webhooks.router,
     products.router,
     stock.router,
+    findings.router,
     health.router,
     *docs.routes,
 ]
@@ -82,7 +100,10 @@ def build(config: Settings) -> Litestar:
             {
                 "settings": config,
                 "database": database,
-                "acceptance": Acceptance(database, group_max=config.group_max),
+                "in_flight": InFlight(),
+                "acceptance": Acceptance(
+                    database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
+                ),
             }
         ),
         openapi_config=docs.openapi_config(

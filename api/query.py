@@ -31,6 +31,7 @@ class _Form(NamedTuple):
 
 
 _WHOLE_NUMBER = _Form(re.compile("0|-?[1-9][0-9]*"), "Send a whole number in digits, e.g. 50.")
+_YES_OR_NO = _Form(re.compile("true|false"), "Send true or false.")
 
 
 class _Parameter(NamedTuple):
@@ -68,9 +69,9 @@ async def refuse_stray_parameters(request: Request[Any, Any, Any]) -> None:
 
 
 def _refuse_other_spellings(params: Mapping[str, object], path: str) -> None:
-    """Let an id have one address: Python's UUID also reads braces, `urn:` and underscores."""
+    """Let an id have one address: Python's UUID also reads braces, its int underscores."""
     for value in params.values():
-        if isinstance(value, UUID) and str(value) not in path.lower().split("/"):
+        if isinstance(value, UUID | int) and str(value) not in path.lower().split("/"):
             raise NotFound("Write the id as it was given.")
 
 
@@ -105,6 +106,8 @@ def _form(declared: Any) -> _Form | None:  # noqa: ANN401 - any type a parameter
     for _, kind in places(declared):
         if isinstance(kind, inspect.IntType):
             return _WHOLE_NUMBER
+        if isinstance(kind, inspect.BoolType):
+            return _YES_OR_NO
         if isinstance(kind, inspect.EnumType):
             values = [str(member.value) for member in kind.cls]
             return _Form(

@@ -1,4 +1,4 @@
-"""Readings of the whole system for the metrics: open orders, open tasks and how long they wait."""
+"""Readings of the whole system for the metrics: what is open, and how long work waits."""
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,11 @@ Readings = dict[str, dict[tuple[str, ...], float]]
 
 class _Orders(msgspec.Struct):
     status: str
+    count: int
+
+
+class _Findings(msgspec.Struct):
+    kind: str
     count: int
 
 
@@ -46,7 +51,14 @@ async def find(tx: AsyncConnection) -> Readings:
         """,
         {},
     )
+    findings = await fetch(
+        tx,
+        _Findings,
+        "SELECT kind, count(*) FROM findings WHERE closed_at IS NULL GROUP BY kind",
+        {},
+    )
     return {
+        "findings": {(row.kind,): row.count for row in findings},
         "orders": {(row.status,): row.count for row in orders},
         "tasks": {(row.queue, row.state): row.count for row in tasks},
         "tasks_oldest_due_seconds": {

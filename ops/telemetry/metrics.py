@@ -62,6 +62,7 @@ class Gauge(NamedTuple):
 
 
 SYSTEM: Mapping[str, Gauge] = {
+    "findings": Gauge("Open findings by kind.", ("kind",)),
     "orders": Gauge("Orders by status.", ("status",)),
     "tasks": Gauge("Tasks by queue and state.", ("queue", "state")),
     "tasks_oldest_due_seconds": Gauge("How long the oldest due task has waited.", ("queue",)),

@@ -9,11 +9,16 @@ import httpx
 from db.ids import new_id
 from tests.builders import an_order_body
 from tests.conftest import ADMIN_API_KEY
+from tests.signed import WEBHOOK_SECRET, signed
 
 ORDER = "01a1fc38-e824-799d-91fa-a3621629b8c6"
 # Not what other tests order: a write that is fuzzed may be a good one with another price.
 SKU = "MELON"
 PRODUCT = {"name": "Apple", "price_minor": 250, "currency": "GBP"}
+# The gateway's own word for one of its events.
+WEBHOOK = "/v1/gateways/stripe/webhook"
+EVENT = {"id": "evt_1", "type": "charge.succeeded", "data": {"object": {"id": "ch_1"}}}
+VOID = f"/v1/orders/{ORDER}/void"
 STAFF = {"Authorization": f"Bearer {ADMIN_API_KEY}"}
 
 
@@ -31,15 +36,46 @@ WRITES = {
     "order": Write("POST", "/v1/orders", an_order_body(("APPLE", 5)), "Ann Example", "5"),
     "product": Write("PUT", f"/v1/products/{SKU}", PRODUCT, "Apple", "250"),
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
+    "finding": Write("POST", "/v1/findings/1/close", {"note": "Paid by hand"}, "Paid by hand", ""),
+}
+WRITES |= {
+    "capture": Write("POST", f"/v1/orders/{ORDER}/capture", {"amount_minor": 5}, "", "5"),
+    "refund": Write(
+        "POST",
+        f"/v1/orders/{ORDER}/refunds",
+        {"amount_minor": 5, "currency": "GBP", "reason": "duplicate"},
+        "duplicate",
+        "5",
+    ),
+    "payment method": Write(
+        "POST",
+        f"/v1/orders/{ORDER}/payment-method",
+        {"payment_method": "pm_card_visa"},
+        "pm_card_visa",
+        "",
+    ),
+    "resolution": Write(
+        "POST",
+        f"/v1/orders/{ORDER}/resolve",
+        {"outcome": "did_not_happen", "note": "Looked it up"},
+        "Looked it up",
+        "",
+    ),
 }
 ROUTES = [
     *((write.method, write.path) for write in WRITES.values()),
     ("GET", "/v1/orders"),
     ("GET", f"/v1/orders/{ORDER}"),
     ("GET", f"/v1/orders/{ORDER}/events"),
+    ("GET", f"/v1/orders/{ORDER}/explain"),
+    ("GET", f"/v1/orders/{ORDER}/payments"),
     ("POST", f"/v1/orders/{ORDER}/cancel"),
+    ("POST", VOID),
+    ("GET", f"/v1/ledger?order={ORDER}"),
+    ("POST", WEBHOOK),
     ("GET", f"/v1/products/{SKU}"),
     ("GET", f"/v1/stock/{SKU}"),
+    ("GET", "/v1/findings"),
 ]
 
 
@@ -53,9 +89,15 @@ async def send(
     content: bytes | None = None,
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> httpx.Response:
-    """Ask as staff, with a fresh key and, unless another body is given, the valid one."""
+    """Ask as staff, with a fresh key and, unless another body is given, the valid one.
+
+    What goes to a gateway's webhook is signed.
+    """
+    bodies: dict[tuple[str, str], Any] = {write[:2]: write.body for write in WRITES.values()}
+    bodies |= {("POST", VOID): {}, ("POST", WEBHOOK): EVENT}
     if content is None:
-        valid = [write.body for write in WRITES.values() if write[:2] == (method, path)]
-        content = json.dumps(valid[0]).encode() if valid else b""
+        content = json.dumps(bodies[method, path]).encode() if (method, path) in bodies else b""
     given = {"Content-Type": "application/json", "Idempotency-Key": str(new_id())} | STAFF
+    if path.startswith(WEBHOOK):
+        given |= signed(content, WEBHOOK_SECRET)
     return await client.request(method, path, content=content, headers={**given, **headers})

@@ -30,13 +30,19 @@ async def list_carts(
     status: FromQuery[str | None] = None,
     tag: FromQuery[list[str] | None] = None,
     colour: FromQuery[Colour | None] = None,
+    paid: FromQuery[bool | None] = None,
 ) -> dict[str, Any]:
-    return {"page": page, "status": status, "tag": tag, "colour": colour}
+    return {"page": page, "status": status, "tag": tag, "colour": colour, "paid": paid}
 
 
 @get("/carts/{sku:str}")
 async def get_cart(sku: FromPath[str]) -> str:
     return sku
+
+
+@get("/by-number/{number:int}")
+async def get_by_number(number: FromPath[int]) -> int:
+    return number
 
 
 @get("/by-id/{cart_id:uuid}")
@@ -45,7 +51,7 @@ async def get_by_id(cart_id: FromPath[UUID]) -> str:
 
 
 app = Litestar(
-    [list_carts, get_cart, get_by_id],
+    [list_carts, get_cart, get_by_number, get_by_id],
     before_request=refuse_stray_parameters,
     exception_handlers=EXCEPTION_HANDLERS,
     logging_config=None,
@@ -87,6 +93,11 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         ("colour=RED", "colour"),
         ("colour=darkXred", "colour"),
         ("colour=", "colour"),
+        ("paid=1", "paid"),
+        ("paid=True", "paid"),
+        ("paid=yes", "paid"),
+        ("paid=null", "paid"),
+        ("paid=", "paid"),
         ("limit=1&limit=2", "limit"),
         ("stauts=paid", "stauts"),
         ("page=2", "page"),
@@ -122,13 +133,16 @@ async def test_a_long_query_is_refused_before_it_is_parsed(client: httpx.AsyncCl
 
 
 async def test_parameters_of_handler_and_dependencies_are_known(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/carts?limit=200&status=%C3%A9&tag=a&tag=b&colour=dark.red")
+    answer = await client.get(
+        "/carts?limit=200&status=%C3%A9&tag=a&tag=b&colour=dark.red&paid=true"
+    )
 
     assert answer.json() == {
         "page": 200,
         "status": "é",
         "tag": ["a", "b"],
         "colour": "dark.red",
+        "paid": True,
     }
     assert (await client.get("/carts/a%20b")).text == "a b"
 
@@ -141,9 +155,11 @@ async def test_an_id_that_cannot_exist_is_not_found(client: httpx.AsyncClient) -
 async def test_what_a_parameter_must_look_like_is_said(client: httpx.AsyncClient) -> None:
     number = await client.get("/carts?limit=1.0")
     word = await client.get("/carts?colour=blue")
+    yes = await client.get("/carts?paid=1")
 
     assert number.json()["detail"] == "limit: Send a whole number in digits, e.g. 50."
     assert word.json()["detail"] == "colour: Send one of red, dark.red."
+    assert yes.json()["detail"] == "paid: Send true or false."
 
 
 async def test_text_that_looks_like_something_else_stays_text(client: httpx.AsyncClient) -> None:
@@ -160,3 +176,9 @@ async def test_an_id_has_one_spelling(client: httpx.AsyncClient, write: str) -> 
     assert_problem(answer, 404, "not_found")
     assert (await client.get(f"/by-id/{cart.hex}")).status_code == 404
     assert (await client.get(f"/by-id/{str(cart).upper()}")).text == str(cart)
+
+
+@pytest.mark.parametrize("write", ["1_2", "+12", "012", "%2012", "%D9%A12"])
+async def test_a_number_in_a_path_has_one_spelling(client: httpx.AsyncClient, write: str) -> None:
+    assert_problem(await client.get(f"/by-number/{write}"), 404, "not_found")
+    assert (await client.get("/by-number/12")).text == "12"

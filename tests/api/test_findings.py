@@ -1,0 +1,139 @@
+"""Findings: what staff sees of them, and how they are closed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from api.findings import ID_MAX
+from api.pages import encode
+from db import findings
+from db.engine import Database, transaction
+from db.ids import new_id
+from domain.finding import Finding
+from tests.web import assert_problem
+
+ORDER = new_id()
+
+
+@pytest.fixture
+async def opened(database: Database) -> list[str]:
+    """Subjects of three findings, newest first."""
+    for subject in ("first", "second", "third"):
+        async with transaction(database) as tx:
+            await findings.insert(tx, [Finding("currency_differs", subject, ORDER, "As found.")])
+    return ["third", "second", "first"]
+
+
+async def listed(
+    client: httpx.AsyncClient, staff: dict[str, str], query: str = ""
+) -> Sequence[dict[str, Any]]:
+    answer = await client.get(f"/v1/findings{query}", headers=staff)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["findings"]
+
+
+async def close(
+    client: httpx.AsyncClient, staff: dict[str, str], finding_id: int, note: Any = "Paid by hand."
+) -> httpx.Response:
+    path = f"/v1/findings/{finding_id}/close"
+    return await client.post(path, json={"note": note}, headers=staff)
+
+
+async def test_a_list_shows_whole_findings_newest_first(
+    client: httpx.AsyncClient, staff: dict[str, str], opened: list[str]
+) -> None:
+    found = await listed(client, staff)
+
+    assert [one["subject"] for one in found] == opened
+    newest = dict(found[0])
+    assert isinstance(newest.pop("id"), int)
+    assert newest.pop("opened_at").endswith("Z")
+    assert newest == {
+        "kind": "currency_differs",
+        "subject": "third",
+        "order_id": str(ORDER),
+        "detail": "As found.",
+        "closed_at": None,
+        "note": None,
+    }
+
+
+async def test_pages_show_every_finding_once(
+    client: httpx.AsyncClient, staff: dict[str, str], opened: list[str]
+) -> None:
+    first = await client.get("/v1/findings?limit=2&open=true", headers=staff)
+    second = await client.get(first.links["next"]["url"], headers=staff)
+
+    assert "open=true" in first.links["next"]["url"]
+    shown = [one["subject"] for answer in (first, second) for one in answer.json()["findings"]]
+    assert shown == opened
+    assert "link" not in second.headers
+
+
+async def test_a_finding_that_is_closed_keeps_its_note_and_leaves_the_open_ones(
+    client: httpx.AsyncClient, staff: dict[str, str], opened: list[str]
+) -> None:
+    newest = (await listed(client, staff))[0]
+
+    closed = await close(client, staff, newest["id"])
+
+    assert closed.status_code == 200
+    assert closed.json()["note"] == "Paid by hand."
+    assert closed.json()["closed_at"] is not None
+    assert await listed(client, staff, "?open=false") == [closed.json()]
+    assert [one["subject"] for one in await listed(client, staff, "?open=true")] == opened[1:]
+
+
+@pytest.mark.usefixtures("opened")
+async def test_a_finding_is_closed_once_and_the_same_again_changes_nothing(
+    client: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    newest = (await listed(client, staff))[0]
+    closed = await close(client, staff, newest["id"])
+
+    again = await close(client, staff, newest["id"])
+    otherwise = await close(client, staff, newest["id"], "Something else.")
+
+    assert again.json() == closed.json()
+    assert_problem(otherwise, 409, "conflict")
+    assert await listed(client, staff, "?open=false") == [closed.json()]
+
+
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize("note", ["", "   ", "x" * 1001, None, 1])
+async def test_a_note_says_something(
+    client: httpx.AsyncClient, staff: dict[str, str], note: Any
+) -> None:
+    newest = (await listed(client, staff))[0]
+
+    assert_problem(await close(client, staff, newest["id"], note), 400, "invalid_request", "note")
+    assert await listed(client, staff, "?open=false") == []
+
+
+@pytest.mark.parametrize("finding_id", [1, ID_MAX])
+async def test_a_finding_that_is_not_there_is_not_found(
+    client: httpx.AsyncClient, staff: dict[str, str], finding_id: int
+) -> None:
+    assert_problem(await close(client, staff, finding_id), 404, "not_found")
+
+
+@pytest.mark.parametrize("finding_id", [0, ID_MAX + 1])
+async def test_a_number_beyond_those_of_findings_is_refused(
+    client: httpx.AsyncClient, staff: dict[str, str], finding_id: int
+) -> None:
+    assert_problem(await close(client, staff, finding_id), 400, "invalid_request", "finding_id")
+
+
+async def test_a_cursor_of_another_list_is_refused(
+    client: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    answer = await client.get(f"/v1/findings?cursor={encode(new_id())}", headers=staff)
+
+    assert_problem(answer, 400, "invalid_cursor", "cursor")
+
+
+async def test_findings_are_for_staff_alone(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.get("/v1/findings"), 401, "unauthenticated")
+    assert_problem(await close(client, {}, 1), 401, "unauthenticated")
