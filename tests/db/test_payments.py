@@ -1,25 +1,37 @@
-"""An order has one live charge, and the ledger tells of all money that moved, twice."""
+"""Attempts are written before they are made, one at a time, and read under the order's lock."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
-from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import payments, tables
+from db import payments
 from db.engine import Database, transaction
 from db.ids import new_id
-from domain.attempt import Attempt, AttemptState, Payable, Step
-from domain.money import Money
-from domain.payment import Charge, Declined, Outcome, Refund, Succeeded, Unknown, Unsent
+from domain.funds import OPEN, TAKING, AttemptKind, AttemptState, Payable
+from domain.payment import (
+    ActionRequired,
+    Capture,
+    Declined,
+    OnDecline,
+    Outcome,
+    RefundReason,
+    Succeeded,
+    Unknown,
+    Unsent,
+)
+from domain.refusal import NotFound
 from domain.status import Status
-from domain.task import Kind
-from tests.builders import a_placement, a_task, place, put_products
+from tests.builders import a_placement, an_attempt, place, put_products
+from tests.db.attempts import TOTAL, an_asked, rows, send, settled, to_pay
 from tests.db.backends import Admin, until_blocked
 
-TOTAL = Money(1000, "GBP")
+OPEN_OUTCOMES = (None, Unknown("timeout"), ActionRequired("pi_1", "secret"))
+EXPIRES = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -29,188 +41,182 @@ async def order_id(database: Database) -> UUID:
     return placed
 
 
-def _charge(order_id: UUID, attempt_id: UUID | None = None) -> Step:
-    call = Charge(attempt_id or new_id(), order_id, TOTAL, "pm_card_visa")
-    return Step(a_task(Kind.CHARGE, order_id=order_id), call, None, ask_first=False)
-
-
-def _refund(order_id: UUID) -> Step:
-    call = Refund(new_id(), order_id, TOTAL, "pi_1")
-    return Step(a_task(Kind.REFUND, order_id=order_id), call, None, ask_first=False)
-
-
-async def _sent(tx: AsyncConnection, *steps: Step) -> None:
-    await payments.insert_sent(tx, steps, gateway="stripe")
-
-
-async def _settled(tx: AsyncConnection, step: Step, outcome: Outcome) -> None:
-    await _sent(tx, step)
-    await payments.record(tx, [(step, outcome)])
-
-
-async def _attempts(tx: AsyncConnection) -> list[tuple[str, str, str | None, str | None]]:
-    query = "SELECT kind, state, gateway_ref, error FROM payment_attempts ORDER BY id"
-    return [tuple(row) for row in await tx.execute(text(query))]
-
-
-async def _ledger(tx: AsyncConnection) -> list[tuple[str, int, str]]:
-    query = "SELECT account, amount_minor, currency FROM ledger_entries ORDER BY 1, 2"
-    return [tuple(row) for row in await tx.execute(text(query))]
+async def _states(tx: AsyncConnection) -> list[tuple[str, str, str | None, str | None]]:
+    return [(row.kind, row.state, row.gateway_ref, row.error) for row in await rows(tx)]
 
 
 async def test_attempt_is_written_as_sent_with_what_is_asked(
     tx: AsyncConnection, order_id: UUID
 ) -> None:
-    step = _charge(order_id)
+    reason = RefundReason.DUPLICATE
+    refund = an_attempt(AttemptKind.REFUND, AttemptState.CREATED, 300, final=False, reason=reason)
 
-    await _sent(tx, step)
+    await send(tx, order_id, refund)
 
-    [row] = (await tx.execute(select(tables.payment_attempts))).mappings()
-    assert (row["id"], row["order_id"]) == (step.call.attempt_id, order_id)
-    assert (row["kind"], row["state"], row["gateway"]) == ("charge", "sent", "stripe")
-    assert (row["amount_minor"], row["currency"]) == (1000, "GBP")
+    [row] = await rows(tx)
+    assert (row.id, row.order_id, row.kind, row.state) == (refund.id, order_id, "refund", "sent")
+    assert (row.amount_minor, row.currency, row.gateway) == (300, "GBP", "stripe")
+    assert (row.final, row.reason, row.gateway_ref) == (False, "duplicate", None)
+    assert row.sent_at is not None
 
 
-@pytest.mark.parametrize(
-    "outcome", [None, Unsent("refused"), Unknown("timeout"), Succeeded("pi_1")]
-)
-async def test_second_live_charge_of_an_order_cannot_be_written(
-    tx: AsyncConnection, order_id: UUID, outcome: Outcome | None
+async def test_attempt_that_is_asked_for_is_written_but_not_sent(
+    tx: AsyncConnection, order_id: UUID
 ) -> None:
-    first = _charge(order_id)
-    await _sent(tx, first)
-    if outcome:
-        await payments.record(tx, [(first, outcome)])
+    asked = an_asked(AttemptKind.REFUND)
 
-    with pytest.raises(psycopg.errors.UniqueViolation, match="payment_attempts_live"):
-        await _sent(tx, _charge(order_id))
+    await payments.insert(tx, [(to_pay(order_id), asked)])
+    [row] = await rows(tx)
+    assert (row.state, row.sent_at) == ("created", None)
+
+    await send(tx, order_id, asked)
+    [row] = await rows(tx)
+    assert row.state == "sent"
+    assert row.sent_at is not None
+
+
+@pytest.mark.parametrize("outcome", [*OPEN_OUTCOMES, Unsent("refused"), Succeeded("pi_1")])
+@pytest.mark.parametrize("kind", sorted(TAKING))
+async def test_second_charge_of_an_order_cannot_be_written_while_one_stands(
+    tx: AsyncConnection, order_id: UUID, kind: AttemptKind, outcome: Outcome | None
+) -> None:
+    await settled(tx, order_id, an_asked(), outcome)
+
+    with pytest.raises(psycopg.errors.UniqueViolation, match=r"payment_attempts_(taking|open)"):
+        await send(tx, order_id, an_asked(kind))
+
+
+@pytest.mark.parametrize("outcome", OPEN_OUTCOMES)
+@pytest.mark.parametrize("kind", [kind for kind in AttemptKind if kind not in TAKING])
+async def test_second_operation_of_an_order_cannot_be_sent_while_one_is_open(
+    tx: AsyncConnection, order_id: UUID, kind: AttemptKind, outcome: Outcome | None
+) -> None:
+    await settled(tx, order_id, an_asked(), outcome)
+    await payments.insert(tx, [(to_pay(order_id), asked := an_asked(kind))])
+
+    with pytest.raises(psycopg.errors.UniqueViolation, match="payment_attempts_open"):
+        await send(tx, order_id, asked)
+
+
+async def test_several_captures_and_refunds_may_succeed_one_after_the_other(
+    tx: AsyncConnection, order_id: UUID
+) -> None:
+    done = Succeeded("ref")
+    await settled(tx, order_id, an_asked(AttemptKind.AUTHORIZE), done)
+
+    for kind in (AttemptKind.CAPTURE, AttemptKind.REFUND) * 2:
+        await settled(tx, order_id, an_asked(kind, 300), done)
+
+    assert [row.state for row in await rows(tx)] == ["succeeded"] * 5
 
 
 async def test_two_workers_cannot_both_send_a_first_charge(
     database: Database, order_id: UUID, admin: Admin
 ) -> None:
-    async def send() -> None:
+    async def send_another() -> None:
         async with transaction(database) as tx:
-            await _sent(tx, _charge(order_id))
+            await send(tx, order_id, an_asked())
 
     async with transaction(database) as first:
-        await _sent(first, _charge(order_id))
-        second = asyncio.create_task(send())
+        await send(first, order_id, an_asked())
+        second = asyncio.create_task(send_another())
         await until_blocked(admin)
 
-    with pytest.raises(psycopg.errors.UniqueViolation, match="payment_attempts_live"):
+    with pytest.raises(psycopg.errors.UniqueViolation):
         await second
 
 
-async def test_declined_charge_makes_room_for_another(tx: AsyncConnection, order_id: UUID) -> None:
-    await _settled(tx, _charge(order_id), Declined("expired_card"))
-    await _sent(tx, _charge(order_id))
-
-    assert await _attempts(tx) == [
-        ("charge", "declined", None, "expired_card"),
-        ("charge", "sent", None, None),
-    ]
-
-
-async def test_attempt_that_is_sent_again_keeps_its_id(tx: AsyncConnection, order_id: UUID) -> None:
-    step = _charge(order_id)
-    await _settled(tx, step, Unsent("refused"))
-    assert await _attempts(tx) == [("charge", "created", None, "refused")]
-
-    await _sent(tx, step)
-
-    assert await _attempts(tx) == [("charge", "sent", None, "refused")]
-
-
-async def test_charge_and_refund_are_live_side_by_side(tx: AsyncConnection, order_id: UUID) -> None:
-    await _settled(tx, _charge(order_id), Succeeded("pi_1"))
-    await _settled(tx, _refund(order_id), Succeeded("re_1"))
-
-    assert await _attempts(tx) == [
-        ("charge", "succeeded", "pi_1", None),
-        ("refund", "succeeded", "re_1", None),
-    ]
-
-
-async def test_money_that_moved_is_booked_twice_and_sums_to_nothing(
-    tx: AsyncConnection, order_id: UUID
+@pytest.mark.parametrize("kind", sorted(TAKING))
+async def test_declined_charge_makes_room_for_another(
+    tx: AsyncConnection, order_id: UUID, kind: AttemptKind
 ) -> None:
-    await _settled(tx, _charge(order_id), Succeeded("pi_1"))
-    charged = await _ledger(tx)
+    await settled(tx, order_id, an_asked(), Declined("expired_card"))
+    await send(tx, order_id, an_asked(kind))
 
-    await _settled(tx, _refund(order_id), Succeeded("re_1"))
-
-    assert charged == [("gateway_cash", 1000, "GBP"), ("receivable", -1000, "GBP")]
-    assert await _ledger(tx) == [
-        ("gateway_cash", -1000, "GBP"),
-        ("gateway_cash", 1000, "GBP"),
-        ("receivable", -1000, "GBP"),
-        ("receivable", 1000, "GBP"),
-    ]
+    assert sorted(await _states(tx)) == sorted(
+        [("charge", "declined", None, "expired_card"), (kind.value, "sent", None, None)]
+    )
 
 
-@pytest.mark.parametrize(
-    "outcome", [Declined("expired_card"), Unknown("timeout"), Unsent("refused")]
-)
-async def test_money_that_did_not_move_is_not_booked(
-    tx: AsyncConnection, order_id: UUID, outcome: Outcome
-) -> None:
-    await _settled(tx, _charge(order_id), outcome)
+async def test_only_what_was_not_sent_is_withdrawn(tx: AsyncConnection, order_id: UUID) -> None:
+    sent = await settled(tx, order_id, an_asked(), None)
+    asked = an_asked(AttemptKind.CAPTURE)
+    await payments.insert(tx, [(to_pay(order_id), asked)])
 
-    assert await _ledger(tx) == []
+    await payments.withdraw(tx, [sent.id, asked.id], code="withdrawn")
+    await payments.withdraw(tx, [], code="withdrawn")
 
-
-async def test_same_success_cannot_be_booked_twice(tx: AsyncConnection, order_id: UUID) -> None:
-    step = _charge(order_id)
-    await _settled(tx, step, Succeeded("pi_1"))
-
-    with pytest.raises(psycopg.errors.UniqueViolation, match="ledger_entries_pkey"):
-        await payments.record(tx, [(step, Succeeded("pi_1"))])
+    states = {row.id: (row.state, row.error) for row in await rows(tx)}
+    assert states == {sent.id: ("sent", None), asked.id: ("declined", "withdrawn")}
 
 
-async def test_outcomes_of_a_group_are_written_each_to_its_attempt(
+async def test_nothing_to_write_writes_nothing(tx: AsyncConnection) -> None:
+    await payments.send(tx, [])
+    await payments.insert(tx, [])
+
+    assert await _states(tx) == []
+
+
+async def test_payables_tell_of_the_order_and_of_all_its_attempts(
     tx: AsyncConnection, database: Database
 ) -> None:
     await put_products(database, APPLE=10)
-    ids = await place(database, *(a_placement(("APPLE", 1)) for _ in range(4)))
-    steps = [_charge(order_id, UUID(int=n)) for n, order_id in enumerate(ids)]
-    outcomes = [Succeeded("pi_1"), Declined("no"), Unknown("timeout"), Unsent("refused")]
-    await _sent(tx, *steps)
+    hold = a_placement(("APPLE", 2), capture=Capture.MANUAL, on_decline=OnDecline.HOLD)
+    fresh, held = await place(database, a_placement(("APPLE", 2)), hold)
+    no = await settled(tx, held, an_asked(AttemptKind.AUTHORIZE), Declined("no"))
+    yes = await settled(tx, held, an_asked(AttemptKind.AUTHORIZE), Succeeded("pi_1"))
+    part = an_attempt(AttemptKind.CAPTURE, AttemptState.CREATED, 300, final=False)
+    await payments.insert(tx, [(to_pay(held), part)])
 
-    await payments.record(tx, list(zip(steps, outcomes, strict=True)))
+    now, payables = await payments.lock_payables(tx, [held, fresh, new_id()])
 
-    assert await _attempts(tx) == [
-        ("charge", "succeeded", "pi_1", None),
-        ("charge", "declined", None, "no"),
-        ("charge", "unknown", None, "timeout"),
-        ("charge", "created", None, "refused"),
-    ]
-    assert len(await _ledger(tx)) == 2
-
-
-async def test_payables_tell_of_the_live_attempts(tx: AsyncConnection, database: Database) -> None:
-    await put_products(database, APPLE=10)
-    fresh, declined, paid = await place(database, *(a_placement(("APPLE", 2)) for _ in range(3)))
-    await _settled(tx, _charge(declined), Declined("no"))
-    charge, refund = _charge(paid), _refund(paid)
-    await _settled(tx, _charge(paid), Declined("no"))
-    await _settled(tx, charge, Succeeded("pi_1"))
-    await _sent(tx, refund)
-
-    payables = await payments.lock_payables(tx, [paid, fresh, declined, new_id()])
-
-    assert payables == {
-        fresh: Payable(fresh, Status.PLACED, TOTAL, "pm_card_visa"),
-        declined: Payable(declined, Status.PLACED, TOTAL, "pm_card_visa"),
-        paid: Payable(
-            paid,
-            Status.PLACED,
-            TOTAL,
-            "pm_card_visa",
-            charge=Attempt(charge.call.attempt_id, AttemptState.SUCCEEDED, "pi_1"),
-            refund=Attempt(refund.call.attempt_id, AttemptState.SENT, None),
-        ),
+    assert abs(datetime.now(UTC) - now) < timedelta(minutes=1)
+    assert payables[fresh] == Payable(fresh, Status.PLACED, TOTAL, "pm_card_visa")
+    found = payables[held]
+    assert (found.capture, found.holds, found.total) == (Capture.MANUAL, True, TOTAL)
+    read = {a.id: (a.kind, a.state, a.amount_minor, a.error) for a in found.attempts}
+    assert read == {
+        no.id: ("authorize", "declined", 1000, "no"),
+        yes.id: ("authorize", "succeeded", 1000, None),
+        part.id: ("capture", "created", 300, None),
     }
+    assert found.get(yes.id) == found.taking()
+    assert found.get(part.id) == msgspec.structs.replace(part, gateway_ref=None)
+
+
+async def test_attempts_of_an_order_are_read_oldest_first(
+    database: Database, order_id: UUID
+) -> None:
+    sent: list[UUID] = []
+    for _ in range(3):
+        async with transaction(database) as tx:
+            sent.append((await settled(tx, order_id, an_asked(), Declined("no"))).id)
+
+    async with transaction(database) as tx:
+        locked = await payments.lock_payable(tx, order_id)
+        shown = await payments.page(tx, order_id)
+
+    assert [a.id for a in locked.attempts] == sent
+    assert [view.id for view in shown] == sent
+    assert {view.state for view in shown} == {"declined"}
+
+
+async def test_people_see_what_became_of_an_attempt(tx: AsyncConnection, order_id: UUID) -> None:
+    attempt = await settled(tx, order_id, an_asked(), Succeeded("pi_1", 29, EXPIRES))
+
+    [view] = await payments.page(tx, order_id)
+
+    assert (view.id, view.kind, view.state) == (attempt.id, "charge", "succeeded")
+    assert (view.amount_minor, view.currency, view.fee_minor) == (1000, "GBP", 29)
+    assert (view.gateway, view.gateway_ref, view.expires_at) == ("stripe", "pi_1", EXPIRES)
+    assert await payments.page(tx, new_id()) == []
+
+
+async def test_order_that_is_not_there_cannot_be_locked(tx: AsyncConnection) -> None:
+    with pytest.raises(NotFound, match="There is no order"):
+        await payments.lock_payable(tx, new_id())
+    with pytest.raises(NotFound):
+        await payments.lock_payables(tx, [new_id()])
 
 
 async def test_payable_that_is_waited_for_tells_of_the_attempt_made_meanwhile(
@@ -218,19 +224,14 @@ async def test_payable_that_is_waited_for_tells_of_the_attempt_made_meanwhile(
 ) -> None:
     async def lock() -> Payable:
         async with transaction(database) as tx:
-            return (await payments.lock_payables(tx, [order_id]))[order_id]
+            return await payments.lock_payable(tx, order_id)
 
-    step = _charge(order_id)
     async with transaction(database) as first:
-        await payments.lock_payables(first, [order_id])
+        await payments.lock_payable(first, order_id)
         waiting = asyncio.create_task(lock())
         await until_blocked(admin)
-        await _sent(first, step)
+        await send(first, order_id, attempt := an_asked())
 
-    assert (await waiting).charge == Attempt(step.call.attempt_id, AttemptState.SENT, None)
-
-
-async def test_nothing_to_send_writes_nothing(tx: AsyncConnection) -> None:
-    await _sent(tx)
-
-    assert await _attempts(tx) == []
+    found = (await waiting).open()
+    assert found is not None
+    assert (found.id, found.state in OPEN) == (attempt.id, True)
