@@ -1,5 +1,6 @@
 """Accepting orders: a group of requests becomes orders, lines, timeline and tasks at once."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -120,10 +121,13 @@ async def insert_many(
     patience = "SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true)"
     [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
     room = {email: unpaid_max - n for email, n in (await _unpaid(tx, group)).items()}
+    # Near the limit, what was accepted before is known first, as it takes no more of it.
+    wanted = Counter(p.email for p in group)
+    before = await _stored(tx, [p for p in group if wanted[p.email] > room[p.email]])
     decided: dict[UUID, _Ready | Refusal] = {}
     for p in group:
         decided[p.order_id] = found = _decide(p, catalogue, clock.now, render, room[p.email])
-        room[p.email] -= isinstance(found, _Ready)
+        room[p.email] -= isinstance(found, _Ready) and (p.scope, p.key) not in before
     ready = [d for d in decided.values() if isinstance(d, _Ready)]
     fresh = await _take_keys(tx, ready)
     accepted = [r for r in ready if r.placement.order_id in fresh]
