@@ -191,12 +191,17 @@ async def test_same_key_at_once_is_free_if_the_first_request_fails(
 async def test_groups_with_the_same_keys_in_opposite_order_neither_deadlock_nor_double(
     database: Database, admin: Admin
 ) -> None:
-    group = [a_placement(("APPLE", 1), key=key) for key in ("a", "m", "z")]
-    first, second = group, [_again(placement) for placement in reversed(group)]
+    group = [a_placement(("APPLE", 1), key=key, email=f"{key}@example.com") for key in "amz"]
+    # Of other customers, as those of the same one would wait for each other and not for the keys.
+    others = {
+        p.order_id: msgspec.structs.replace(_again(p), email="bob@example.com") for p in group
+    }
+    first, second = group, [others[placement.order_id] for placement in reversed(group)]
 
     # Both groups come to a halt at the key in their middle, holding what they took before it.
     async with transaction(database) as middle:
-        await placements.insert_many(middle, [_again(group[1])], msgspec.json.encode)
+        carol = msgspec.structs.replace(_again(group[1]), email="carol@example.com")
+        await placements.insert_many(middle, [carol], msgspec.json.encode)
         one = asyncio.create_task(_accept(database, first))
         await until_blocked(admin)
         other = asyncio.create_task(_accept(database, second))
