@@ -46,13 +46,11 @@ def _holds(task: Work, facts: Facts) -> bool:
             return status in {Status.PLACED, Status.BACKORDERED}
         case Kind.CHARGE:
             return status is Status.RESERVED
-        case Kind.UNDO_PAYMENT if task.state is not State.DEAD:
+        case Kind.UNDO_PAYMENT | Kind.VOID | Kind.REFUND if status is Status.CANCELLED:
             left = facts.funds()
-            return status is Status.CANCELLED and left.capturable + left.refundable > 0
-        case Kind.UNDO_PAYMENT | Kind.VOID | Kind.REFUND:
-            # It was given up, or refused, and the customer has not got the money by other ways.
+            # Work that was given up holds nothing once the money came back by other ways.
             dead = task.state is State.DEAD
-            return dead and status is Status.CANCELLED and owed(facts) > 0
+            return (owed(facts) if dead else left.capturable + left.refundable) > 0
         case _:
             return False
 
@@ -86,10 +84,12 @@ def attempt_of(task: Work, facts: Facts) -> DatedAttempt | None:
 def what(task: Work, facts: Facts) -> str:
     """Say what a task brings, after "waits for"."""
     attempt = attempt_of(task, facts)
+    # What was refused is planned afresh as long as the task is not given up.
+    again = attempt and attempt.state is AttemptState.DECLINED and task.state is not State.DEAD
     match task.kind:
         case Kind.RESERVE:
             return "the reservation of its stock"
-        case Kind.UNDO_PAYMENT:
+        case Kind.UNDO_PAYMENT | Kind.VOID | Kind.REFUND if attempt is None or again:
             return "the return of the customer's money"
         case Kind.NOTIFY:
             return f'its mail "{Notice(task.payload["notice"]).replace("_", " ")}"'

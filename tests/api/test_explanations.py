@@ -51,7 +51,7 @@ async def test_order_without_stock_says_which(
 
     told = (await client.get(path(order_id), headers=staff)).json()
 
-    assert "because stock was short: 2 of APPLE wanted and 1 for sale" in told["sentence"]
+    assert "because stock was short (2 of APPLE wanted and 1 for sale)" in told["sentence"]
 
 
 async def test_order_that_is_not_there_cannot_be_explained(

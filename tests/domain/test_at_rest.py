@@ -85,8 +85,8 @@ def test_order_without_stock_names_what_was_missing() -> None:
     told = OrderCancelled(CancelReason.OUT_OF_STOCK, short=short)
 
     assert explain(facts(subject(Status.CANCELLED, cancelled=told))).sentence == (
-        f"The order was cancelled at {AT} because stock was short: 3 of TEA wanted and 1 for sale,"
-        " 2 of CUP wanted and 0 for sale: no money was taken, and it held no stock."
+        f"The order was cancelled at {AT} because stock was short (3 of TEA wanted and 1 for sale,"
+        " 2 of CUP wanted and 0 for sale): no money was taken, and it held no stock."
     )
 
 

@@ -1,5 +1,7 @@
 """Which work holds an order up that was cancelled, and what it brings."""
 
+import pytest
+
 from domain.event import CancelReason
 from domain.explain import explain
 from domain.explanation import Code, Facts, Owner
@@ -89,3 +91,14 @@ def test_authorization_that_ran_out_while_its_release_was_refused_holds_nothing(
     found = explain(facts(cancelled(CancelReason.STAFF), dead, attempts=[gone, refused]))
 
     assert found.code is Code.CANCELLED
+
+
+@pytest.mark.parametrize("payload", [{}, {"attempt_id": str(ATTEMPT)}])
+def test_money_whose_return_is_planned_afresh_is_waited_for(payload: dict[str, str]) -> None:
+    not_found = attempt(AttemptKind.REFUND, AttemptState.DECLINED, error="not_found")
+    waiting = work(Kind.REFUND, payload=payload)
+    order = cancelled(CancelReason.CUSTOMER)
+
+    found = explain(facts(order, waiting, attempts=[attempt(id=ORDER), not_found]))
+
+    assert (found.code, found.waits_for) == (Code.DUE, "the return of the customer's money")
