@@ -90,7 +90,8 @@ INVARIANTS: Sequence[Invariant] = (
                    max(amount_minor) AS most, min(currency) AS first, max(currency) AS last,
                    string_agg(amount_minor || ' ' || currency, ', ') AS amounts
             FROM payment_attempts
-            WHERE kind = 'charge' AND state = 'succeeded' AND order_id >= %(orders_from)s
+            WHERE kind IN ('charge', 'authorize') AND state = 'succeeded'
+              AND order_id >= %(orders_from)s
             GROUP BY order_id
         ) AS a ON a.order_id = o.id
         WHERE (a.charges, a.least, a.most, a.first, a.last)
@@ -98,27 +99,47 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "S2 no more is captured than was authorized, nor refunded than was captured",
+        """
+        SELECT order_id::text, format('%%s authorized, %%s captured, %%s refunded',
+                                      charged + held, charged + captured, refunded)
+        FROM (
+            SELECT order_id,
+                   coalesce(sum(amount_minor) FILTER (WHERE kind = 'charge'), 0) AS charged,
+                   coalesce(sum(amount_minor) FILTER (WHERE kind = 'authorize'), 0) AS held,
+                   coalesce(sum(amount_minor) FILTER (WHERE kind = 'capture'), 0) AS captured,
+                   coalesce(sum(amount_minor) FILTER (WHERE kind = 'refund'), 0) AS refunded
+            FROM payment_attempts
+            WHERE state = 'succeeded' AND order_id >= %(orders_from)s GROUP BY order_id
+        ) AS moved
+        WHERE captured > held OR refunded > charged + captured LIMIT %(limit)s
+        """,
+    ),
+    Invariant(
         "S3 an order is confirmed if and only if it is paid",
         """
-        SELECT o.id::text, format('%%s with %%s of %%s %%s', o.status, coalesce(l.cash, 0),
-                                  o.total_minor, o.currency)
+        SELECT o.id::text, format('%%s with %%s of %%s %%s', o.status,
+                                  greatest(l.taken, a.amount_minor, 0), o.total_minor, o.currency)
         FROM orders o LEFT JOIN (
-            SELECT order_id, sum(amount_minor) AS cash FROM ledger_entries
-            WHERE account = 'gateway_cash' AND order_id >= %(orders_from)s GROUP BY order_id
+            SELECT order_id, -sum(amount_minor) AS taken FROM ledger_entries
+            WHERE account = 'receivable' AND order_id >= %(orders_from)s GROUP BY order_id
         ) AS l ON l.order_id = o.id
+        LEFT JOIN payment_attempts a
+          ON a.order_id = o.id AND a.kind = 'authorize' AND a.state = 'succeeded'
         WHERE o.id >= %(orders_from)s AND o.status NOT IN ('cancelled', 'returned')
-          AND coalesce(l.cash, 0) <> CASE WHEN o.status IN ('paid', 'shipped', 'delivered')
-                                     THEN o.total_minor ELSE 0 END
+          AND greatest(l.taken, a.amount_minor, 0)
+              <> CASE WHEN o.status IN ('paid', 'shipped', 'delivered') THEN o.total_minor
+                 ELSE 0 END
         LIMIT %(limit)s
         """,
     ),
     Invariant(
         "S3 a cancelled order at rest keeps no money",
         """
-        SELECT o.id::text, format('%%s %%s kept', l.cash, o.currency)
+        SELECT o.id::text, format('%%s %%s kept', l.kept, o.currency)
         FROM (
-            SELECT order_id, sum(amount_minor) AS cash FROM ledger_entries
-            WHERE account = 'gateway_cash' AND order_id >= %(orders_from)s
+            SELECT order_id, -sum(amount_minor) AS kept FROM ledger_entries
+            WHERE account IN ('receivable', 'refunds') AND order_id >= %(orders_from)s
             GROUP BY order_id HAVING sum(amount_minor) <> 0
         ) AS l JOIN orders o ON o.id = l.order_id
         WHERE o.status = 'cancelled' AND NOT EXISTS (
@@ -139,17 +160,19 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT coalesce(a.order_id, l.order_id)::text,
                format('attempt %%s of %%s, ledger %%s', coalesce(a.id, l.transaction_id),
-                      coalesce(a.moved, 0), coalesce(l.amount_minor, 0))
+                      coalesce(a.moved, 0), coalesce(l.moved, 0))
         FROM (
             SELECT id, order_id, currency,
                    CASE kind WHEN 'refund' THEN -amount_minor ELSE amount_minor END AS moved
-            FROM payment_attempts WHERE state = 'succeeded' AND order_id >= %(orders_from)s
+            FROM payment_attempts
+            WHERE state = 'succeeded' AND kind IN ('charge', 'capture', 'refund')
+              AND order_id >= %(orders_from)s
         ) AS a FULL JOIN (
-            SELECT transaction_id, order_id, currency, amount_minor FROM ledger_entries
-            WHERE account = 'gateway_cash' AND order_id >= %(orders_from)s
+            SELECT transaction_id, order_id, currency, -amount_minor AS moved FROM ledger_entries
+            WHERE account IN ('receivable', 'refunds') AND order_id >= %(orders_from)s
         ) AS l ON l.transaction_id = a.id
         WHERE (a.order_id, a.currency, a.moved)
-              IS DISTINCT FROM (l.order_id, l.currency, l.amount_minor) LIMIT %(limit)s
+              IS DISTINCT FROM (l.order_id, l.currency, l.moved) LIMIT %(limit)s
         """,
     ),
     Invariant(

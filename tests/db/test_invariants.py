@@ -12,11 +12,11 @@ from db.ids import new_id
 from db.invariants import INVARIANTS, ROWS_MAX, check, unsettled
 from domain import order
 from domain.event import CancelReason
-from domain.payment import Charge, Declined, Outcome
+from domain.payment import Call, Declined, Outcome
 from ops.bench.outside import InstantGateway
 from ops.config import Settings
 from tests.builders import a_placement, place, put_products
-from tests.stages import drain_inventory, drain_payments, run_stages
+from tests.stages import drain_inventory, drain_payments, run_stages, settle_payments
 
 # What breaks the rows of order :paid, :undone (paid, then cancelled), :held or of SKU lamp.
 CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
@@ -52,6 +52,22 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         [
             "UPDATE payment_attempts SET currency = 'EUR' WHERE order_id = :paid",
             "UPDATE ledger_entries SET currency = 'EUR' WHERE order_id = :paid",
+        ],
+    ),
+    (
+        "S2 no more is captured than was authorized, nor refunded than was captured",
+        [
+            """
+            INSERT INTO payment_attempts
+                (id, order_id, kind, state, amount_minor, currency, gateway)
+            VALUES (gen_random_uuid(), :paid, 'refund', 'succeeded', 1501, 'GBP', 'stripe')
+            """,
+            """
+            INSERT INTO ledger_entries (transaction_id, account, order_id, amount_minor, currency)
+            SELECT id, account, order_id, amount, 'GBP' FROM payment_attempts,
+                (VALUES ('gateway_cash', -1501), ('refunds', 1501)) AS side (account, amount)
+            WHERE order_id = :paid AND kind = 'refund'
+            """,
         ],
     ),
     (
@@ -92,7 +108,7 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         [
             """
             UPDATE ledger_entries SET amount_minor = amount_minor + 1
-            WHERE order_id = :paid AND account = 'receivable'
+            WHERE order_id = :paid AND account = 'gateway_cash'
             """
         ],
     ),
@@ -127,8 +143,8 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
 
 
 class DecliningGateway(InstantGateway):
-    async def charge(self, charge: Charge) -> Outcome:
-        del charge
+    async def execute(self, call: Call) -> Outcome:
+        del call
         return Declined("insufficient_funds")
 
 
@@ -141,6 +157,7 @@ async def a_history(database: Database, settings: Settings) -> dict[str, UUID]:
     async with transaction(database) as tx:
         await orders.change(tx, undone, lambda o: order.cancel(o, reason=CancelReason.CUSTOMER))
     await run_stages(database, settings)
+    await settle_payments(database, settings, InstantGateway())
     [declined] = await place(database, a_placement(("vase", 1)))
     await drain_inventory(database)
     await drain_payments(database, settings, DecliningGateway())
