@@ -12,16 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import events, orders, stock, tables
 from db.engine import Database, transaction
 from db.ids import new_id
-from domain import order
-from domain.event import CancelReason
+from domain import order, settlement
+from domain.event import CancelReason, PaymentUnknown
 from domain.order import Change, IllegalMove, Order
 from domain.refusal import Conflict, NotFound
 from domain.task import Queue
-from tests.builders import a_placement, place, put_products
+from tests.builders import a_placement, an_attempt, place, put_products
 from tests.db.backends import Admin, until_blocked
 
 CANCEL = partial(order.cancel, reason=CancelReason.CUSTOMER)
-PAY = partial(order.pay, attempt_id=new_id(), gateway_ref="pi_1")
+PAY = partial(settlement.pay, paid=an_attempt(), gateway_ref="pi_1")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_every_change_is_a_version_an_event_and_its_work(
         (4, "order_cancelled", "cancelled"),
     ]
     assert timeline[0].data == {"lines": 2, "total_minor": 1500, "currency": "GBP"}
-    assert work == ["reserve", "charge", "notify", "refund", "notify"]
+    assert work == ["reserve", "charge", "notify", "notify", "undo_payment"]
     assert rung == [{Queue.PAYMENTS}, {Queue.NOTIFICATIONS}, {Queue.PAYMENTS, Queue.NOTIFICATIONS}]
 
 
@@ -108,7 +108,7 @@ async def test_several_events_of_one_change_are_numbered_without_gaps(
     database: Database, placed: UUID
 ) -> None:
     def decide(was: Order) -> Change:
-        first = order.doubt(was, attempt_id=new_id(), reason="timeout")
+        first = order.append(was, PaymentUnknown(new_id(), "timeout"))
         second = order.cancel(first.order, reason=CancelReason.EXPIRED)
         return Change(second.order, first.events + second.events, (), second.cancel_reason)
 
