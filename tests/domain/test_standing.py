@@ -28,7 +28,8 @@ BY_ITSELF = "none: it goes on by itself"
 PAUSED = {Queue.PAYMENTS: QueueState(paused=True)}
 FULL = {Queue.PAYMENTS: QueueState(running_max=4, running=4)}
 UNKNOWN = attempt(state=AttemptState.UNKNOWN, error="The gateway did not answer in time.")
-LONG_AGO = NOON - timedelta(minutes=2)
+# One second beyond what rings and sweeps take.
+LONG_AGO = NOON - timedelta(seconds=11)
 
 
 def test_queue_that_is_paused_waits_for_staff() -> None:
