@@ -1,0 +1,72 @@
+"""Orders that were paid at a bank, and the books of both sides compared."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from db import findings, tasks
+from db.engine import Database, transaction
+from db.findings import FindingView
+from db.ids import new_id
+from domain.money import Money
+from domain.payment import Capture, Charge, Gateway
+from domain.reconciliation import Portion
+from ops.config import Settings
+from tests.bank import Bank
+from tests.builders import a_placement, place, put_products
+from tests.records import sent_long_ago
+from tests.stages import a_cashier, drain_inventory, drain_payments
+from workers import leased, reconciliation
+from workers.bell import Bell
+from workers.reconciliation import task_for
+
+TOTAL = 1000
+
+
+async def paid(
+    database: Database,
+    settings: Settings,
+    bank: Bank,
+    *,
+    count: int = 1,
+    capture: Capture = Capture.AUTOMATIC,
+) -> list[UUID]:
+    """Orders that were paid so long ago that the bank has to know of it."""
+    await put_products(database, APPLE=1000)
+    wanted = [a_placement(("APPLE", 2), capture=capture) for _ in range(count)]
+    ids = await place(database, *wanted)
+    await drain_inventory(database)
+    await drain_payments(database, settings, bank)
+    for order_id in ids:
+        await sent_long_ago(database, order_id)
+    return ids
+
+
+def a_foreign_charge(minor: int = 500) -> Charge:
+    """A charge that somebody else makes at the bank."""
+    return Charge(new_id(), new_id(), Money(minor, "GBP"), "pm_card_visa")
+
+
+def period() -> tuple[datetime, datetime]:
+    """The last day and the next minute."""
+    now = datetime.now(UTC)
+    return now - timedelta(days=1), now + timedelta(minutes=1)
+
+
+async def schedule(database: Database, gateway: str = "bank") -> None:
+    async with transaction(database) as tx:
+        await tasks.schedule(tx, task_for(Portion(gateway, *period())))
+
+
+async def reconcile(database: Database, settings: Settings, *gateways: Gateway) -> None:
+    """Do what is due of reconciliations, to the end."""
+    tills = a_cashier(database, settings, *gateways).tills
+    stage = reconciliation.stage(reconciliation.Clerk(database, tills, settings))
+    await Bell(partial(leased.drain, stage)).answer()
+
+
+async def still_open(database: Database) -> list[FindingView]:
+    """Read the open findings, oldest first."""
+    async with transaction(database) as tx:
+        found = await findings.page(tx, is_open=True, before=None, limit=1000)
+    return found[::-1]
