@@ -18,8 +18,10 @@ GROUPS_WAITING_MAX = 10
 class Acceptance:
     """The door through which orders come in, one per process."""
 
-    def __init__(self, database: Database, *, group_max: int) -> None:
+    def __init__(self, database: Database, *, group_max: int, unpaid_max: int) -> None:
+        """Take groups of `group_max` orders, and `unpaid_max` unpaid orders of a customer."""
         self._database = database
+        self._unpaid_max = unpaid_max
         self._in_flight = InFlight()
         self._gather = Gather(
             "accept", self._accept, group_max=group_max, waiting_max=group_max * GROUPS_WAITING_MAX
@@ -35,4 +37,6 @@ class Acceptance:
 
     async def _accept(self, group: Sequence[Placement]) -> list[Answer | Refusal]:
         async with transaction(self._database) as tx:
-            return await placements.insert_many(tx, group, msgspec.json.encode)
+            return await placements.insert_many(
+                tx, group, msgspec.json.encode, unpaid_max=self._unpaid_max
+            )

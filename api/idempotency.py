@@ -2,19 +2,32 @@
 
 import hashlib
 import re
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
+from litestar.di import NamedDependency, Provide
+from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
+from db import operations
+from db.engine import Database, transaction
+from db.operations import Operation
+from db.placements import Answer
 from domain.refusal import Refusal
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_ABOUT = "1 to 255 printable ASCII characters: fresh for each order, the same for its retries."
+# Until accounts exist, all customers share one space of keys, and all members of staff another.
+PUBLIC = "public"
+OF_STAFF = "staff"
+
+_ABOUT = "1 to 255 printable ASCII characters: fresh for each request, the same for its retries."
 
 
 class IdempotencyInProgress(Refusal):
@@ -32,7 +45,7 @@ async def provide_key(
     """Check the Idempotency-Key; raises IdempotencyKeyMissing or IdempotencyKeyInvalid."""
     if idempotency_key is None:
         raise IdempotencyKeyMissing(
-            "Missing: send a fresh key for each order, and the same one for its retries.",
+            "Missing: send a fresh key for each request, and the same one for its retries.",
             field="Idempotency-Key",
         )
     given_once = len(request.headers.getall("Idempotency-Key")) == 1
@@ -68,3 +81,61 @@ class InFlight:
             yield
         finally:
             self._keys.discard((scope, key))
+
+
+class Once:
+    """A request that happens once per key, whatever is lost on the way and repeated."""
+
+    def __init__(self, database: Database, in_flight: InFlight, *, name: str, key: str) -> None:
+        """Tell requests with the same body apart by `name`: what is done, and to what."""
+        self._database = database
+        self._in_flight = in_flight
+        self._name = name
+        self._key = key
+
+    async def answer(
+        self,
+        order_id: UUID,
+        content: object,
+        act: Callable[[AsyncConnection], Awaitable[object]],
+        *,
+        scope: str,
+        location: str,
+    ) -> Response[bytes]:
+        """Act in a transaction of its own, or replay; what `act` gives is answered as JSON.
+
+        Raises what `act` refuses with, IdempotencyInProgress or IdempotencyKeyReused.
+        """
+        operation = Operation(scope, self._key, fingerprint(self._name, content), order_id)
+
+        async def rendered(tx: AsyncConnection) -> bytes:
+            return msgspec.json.encode(await act(tx))
+
+        with self._in_flight.hold(scope, self._key):
+            async with transaction(self._database) as tx:
+                answer = await operations.once(tx, operation, rendered)
+        return respond(answer, location)
+
+
+async def provide_once(request: Request[Any, Any, Any], key: NamedDependency[str]) -> Once:
+    """Give what makes this request happen once."""
+    state = request.app.state
+    # An id may be written in capitals, too.
+    name = f"{request.method} {request.scope['path'].lower()}"
+    return Once(state.database, state.in_flight, name=name, key=key)
+
+
+ONCE = {"key": Provide(provide_key), "once": Provide(provide_once)}
+
+
+def accepted(view: type[msgspec.Struct]) -> dict[int, ResponseSpec]:
+    """Document an answer that is stored and replayed."""
+    return {HTTPStatus.ACCEPTED: ResponseSpec(view, description="Accepted, and durable.")}
+
+
+def respond(answer: Answer, location: str) -> Response[bytes]:
+    """Give the answer to a request with a key, and tell whether it is a replay."""
+    headers = {"Location": location}
+    if answer.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(answer.body, status_code=answer.status, headers=headers)

@@ -7,16 +7,17 @@ from uuid import UUID
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter, RawBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import idempotency, pages
 from api.acceptance import Acceptance
 from api.fields import Email, MomentInQuery, PaymentMethod, Sku, moment
+from api.problems import InvalidRequest
 from api.staff import STAFF, staff_only
-from db import events, orders
+from api.strict import NO_CARD_NUMBERS
+from db import events, orders, tasks
 from db.events import TimelineEntry
 from db.ids import new_id
 from db.orders import Filter, OrderView
@@ -26,16 +27,24 @@ from domain.address import Destination
 from domain.event import CancelReason
 from domain.money import Currency
 from domain.order import Change, Order
+from domain.payment import Capture, OnDecline
 from domain.product import Item
 from domain.status import Status
+from domain.task import Queue
+from ops.config import Settings
 from ops.telemetry import trace
 
 # A wholesaler's longest real order has a thousand lines, its largest position tens of thousands.
 LINES_MAX = 2000
 QUANTITY_MAX = 1_000_000
 
-# Until accounts exist, all customers share one space of idempotency keys.
-SCOPE = "public"
+# Long enough to try another card, short enough not to keep goods from others for more than a month.
+RESERVE_FOR_S_MIN = 60
+RESERVE_FOR_S_MAX = 2_592_000
+
+
+# A body that says nothing.
+_NOTHING = {b"", b"{}"}
 
 
 class OrderItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,14 +54,20 @@ class OrderItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a customer asks for; prices and totals are ours."""
+class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a customer asks for; prices and totals are ours.
+
+    What is left out is left out of the fingerprint, so that keys outlive new fields.
+    """
 
     email: Email
     currency: Currency
     lines: Annotated[list[OrderItem], Meta(min_length=1, max_length=LINES_MAX)]
     payment_method: PaymentMethod
     ship_to: Destination
+    capture: Annotated[Capture, Meta(description="automatic or manual")] = Capture.AUTOMATIC
+    on_decline: Annotated[OnDecline, Meta(description="cancel or hold")] = OnDecline.CANCEL
+    reserve_for_s: Annotated[int, Meta(ge=RESERVE_FOR_S_MIN, le=RESERVE_FOR_S_MAX)] | None = None
 
 
 class OrderPage(msgspec.Struct, frozen=True):
@@ -72,17 +87,20 @@ class Timeline(msgspec.Struct, frozen=True):
     status_code=HTTPStatus.ACCEPTED,
     media_type=MediaType.JSON,
     dependencies={"key": Provide(idempotency.provide_key)},
-    responses={HTTPStatus.ACCEPTED: ResponseSpec(OrderView, description="Accepted, and durable.")},
+    responses=idempotency.accepted(OrderView),
+    opt={NO_CARD_NUMBERS: True},
 )
 async def place_order(
+    request: Request[Any, Any, Any],
     data: JSONBody[PlaceOrder],
     acceptance: NamedDependency[Acceptance],
     key: NamedDependency[str],
 ) -> Response[bytes]:
     """Accept an order; the same Idempotency-Key gets the same answer, byte for byte."""
+    settings: Settings = request.app.state.settings
     placement = Placement(
         order_id=new_id(),
-        scope=SCOPE,
+        scope=idempotency.PUBLIC,
         key=key,
         fingerprint=idempotency.fingerprint("POST /v1/orders", data),
         email=data.email,
@@ -91,12 +109,12 @@ async def place_order(
         payment_method=data.payment_method,
         ship_to=data.ship_to,
         traceparent=trace.current(),
+        capture=data.capture,
+        on_decline=data.on_decline,
+        reserve_for_s=data.reserve_for_s or settings.reservation_s,
     )
     answer = await acceptance.accept(placement)
-    headers = {"Location": f"/v1/orders/{answer.order_id}"}
-    if answer.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return Response(answer.body, status_code=answer.status, headers=headers)
+    return idempotency.respond(answer, f"/v1/orders/{answer.order_id}")
 
 
 @get("/{order_id:uuid}")
@@ -138,8 +156,12 @@ async def list_events(tx: NamedDependency[AsyncConnection], order_id: FromPath[U
 
 
 @post("/{order_id:uuid}/cancel", status_code=HTTPStatus.OK)
-async def cancel_order(tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]) -> OrderView:
+async def cancel_order(
+    body: RawBody, tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
+) -> OrderView:
     """Cancel an order that has not shipped; what was paid goes back. Again is the same."""
+    if body.strip() not in _NOTHING:
+        raise InvalidRequest("A cancellation takes no body: send none.")
 
     def decide(was: Order) -> Change | None:
         if was.status is Status.CANCELLED:
@@ -147,6 +169,8 @@ async def cancel_order(tx: NamedDependency[AsyncConnection], order_id: FromPath[
         return order.cancel(was, reason=CancelReason.CUSTOMER)
 
     await orders.change(tx, order_id, decide)
+    # A charge whose outcome is open is asked after now: it is not wanted any more.
+    await tasks.hurry(tx, [order_id], Queue.PAYMENTS)
     return await orders.get(tx, order_id)
 
 

@@ -36,10 +36,18 @@ KINDS: Mapping[str, Kind] = {
     "idempotency_key_missing": Kind(
         400,
         "Idempotency-Key missing",
-        "Send the Idempotency-Key header: a fresh key per order, the same one for its retries.",
+        "Send the Idempotency-Key header: a fresh key per request, the same one for its retries.",
     ),
     "idempotency_key_invalid": Kind(
         400, "Idempotency-Key invalid", "Send 1 to 255 printable ASCII characters, e.g. a UUID."
+    ),
+    "card_number_refused": Kind(
+        400,
+        "Card number refused",
+        "Send a token of the gateway for the card, and its number to nobody but the gateway.",
+    ),
+    "signature_invalid": Kind(
+        400, "Signature invalid", "Sign the raw bytes with the secret of the endpoint, and now."
     ),
     "unauthenticated": Kind(
         401,
@@ -58,6 +66,12 @@ KINDS: Mapping[str, Kind] = {
         409,
         "Stock below what is reserved",
         "Set `on_hand` to at least what orders hold, or cancel some first.",
+    ),
+    "payment_in_progress": Kind(
+        409,
+        "A payment is under way",
+        "Wait until it is settled: GET /v1/orders/{id}/payments shows it.",
+        {"Retry-After": "5"},
     ),
     "idempotency_in_progress": Kind(
         409,
@@ -81,7 +95,12 @@ KINDS: Mapping[str, Kind] = {
     "unknown_sku": Kind(422, "Unknown SKU", "Order SKUs of the catalogue only."),
     "product_inactive": Kind(422, "Product not for sale", "Take the product out of the order."),
     "currency_mismatch": Kind(
-        422, "Currencies differ", "Order in the currency the products are priced in."
+        422, "Currencies differ", "Use the currency of the products, or of the order."
+    ),
+    "amount_not_available": Kind(
+        422,
+        "Amount not available",
+        "Ask for at most what is left: GET /v1/orders/{id}/payments says how much that is.",
     ),
     "duplicate_sku": Kind(
         422, "SKU named twice", "Put each SKU into one line and add the quantities up."
@@ -91,6 +110,9 @@ KINDS: Mapping[str, Kind] = {
         422,
         "Idempotency-Key used for another request",
         "Use a fresh key for a request that differs.",
+    ),
+    "too_many_unpaid_orders": Kind(
+        429, "Too many unpaid orders", "Pay or cancel some of the customer's orders first."
     ),
     "client_closed_request": Kind(499, "Client went away", "Send the whole body."),
     "internal_error": Kind(

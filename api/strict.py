@@ -12,12 +12,16 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from api.bounds import places
+from api.cards import refuse_card_numbers
 from api.problems import (
     ClientClosedRequest,
     InvalidRequest,
     UnsupportedContentEncoding,
     UnsupportedMediaType,
 )
+
+# The option of a route into whose body a customer may type a card number.
+NO_CARD_NUMBERS = "no_card_numbers"
 
 # A refusal may quote the input, but is no place to send all of it back.
 _QUOTED_CHARS_MAX = 200
@@ -69,7 +73,10 @@ class StrictRequest(Request[Any, Any, Any]):
         if not types or types[0] not in _USUAL:
             _refuse_other_than_json(*self.content_type)
         data = self.route_handler.parsed_data_field
-        return decode(await self.body(), data.annotation if data else Any)
+        body = await self.body()
+        if self.route_handler.opt.get(NO_CARD_NUMBERS):
+            refuse_card_numbers(body)
+        return decode(body, data.annotation if data else Any)
 
 
 def _refuse_other_than_json(media_type: str, options: dict[str, str]) -> None:

@@ -40,6 +40,7 @@ class AttemptView(msgspec.Struct, frozen=True):
     currency: str
     gateway: str
     gateway_ref: str | None
+    final: bool
     reason: str | None
     error: str | None
     fee_minor: int

@@ -48,6 +48,12 @@ class PaymentOpen(Refusal):
     code: ClassVar[str] = "payment_in_progress"
 
 
+class CurrencyDiffers(Refusal):
+    """The amount is not in the currency of the order."""
+
+    code: ClassVar[str] = "currency_mismatch"
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One operation at a gateway; `id` is its idempotency key and our reference there."""
 
@@ -130,6 +136,12 @@ def _releases(attempt: Attempt) -> bool:
         attempt.kind is AttemptKind.CAPTURE and attempt.final
     )
     return ends and attempt.state is not AttemptState.DECLINED
+
+
+def refuse_other_currency(payable: Payable, currency: str | None) -> None:
+    """Raise CurrencyDiffers unless an amount, if in a currency at all, is in the order's."""
+    if currency not in {None, payable.total.currency}:
+        raise CurrencyDiffers(f"The order is in {payable.total.currency}.", field="currency")
 
 
 def ask_capture(

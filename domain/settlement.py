@@ -3,6 +3,7 @@
 import msgspec
 
 from domain import order, saga
+from domain.attempt import Window
 from domain.event import (
     AuthorizationExpired,
     CancelReason,
@@ -13,7 +14,9 @@ from domain.event import (
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentInReview,
+    PaymentMethodChanged,
     PaymentRefunded,
     PaymentRefused,
     PaymentRequested,
@@ -21,7 +24,7 @@ from domain.event import (
     PaymentUnknown,
     PaymentVoided,
 )
-from domain.funds import TAKING, Attempt, AttemptKind, AttemptState
+from domain.funds import TAKING, Attempt, AttemptKind, AttemptState, Payable, PaymentOpen
 from domain.order import Change, IllegalMove, Order
 from domain.payment import (
     NOT_FOUND,
@@ -105,18 +108,44 @@ def _unknown(was: Order, attempt: Attempt, reason: str, *, overdue: bool) -> Cha
     return order.append(was, PaymentUnknown(attempt.id, reason, attempt.kind.value))
 
 
+def refuse_unpaid(was: Order, wanted: AttemptKind) -> None:
+    """Raise IllegalMove for an order that has no money that could be moved on request."""
+    if was.status not in {Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.RETURNED}:
+        raise IllegalMove(f"An order that is {was.status} has no money to {wanted}.")
+
+
 def request(was: Order, asked: Attempt, *, actor: str) -> Change:
     """Take note of a capture, a void or a refund that is asked for, and have it done.
 
     Raises IllegalMove for an order that never was paid.
     """
-    if was.status not in {Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.RETURNED}:
-        raise IllegalMove(f"An order that is {was.status} has no money to {asked.kind}.")
+    refuse_unpaid(was, asked.kind)
     event = PaymentRequested(
         asked.id, asked.kind.value, asked.amount_minor, actor, asked.reason and asked.reason.value
     )
     task = NewTask(Kind(asked.kind.value), {"attempt_id": str(asked.id)})
     return order.append(was, event, task)
+
+
+def change_method(was: Order, payable: Payable, *, charging: bool) -> Change:
+    """Have a declined order that is held charged to another payment method.
+
+    `charging` says that a charge is to be made anyway. Raises IllegalMove, or PaymentOpen.
+    """
+    if was.status is not Status.RESERVED:
+        raise IllegalMove(f"An order that is {was.status} waits for no other payment method.")
+    if not payable.holds:
+        raise IllegalMove("An order placed with `on_decline` cancel keeps its payment method.")
+    if charging or payable.taking() or payable.open():
+        raise PaymentOpen("A charge of this order is under way: its outcome comes first.")
+    if not any(a.kind in TAKING for a in payable.attempts):
+        raise IllegalMove("No charge of this order was declined: it keeps its payment method.")
+    return order.append(was, PaymentMethodChanged(), NewTask(Kind.CHARGE))
+
+
+def dispute(was: Order, dispute_ref: str, *, amount_minor: int, reason: str) -> Change:
+    """Take note that the customer has asked the bank for the money back."""
+    return order.append(was, PaymentDisputed(dispute_ref, amount_minor, reason))
 
 
 def expire_authorization(was: Order, held: Attempt, *, left: int, captured: bool) -> Change:
@@ -130,6 +159,27 @@ def expire_authorization(was: Order, held: Attempt, *, left: int, captured: bool
         detail="The authorization was not captured in time.",
     )
     return msgspec.structs.replace(ended, events=(event, *ended.events))
+
+
+def unresolved(payable: Payable, window: Window) -> Attempt:
+    """Find the attempt whose outcome a person may decide.
+
+    Only what the gateway could not say in its window: an earlier word could be wrong.
+    Raises IllegalMove if there is none.
+    """
+    attempt = payable.open()
+    if attempt is None or attempt.state is not AttemptState.UNKNOWN:
+        raise IllegalMove("No payment of this order has an unknown outcome.")
+    asked_after = payable.status is Status.RESERVED or not window.is_over(attempt)
+    if payable.status is not Status.REVIEW and asked_after:
+        raise IllegalMove(f"The {attempt.kind} of this order is still being asked after: wait.")
+    return attempt
+
+
+def evidence(attempt: Attempt) -> str:
+    """Say what is known of an attempt whose outcome is open."""
+    sent = "never" if attempt.sent_at is None else attempt.sent_at.isoformat()
+    return f"{attempt.gateway} was first asked at {sent}; last: {attempt.error or 'no answer'}"
 
 
 def resolve(

@@ -13,6 +13,7 @@ from db.tables import metadata
 from ops.config import Settings
 from tests.builders import put_product
 from tests.conftest import ADMIN_API_KEY, KEPT
+from tests.signed import SIGNING_KEY
 from tests.web import served
 
 
@@ -39,7 +40,12 @@ async def shop_database(database_url: str) -> AsyncGenerator[Database]:
 @pytest.fixture(scope="module")
 def shop_app(database_url: str, redis_url: str) -> Litestar:
     """The application of `shop`."""
-    settings = Settings(database_url=database_url, redis_url=redis_url, admin_api_key=ADMIN_API_KEY)
+    settings = Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        admin_api_key=ADMIN_API_KEY,
+        stripe_webhook_secrets=SIGNING_KEY,
+    )
     return build(settings)
 
 

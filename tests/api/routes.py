@@ -9,7 +9,7 @@ import httpx
 from db.ids import new_id
 from tests.builders import an_order_body
 from tests.conftest import ADMIN_API_KEY
-from tests.signed import WEBHOOK_SECRET, signed
+from tests.signed import SIGNING_KEY, signed
 
 ORDER = "01a1fc38-e824-799d-91fa-a3621629b8c6"
 # Not what other tests order: a write that is fuzzed may be a good one with another price.
@@ -99,5 +99,5 @@ async def send(
         content = json.dumps(bodies[method, path]).encode() if (method, path) in bodies else b""
     given = {"Content-Type": "application/json", "Idempotency-Key": str(new_id())} | STAFF
     if path.startswith(WEBHOOK):
-        given |= signed(content, WEBHOOK_SECRET)
+        given |= signed(content, SIGNING_KEY)
     return await client.request(method, path, content=content, headers={**given, **headers})

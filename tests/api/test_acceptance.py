@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import insert
 
 from api.application import build
-from api.orders import SCOPE
+from api.idempotency import PUBLIC
 from db import tables
 from db.engine import POOL_TIMEOUT_S, Database, transaction
 from db.ids import new_id
@@ -226,7 +226,7 @@ async def holding(database: Database, key: str) -> AsyncGenerator[None]:
     """Use a key in a transaction that comes to nothing."""
     async with database.engine.connect() as other:
         insertion = insert(tables.idempotency_keys).values(
-            scope=SCOPE, key=key, fingerprint=b"", status=202, body=b"", order_id=new_id()
+            scope=PUBLIC, key=key, fingerprint=b"", status=202, body=b"", order_id=new_id()
         )
         await other.execute(insertion)
         yield

@@ -18,13 +18,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_every_route_is_asked(shop: httpx.AsyncClient) -> None:
     document = (await shop.get("/openapi.json")).json()
     documented = {
-        (method.upper(), path.format(order_id=ORDER, sku=SKU))
+        (method.upper(), path.format(order_id=ORDER, sku=SKU, name="stripe", finding_id=1))
         for path, operations in document["paths"].items()
         for method in operations
         if path.startswith("/v1/")
     }
 
-    assert set(ROUTES) == documented
+    assert {(method, path.partition("?")[0]) for method, path in ROUTES} == documented
 
 
 def spoilt(body: dict[str, Any], text: str, number: str) -> dict[str, bytes]:

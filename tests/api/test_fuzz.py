@@ -42,7 +42,12 @@ values = st.recursive(
 
 # What a server lets through of a request line: ASCII that can be printed.
 line_texts = st.text("".join(map(chr, range(0x21, 0x7F))), max_size=30) | texts.map(quote)
-segments = st.sampled_from(["v1", "orders", "products", "stock", "events", "cancel", "docs"])
+segments = st.sampled_from(
+    [
+        *("v1", "orders", "products", "stock", "events", "cancel", "docs", "payments", "ledger"),
+        "gateways",
+    ]
+)
 anything = st.lists(segments | line_texts, max_size=5).map("/".join)
 paths = st.sampled_from([path for _, path in ROUTES]) | anything.map("/{}".format)
 names = st.sampled_from(["limit", "status", "email", "created_from", "created_before", "cursor"])

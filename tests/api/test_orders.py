@@ -12,9 +12,10 @@ from db import tables
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain.money import AMOUNT_MINOR_MAX
+from ops.bench.outside import InstantGateway
 from ops.config import Settings
 from tests.builders import an_order_body, put_product, put_products
-from tests.stages import drain_inventory, run_stages
+from tests.stages import drain_inventory, run_stages, settle_payments
 from tests.web import assert_problem, post_order, rows
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -52,6 +53,9 @@ async def test_an_order_is_accepted_at_our_prices(client: httpx.AsyncClient) -> 
         "cancel_reason": None,
         "currency": "GBP",
         "total_minor": 3 * 250 + 2 * 999,
+        "capture": "automatic",
+        "on_decline": "cancel",
+        "reserved_until": None,
         "ship_to": SHIP_TO,
         "version": 1,
         "created_at": body["created_at"],
@@ -190,7 +194,7 @@ async def test_an_order_is_cancelled_once_and_what_it_held_is_given_back(
 
     cancelled = await client.post(f"{location}/cancel")
     again = await client.post(f"{location}/cancel")
-    await run_stages(database, settings)
+    await settle_payments(database, settings, InstantGateway())
 
     assert (cancelled.status_code, again.status_code) == (200, 200)
     assert (

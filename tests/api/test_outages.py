@@ -15,6 +15,7 @@ from ops.config import Settings
 from tests.api.routes import PRODUCT, ROUTES, send
 from tests.conftest import ADMIN_API_KEY
 from tests.postgres import connections, locked, rule, terminate, until
+from tests.signed import SIGNING_KEY
 from tests.web import assert_problem, post_order, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,6 +28,7 @@ async def adrift(redis_url: str) -> AsyncGenerator[httpx.AsyncClient]:
         database_url="postgresql://127.0.0.1:1/nowhere",
         redis_url=redis_url,
         admin_api_key=ADMIN_API_KEY,
+        stripe_webhook_secrets=SIGNING_KEY,
     )
     async with served(build(settings)) as client:
         yield client

@@ -8,6 +8,7 @@ import pytest_asyncio
 from api.application import build
 from db.engine import Database
 from ops.config import Settings
+from tests.api.routes import ORDER
 from tests.conftest import ADMIN_API_KEY
 from tests.web import assert_problem, rows, served
 
@@ -18,6 +19,14 @@ ROUTES = [
     ("PUT", "/v1/products/APPLE"),
     ("GET", "/v1/stock/APPLE"),
     ("PUT", "/v1/stock/APPLE"),
+    ("GET", f"/v1/orders/{ORDER}/explain"),
+    ("POST", f"/v1/orders/{ORDER}/capture"),
+    ("POST", f"/v1/orders/{ORDER}/refunds"),
+    ("POST", f"/v1/orders/{ORDER}/void"),
+    ("POST", f"/v1/orders/{ORDER}/resolve"),
+    ("GET", "/v1/ledger"),
+    ("GET", "/v1/findings"),
+    ("POST", "/v1/findings/1/close"),
 ]
 BODIES = {
     "/v1/products/APPLE": {"name": "Apple", "price_minor": 250, "currency": "GBP"},
@@ -30,6 +39,9 @@ FOR_EVERYBODY = {
     ("GET", "/v1/orders/{order_id}"),
     ("GET", "/v1/orders/{order_id}/events"),
     ("POST", "/v1/orders/{order_id}/cancel"),
+    ("GET", "/v1/orders/{order_id}/payments"),
+    ("POST", "/v1/orders/{order_id}/payment-method"),
+    ("POST", "/v1/gateways/{name}/webhook"),
     ("GET", "/v1/products/{sku}"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
@@ -95,7 +107,7 @@ async def test_who_has_it_is_let_in(
 ) -> None:
     answer = await ask(shop, method, path, f"{scheme} {ADMIN_API_KEY}")
 
-    assert answer.status_code in {200, 201}
+    assert answer.status_code not in {401, 403}
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -127,7 +139,7 @@ async def test_every_route_that_is_not_known_to_be_for_everybody_is_for_staff(
 
     assert {route for route, staff in guarded.items() if not staff} == FOR_EVERYBODY
     assert {
-        (method, path.replace("{sku}", "APPLE"))
+        (method, path.format(sku="APPLE", order_id=ORDER, finding_id=1))
         for (method, path), staff in guarded.items()
         if staff
     } == set(ROUTES)

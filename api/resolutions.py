@@ -1,0 +1,137 @@
+"""A person's word over HTTP for what a gateway could not say."""
+
+from datetime import timedelta
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Router, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.problems import InvalidRequest
+from api.staff import STAFF, staff_only
+from api.strict import NO_CARD_NUMBERS
+from db import operations, orders, payments, tasks
+from db.operations import Locked
+from domain import settlement
+from domain.attempt import Window
+from domain.event import PaymentResolved
+from domain.funds import Attempt, AttemptState, PaymentOpen
+from domain.payment import Declined, Succeeded
+from domain.task import Queue
+from domain.text import ON_ONE_LINE, ONE_LINE
+from ops.config import Settings
+
+# The code of an attempt of which a person says that it moved nothing.
+DID_NOT_HAPPEN = "did_not_happen"
+
+
+class Answer(StrEnum):
+    HAPPENED = "happened"
+    DID_NOT_HAPPEN = DID_NOT_HAPPEN
+
+
+class ResolvePayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person found out; `gateway_ref` is where, and needed for what happened."""
+
+    outcome: Annotated[Answer, Meta(description="happened or did_not_happen")]
+    note: Annotated[
+        str, Meta(min_length=1, max_length=500, pattern=ONE_LINE, description=ON_ONE_LINE)
+    ]
+    gateway_ref: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[A-Za-z0-9_-]+\Z",
+                max_length=255,
+                description="the gateway's own reference, e.g. pi_3MtwBw",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """What was decided, and what there was to see."""
+
+    order_id: UUID
+    status: str
+    attempt_id: UUID
+    operation: str
+    outcome: str
+    evidence: str
+    note: str
+
+
+@post(
+    "/{order_id:uuid}/resolve",
+    status_code=HTTPStatus.OK,
+    guards=[staff_only],
+    security=STAFF,
+    opt={NO_CARD_NUMBERS: True},
+)
+async def resolve_payment(
+    request: Request[Any, Any, Any],
+    tx: NamedDependency[AsyncConnection],
+    order_id: FromPath[UUID],
+    data: JSONBody[ResolvePayment],
+) -> Resolution:
+    """Settle the one payment of an order whose outcome the gateway could not say in its window."""
+    settings: Settings = request.app.state.settings
+    outcome = _outcome(data)
+    found = await operations.lock(tx, order_id)
+    window = Window(found.now, timedelta(seconds=settings.gateway_window_s))
+    attempt = settlement.unresolved(found.payable, window)
+    if await operations.is_asking(tx, order_id):
+        raise PaymentOpen("The gateway is being asked just now: repeat this in half a minute.")
+    verdict = PaymentResolved(
+        attempt.id, data.outcome.value, data.note, "staff", settlement.evidence(attempt)
+    )
+    status = await _settle(tx, found, attempt, outcome, verdict)
+    return Resolution(
+        order_id,
+        status,
+        attempt.id,
+        attempt.kind.value,
+        verdict.outcome,
+        verdict.evidence,
+        verdict.note,
+    )
+
+
+def _outcome(data: ResolvePayment) -> Succeeded | Declined:
+    happened = data.outcome is Answer.HAPPENED
+    if happened and data.gateway_ref is None:
+        raise InvalidRequest("Missing: name what happened at the gateway.", field="gateway_ref")
+    if not happened and data.gateway_ref is not None:
+        raise InvalidRequest("What did not happen has none: leave it out.", field="gateway_ref")
+    return Declined(DID_NOT_HAPPEN) if data.gateway_ref is None else Succeeded(data.gateway_ref)
+
+
+async def _settle(
+    tx: AsyncConnection,
+    found: Locked,
+    attempt: Attempt,
+    outcome: Succeeded | Declined,
+    verdict: PaymentResolved,
+) -> str:
+    """Write the attempt, the ledger, the order and its timeline; the work that waited goes on."""
+    order_id = found.order.id
+    change = settlement.resolve(found.order, attempt, outcome, verdict)
+    happened = isinstance(outcome, Succeeded)
+    state = AttemptState.SUCCEEDED if happened else AttemptState.DECLINED
+    await payments.settle(tx, [(attempt, state, outcome)])
+    if happened:
+        currency = found.payable.total.currency
+        await payments.append_ledger(tx, [(order_id, attempt, currency, outcome)])
+    await orders.change_many(tx, {order_id: found.order}, [change])
+    await tasks.hurry(tx, [order_id], Queue.PAYMENTS)
+    return change.order.status.value
+
+
+router = Router("/v1/orders", route_handlers=[resolve_payment], tags=["payments"])
