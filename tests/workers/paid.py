@@ -4,13 +4,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from db import findings, tasks
+from sqlalchemy import select, text
+
+from db import findings, tables, tasks
 from db.engine import Database, transaction
 from db.findings import FindingView
 from db.ids import new_id
 from domain.money import Money
 from domain.payment import Capture, Charge, Gateway
 from domain.reconciliation import Portion
+from domain.task import Kind
 from ops.config import Settings
 from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
@@ -70,3 +73,32 @@ async def still_open(database: Database) -> list[FindingView]:
     async with transaction(database) as tx:
         found = await findings.page(tx, is_open=True, before=None, limit=1000)
     return found[::-1]
+
+
+async def confirmed(database: Database) -> int:
+    """Count the attempts that the gateway was seen to have as we have them."""
+    a = tables.payment_attempts.c
+    async with transaction(database) as tx:
+        return len((await tx.scalars(select(a.id).where(a.reconciled_at.is_not(None)))).all())
+
+
+async def attempt_of(database: Database, order_id: UUID) -> tuple[UUID, str]:
+    """Read the id of an order's charge and the bank's name for it."""
+    a = tables.payment_attempts.c
+    async with transaction(database) as tx:
+        query = select(a.id, a.gateway_ref).where(a.order_id == order_id)
+        attempt_id, ref = (await tx.execute(query)).one()
+        return attempt_id, ref or ""
+
+
+async def tasks_to_reconcile(database: Database) -> list[tuple[str, str | None]]:
+    t = tables.tasks.c
+    async with transaction(database) as tx:
+        query = select(t.state, t.last_error).where(t.kind == Kind.RECONCILE.value).order_by(t.id)
+        return [(state, error) for state, error in await tx.execute(query)]
+
+
+async def rewrite(database: Database, change: str) -> None:
+    """Have our books say something else."""
+    async with transaction(database) as tx:
+        await tx.execute(text(change))

@@ -1,61 +1,26 @@
 """Reconciliation: what the gateway's books show and ours do not, and the other way about."""
 
-import asyncio
-from datetime import datetime
-from uuid import UUID
-
-from sqlalchemy import select, text
-
-from db import tables
-from db.engine import Database, transaction
+from db.engine import Database
 from db.ids import new_id
 from domain.money import Money
-from domain.payment import Capture, Refund, Statement, Unknown, Unsent
+from domain.payment import Capture, Refund
 from domain.reconciliation import Difference
-from domain.task import Kind, Queue
 from ops.config import Settings
 from tests.bank import PART_MAX, Bank
-from tests.records import make_due
 from tests.stages import drain_payments
 from tests.workers.charges import reserved
 from tests.workers.paid import (
-    TOTAL,
     a_foreign_charge,
+    attempt_of,
+    confirmed,
     paid,
     reconcile,
+    rewrite,
     schedule,
     still_open,
+    tasks_to_reconcile,
 )
 from workers.reconciliation import SOUGHT_MAX
-
-
-async def confirmed(database: Database) -> int:
-    """Count the attempts that the gateway was seen to have as we have them."""
-    a = tables.payment_attempts.c
-    async with transaction(database) as tx:
-        return len((await tx.scalars(select(a.id).where(a.reconciled_at.is_not(None)))).all())
-
-
-async def attempt_of(database: Database, order_id: UUID) -> tuple[UUID, str]:
-    """Read the id of an order's charge and the bank's name for it."""
-    a = tables.payment_attempts.c
-    async with transaction(database) as tx:
-        query = select(a.id, a.gateway_ref).where(a.order_id == order_id)
-        attempt_id, ref = (await tx.execute(query)).one()
-        return attempt_id, ref or ""
-
-
-async def tasks_to_reconcile(database: Database) -> list[tuple[str, str | None]]:
-    t = tables.tasks.c
-    async with transaction(database) as tx:
-        query = select(t.state, t.last_error).where(t.kind == Kind.RECONCILE.value).order_by(t.id)
-        return [(state, error) for state, error in await tx.execute(query)]
-
-
-async def rewrite(database: Database, change: str) -> None:
-    """Have our books say something else."""
-    async with transaction(database) as tx:
-        await tx.execute(text(change))
 
 
 async def test_books_that_agree_have_every_charge_confirmed_and_no_finding(
@@ -218,123 +183,3 @@ async def test_difference_that_stays_is_one_finding_however_often_it_is_found(
     await reconcile(database, settings, bank)
 
     assert await still_open(database) == [first]
-
-
-async def test_open_charge_is_no_difference_and_is_looked_up_at_once(
-    database: Database, settings: Settings, bank: Bank, rung: list[frozenset[Queue]]
-) -> None:
-    bank.answers_lost = 1
-    order_id = await reserved(database)
-    await drain_payments(database, settings, bank)
-    await schedule(database)
-    rung.clear()
-
-    await reconcile(database, settings, bank)
-
-    assert await still_open(database) == []
-    assert await confirmed(database) == 0
-    assert Queue.PAYMENTS in frozenset().union(*rung)
-    await drain_payments(database, settings, bank)
-    assert bank.verbs() == ["charge", "find"]
-    assert bank.takings(order_id) == [TOTAL]
-
-
-class SlowBank(Bank):
-    """A bank whose books take a while from being read to being here."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.read, self.sent = asyncio.Event(), asyncio.Event()
-
-    async def statement(
-        self, since: datetime, until: datetime, cursor: str | None
-    ) -> Statement | Unsent | Unknown:
-        page = await super().statement(since, until, cursor)
-        self.read.set()
-        await self.sent.wait()
-        return page
-
-
-async def test_money_that_moves_while_the_books_are_read_is_no_difference(
-    database: Database, settings: Settings
-) -> None:
-    bank = SlowBank()
-    await paid(database, settings, bank)
-    await schedule(database)
-    reading = asyncio.create_task(reconcile(database, settings, bank))
-    await bank.read.wait()
-
-    move = "UPDATE payment_attempts SET amount_minor = 900, updated_at = clock_timestamp()"
-    await rewrite(database, move)
-    bank.sent.set()
-    await reading
-    while_it_moved = await still_open(database)
-    await rewrite(database, "UPDATE payment_attempts SET updated_at = created_at")
-    await schedule(database)
-    await reconcile(database, settings, bank)
-
-    assert while_it_moved == []
-    assert Difference.CAPTURED_AMOUNT in {finding.kind for finding in await still_open(database)}
-
-
-async def test_gateway_that_is_down_is_asked_again_later(
-    database: Database, settings: Settings, bank: Bank
-) -> None:
-    await bank.execute(a_foreign_charge())
-    await schedule(database)
-    bank.down = True
-
-    await reconcile(database, settings, bank)
-    waiting = await tasks_to_reconcile(database)
-    bank.down = False
-    await make_due(database)
-    await reconcile(database, settings, bank)
-
-    assert waiting == [("ready", "No connection.")]
-    assert len(await still_open(database)) == 1
-
-
-async def test_lookup_that_fails_is_no_finding_until_nobody_tries_any_more(
-    database: Database, settings: Settings, bank: Bank
-) -> None:
-    ids = await paid(database, settings, bank, count=2)
-    await schedule(database)
-    deaf = Bank()
-    deaf.found.extend([Unknown("Timeout."), await bank.execute(a_foreign_charge())])
-
-    await reconcile(database, settings, deaf)
-    at_first = await still_open(database)
-    deaf.found.append(Unknown("Timeout."))
-    await rewrite(database, "UPDATE tasks SET attempts_max = attempt + 1 WHERE state = 'ready'")
-    await make_due(database)
-    await reconcile(database, settings, deaf)
-
-    assert at_first == []
-    [finding] = await still_open(database)
-    assert finding.kind == Difference.MISSING_THERE
-    assert finding.order_id in ids
-    assert "Timeout" in finding.detail
-    assert await confirmed(database) == 1
-
-
-async def test_gateway_that_is_not_configured_any_more_waits_for_its_settings(
-    database: Database, settings: Settings, bank: Bank
-) -> None:
-    await schedule(database, "closed_down")
-
-    await reconcile(database, settings, bank)
-
-    [(state, error)] = await tasks_to_reconcile(database)
-    assert state == "ready"
-    assert error == "Gateway closed_down is not in PAYMENT_GATEWAYS: name it there again."
-
-
-async def test_charges_of_another_gateway_are_not_looked_for(
-    database: Database, settings: Settings, bank: Bank
-) -> None:
-    await paid(database, settings, bank)
-    await schedule(database, "other")
-
-    await reconcile(database, settings, Bank("other"))
-
-    assert await still_open(database) == []
