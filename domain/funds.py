@@ -84,7 +84,7 @@ class Payable(msgspec.Struct, frozen=True):
         """Find one of the attempts."""
         return next((a for a in self.attempts if a.id == attempt_id), None)
 
-    def open(self) -> Attempt | None:
+    def unsettled(self) -> Attempt | None:
         """Find the attempt whose outcome is open; there is one at most."""
         return next((a for a in self.attempts if a.state in OPEN), None)
 

@@ -136,7 +136,7 @@ def change_method(was: Order, payable: Payable, *, charging: bool) -> Change:
         raise IllegalMove(f"An order that is {was.status} waits for no other payment method.")
     if not payable.holds:
         raise IllegalMove("An order placed with `on_decline` cancel keeps its payment method.")
-    if charging or payable.taking() or payable.open():
+    if charging or payable.taking() or payable.unsettled():
         raise PaymentOpen("A charge of this order is under way: its outcome comes first.")
     if not any(a.kind in TAKING for a in payable.attempts):
         raise IllegalMove("No charge of this order was declined: it keeps its payment method.")
@@ -167,7 +167,7 @@ def unresolved(payable: Payable, window: Window) -> Attempt:
     Only what the gateway could not say in its window: an earlier word could be wrong.
     Raises IllegalMove if there is none.
     """
-    attempt = payable.open()
+    attempt = payable.unsettled()
     if attempt is None or attempt.state is not AttemptState.UNKNOWN:
         raise IllegalMove("No payment of this order has an unknown outcome.")
     asked_after = payable.status is Status.RESERVED or not window.is_over(attempt)

@@ -64,7 +64,7 @@ async def decide(database: Database, order_id: UUID, outcome: Succeeded | Declin
     state = AttemptState.SUCCEEDED if happened else AttemptState.DECLINED
     async with transaction(database) as tx:
         payable = await payments.lock_payable(tx, order_id)
-        unknown = payable.open()
+        unknown = payable.unsettled()
         assert unknown is not None
         word = PaymentResolved(unknown.id, state.value, "Asked on the phone.", "staff", "Silence.")
         await payments.settle(tx, [(unknown, state, outcome)])
