@@ -14,22 +14,35 @@ def gateways(settings: Settings) -> Sequence[StripeGateway]:
     entries = [entry.strip() for entry in settings.payment_gateways.split(",") if entry.strip()]
     if not entries:
         return [StripeGateway(settings, name="stripe")]
-    made = [_gateway(settings, entry) for entry in entries]
+    made = [_gateway(settings, entry, number) for number, entry in enumerate(entries, start=1)]
     if len({gateway.name for gateway in made}) < len(made):
         raise SettingInvalid("PAYMENT_GATEWAYS: a name stands there twice; give each its own.")
     return made
 
 
-def _gateway(settings: Settings, entry: str) -> StripeGateway:
+def _gateway(settings: Settings, entry: str, number: int) -> StripeGateway:
     name, _, url = entry.partition("=")
-    parts = urlsplit(url)
-    if not name.isidentifier() or not parts.hostname or not parts.username:
-        # The entry holds a secret, so it is not repeated.
+    account = _account(url)
+    if not name.isidentifier() or account is None:
+        # The entry holds a secret, wherever it stands, so nothing of it is repeated.
         raise SettingInvalid(
-            f"PAYMENT_GATEWAYS: write each as name=https://secret-key@host, not {name[:20]!r}..."
+            f"PAYMENT_GATEWAYS: entry {number} is none; write each as name=https://secret-key@host."
         )
-    host = parts.netloc.rpartition("@")[2]
-    account = msgspec.structs.replace(
-        settings, stripe_api_key=parts.username, stripe_api_base=f"{parts.scheme}://{host}"
-    )
-    return StripeGateway(account, name=name)
+    key, base = account
+    own = msgspec.structs.replace(settings, stripe_api_key=key, stripe_api_base=base)
+    return StripeGateway(own, name=name)
+
+
+def _account(url: str) -> tuple[str, str] | None:
+    """Split an account's URL into its key and its base URL; None if it has more or less."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        return None
+    more = parts.path.rstrip("/") or parts.query or parts.fragment
+    if not parts.username or parts.password is not None or more:
+        return None
+    return parts.username, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

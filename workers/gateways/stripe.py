@@ -1,135 +1,153 @@
 """Stripe, through its SDK: one PaymentIntent per charge attempt, and every answer checked."""
 
-import logging
-import ssl
 from collections.abc import Mapping
-from typing import Protocol
+from datetime import datetime
 
-import aiohttp
-import stripe
-from stripe import AIOHTTPClient, StripeClient
-
-from domain.payment import Charge, Declined, Outcome, Refund, Unknown
+from domain.payment import (
+    Call,
+    Charge,
+    Declined,
+    Outcome,
+    Refund,
+    Statement,
+    TakeAuthorized,
+    Unknown,
+    Unsent,
+    Void,
+)
 from ops.config import Settings
 from workers.gateways import stripe_answers as answers
-
-# The SDK would time every call and tell Stripe of the one before; that is CPU for nobody here.
-stripe.enable_telemetry = False
-# Below warning the SDK logs whole requests, payment method tokens included.
-logging.getLogger("stripe").setLevel(logging.WARNING)
-
-# Connecting is the part of a call after which nothing can have been charged, so it ends first.
-_CONNECT_SHARE = 0.5
-
-
-class _Response(Protocol):
-    body: str
-
-
-class _Client(Protocol):
-    """What is used of the SDK's client, typed more closely than there."""
-
-    async def raw_request_async(self, method_: str, url_: str, **params: object) -> _Response: ...
+from workers.gateways import stripe_requests as requests
+from workers.gateways.stripe_connection import Connection
+from workers.gateways.stripe_failures import FAILURES, failed, lookup_failed
+from workers.gateways.stripe_objects import (
+    PaymentIntent,
+    cursor,
+    payment_decoder,
+    payments_decoder,
+    refunds_decoder,
+)
 
 
 class StripeGateway:
-    """One merchant's account; `stripe_answers` says what becomes of each call."""
+    """One merchant's account; `stripe_answers` and `stripe_failures` judge each call."""
 
-    name = "stripe"
+    def __init__(self, settings: Settings, *, name: str = "stripe") -> None:
+        self.name = name
+        self._connection = Connection(settings)
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._session: aiohttp.ClientSession | None = None
-        self._client: _Client | None = None
+    async def execute(self, call: Call) -> Outcome:
+        """Do what is asked, keyed by `attempt_id`: asked twice, it happens once.
 
-    async def charge(self, charge: Charge) -> Outcome:
-        """Authorize and capture, keyed by `attempt_id`; asking twice charges once.
-
-        Stripe keeps a key for at least 24 hours; after that only `find_charge` may ask.
+        Stripe keeps a key for at least 24 hours; after that only `find` may ask.
         """
-        asked = {
-            "amount": answers.amount(charge.amount),
-            "currency": charge.amount.currency.lower(),
-            "payment_method": charge.payment_method,
-            "confirm": True,
-            "capture_method": "automatic",
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            # Else a card that wants authentication leaves a payment that can still succeed.
-            "error_on_requires_action": True,
-            "metadata": {"order_id": str(charge.order_id), "attempt_id": str(charge.attempt_id)},
-        }
-        try:
-            response = await self._post("/v1/payment_intents", asked, key=str(charge.attempt_id))
-            return answers.charged(charge, answers.payment_decoder.decode(response.body))
-        except answers.FAILURES as error:
-            return answers.failed(error)
+        outcome = await self._execute(call)
+        if isinstance(call, Void) and isinstance(outcome, Declined):
+            # Stripe refuses to cancel what is cancelled, or released, already.
+            return await self.find(call) or outcome
+        return outcome
 
-    async def find_charge(self, charge: Charge) -> Outcome | None:
-        """Look the charge up by our reference; None if the gateway does not know it.
+    async def find(self, call: Call) -> Outcome | None:
+        """Look a call up by our reference; None if the gateway does not know of it.
+
+        A lookup that fails is always Unknown, since it says nothing of the call.
+        """
+        try:
+            match call:
+                case Charge():
+                    return await self._find_charge(call)
+                case TakeAuthorized() | Void():
+                    return answers.shown(call, await self._payment(call.gateway_ref))
+                case Refund():
+                    return await self._find_refund(call)
+        except FAILURES as error:
+            return lookup_failed(error)
+
+    async def abandon(self, call: Charge, gateway_ref: str) -> Outcome:
+        """Cancel a payment that waits for the customer: Declined("abandoned") once it is.
+
+        If it has succeeded meanwhile, that is the outcome.
+        """
+        try:
+            return await self._end(call, gateway_ref, "abandoned")
+        except FAILURES as error:
+            return lookup_failed(error)
+
+    async def statement(
+        self, since: datetime, until: datetime, cursor: str | None
+    ) -> Statement | Unsent | Unknown:
+        """Read a part of what was booked in a time, at most a hundred payments, newest first."""
+        fields = requests.payments(since, until)
+        after = {} if cursor is None else {"starting_after": cursor}
+        try:
+            return await self._statement({**fields, **after})
+        except FAILURES as error:
+            failure = failed(error)
+            return failure if isinstance(failure, Unsent) else lookup_failed(error)
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self._connection.close()
+
+    async def _execute(self, call: Call) -> Outcome:
+        asked = requests.execution(call)
+        key = str(call.attempt_id)
+        try:
+            body = await self._connection.post(asked.path, asked.fields, key=key)
+            return answers.executed(call, body)
+        except FAILURES as error:
+            return failed(error)
+
+    async def _find_charge(self, charge: Charge) -> Outcome | None:
+        """Search for a charge.
 
         Search is eventually consistent: a charge may be found only a minute later, in an outage an
-        hour, so None is no proof; and merchants in India have no search. A lookup that fails is
-        always Unknown, since it says nothing of the charge.
+        hour, so None is no proof; and merchants in India have no search.
         """
-        query = f"metadata['attempt_id']:'{charge.attempt_id}'"
-        try:
-            response = await self._ask("get", "/v1/payment_intents/search", {"query": query})
-            payments = answers.found_decoder.decode(response.body).data
-        except answers.FAILURES as error:
-            failed = answers.failed(error)
-            why = failed.code if isinstance(failed, Declined) else failed.reason
-            return Unknown(f"The lookup failed: {why}")
+        body = await self._connection.get(requests.SEARCH, requests.search(charge))
+        payments = payments_decoder.decode(body).data
         if not payments:
             return None
         if len(payments) > 1:
             return Unknown(f"{len(payments)} payments at the gateway carry this attempt.")
-        return answers.charged(charge, payments[0])
+        (payment,) = payments
+        outcome = answers.charged(charge, payment)
+        if isinstance(outcome, Declined) and payment.status != "canceled":
+            # Who authenticated in vain has the client secret and could still pay with another card.
+            return await self._end(charge, payment.id, outcome.code)
+        return outcome
 
-    async def refund(self, refund: Refund) -> Outcome:
-        """Refund, keyed by `attempt_id`; asking twice refunds once.
+    async def _find_refund(self, refund: Refund) -> Outcome | None:
+        fields = requests.refunds(refund)
+        while True:
+            page = refunds_decoder.decode(await self._connection.get(requests.REFUNDS, fields))
+            for made in page.data:
+                if made.metadata.get("attempt_id") == str(refund.attempt_id):
+                    return answers.refunded(refund, made)
+            if (after := cursor(page)) is None:
+                return None
+            fields = {**fields, "starting_after": after}
 
-        A pending refund counts: Stripe has taken it, and any refund may still fail at the bank.
+    async def _end(self, charge: Charge, gateway_ref: str, code: str) -> Outcome:
+        """Cancel a payment, so that it can never succeed; a refusal is looked into.
+
+        Raises one of FAILURES. It has no key of its own: cancelling twice does no harm, and a key
+        would repeat a refusal whose cause has passed.
         """
-        asked = {
-            "payment_intent": refund.gateway_ref,
-            "amount": answers.amount(refund.amount),
-            "metadata": {"order_id": str(refund.order_id), "attempt_id": str(refund.attempt_id)},
-        }
+        asked = requests.cancellation(gateway_ref, "abandoned")
         try:
-            response = await self._post("/v1/refunds", asked, key=str(refund.attempt_id))
-            return answers.refunded(refund, answers.refund_decoder.decode(response.body))
-        except answers.FAILURES as error:
-            return answers.failed(error)
+            body = await self._connection.post(asked.path, asked.fields)
+            payment = payment_decoder.decode(body)
+        except FAILURES as error:
+            if not isinstance(failed(error), Declined):
+                raise
+            payment = await self._payment(gateway_ref)
+        return answers.ended(charge, payment, code)
 
-    async def close(self) -> None:
-        """Give back the connections."""
-        if self._session is not None:
-            await self._session.close()
+    async def _payment(self, gateway_ref: str) -> PaymentIntent:
+        path = requests.payment(gateway_ref)
+        return payment_decoder.decode(await self._connection.get(path, requests.whole()))
 
-    async def _post(self, path: str, asked: Mapping[str, object], *, key: str) -> _Response:
-        return await self._ask("post", path, {**asked, "idempotency_key": key})
-
-    async def _ask(self, method: str, path: str, asked: Mapping[str, object]) -> _Response:
-        # The typed methods build an object of every field of the answer: 0.2 ms that msgspec saves.
-        return await self._connected().raw_request_async(method, path, **asked)
-
-    def _connected(self) -> _Client:
-        if self._client is None:
-            self._client = self._connect()
-        return self._client
-
-    def _connect(self) -> _Client:
-        """Open the session, which belongs to the running event loop."""
-        timeout_s = self._settings.gateway_timeout_s
-        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s * _CONNECT_SHARE)
-        trusted = ssl.create_default_context(cafile=stripe.ca_bundle_path)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._settings.gateway_concurrency, ssl=trusted),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        return StripeClient(
-            self._settings.stripe_api_key,
-            base_addresses={"api": self._settings.stripe_api_base.rstrip("/")},
-            http_client=AIOHTTPClient(timeout=timeout, session=self._session),
-            max_network_retries=0,
-        )
+    async def _statement(self, fields: Mapping[str, object]) -> Statement:
+        page = payments_decoder.decode(await self._connection.get(requests.PAYMENTS, fields))
+        return Statement(tuple(answers.booked(each) for each in page.data), cursor(page))

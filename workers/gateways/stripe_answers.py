@@ -1,115 +1,154 @@
-"""What Stripe's answers mean for a payment attempt.
+"""What Stripe's objects mean for a payment attempt.
 
-Succeeded  2xx, and id, status, amount, currency and attempt are what was asked for
-Declined   402 card error, under the issuer's code
-           400 or 404, `gateway_refused:<code>`: validated and refused, nothing was moved
-           requires_action, `authentication_required`: nobody will come to authenticate
-Unsent     no connection; 429; 401, 403 and an unknown path, which are the operator's to mend
-Unknown    everything else: timeout, reset, 5xx, an answer that cannot be read or is not about
-           this attempt, 409 (an earlier call with this key still runs) and a key that was used
-           with other parameters
-
-Outcomes speak of one call. If an earlier call of the attempt is Unknown, an Unsent one leaves it
-so; a Declined one settles it, because a key gives its first answer again.
+Succeeded       id, status, amount, currency and attempt are what was asked for
+ActionRequired  the customer has to authenticate
+Declined        the issuer's no, a cancelled payment, a refund that failed
+None            the payment shows that a capture was not made or nothing was released
+Unknown         everything else, above all what is not about this attempt
 """
 
-import aiohttp
-import msgspec
-import stripe
+from datetime import UTC, datetime
+from uuid import UUID
 
-from domain.money import Money
-from domain.payment import Charge, Declined, Outcome, Refund, Succeeded, Unknown, Unsent
-
-# Stripe counts these in hundredths although ISO 4217 gives them no minor unit.
-_COUNTED_IN_HUNDREDTHS = frozenset({"ISK", "UGX"})
-_NEVER_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
+from domain.payment import (
+    ActionRequired,
+    Booked,
+    Call,
+    Capture,
+    Charge,
+    Declined,
+    Outcome,
+    Refund,
+    Succeeded,
+    TakeAuthorized,
+    Unknown,
+    Void,
 )
-# What a call may end in besides an answer. The SDK raises AttributeError for an error object that
-# is none, e.g. `{"error": null}`.
-FAILURES = (stripe.StripeError, aiohttp.ClientError, OSError, msgspec.DecodeError, AttributeError)
+from workers.gateways import stripe_requests as requests
+from workers.gateways.stripe_objects import (
+    BalanceTransaction,
+    LatestCharge,
+    PaymentIntent,
+    RefundMade,
+    counted,
+    minor,
+    payment_decoder,
+    refund_decoder,
+)
 
 
-class _Problem(msgspec.Struct, frozen=True):
-    """Stripe's error object."""
-
-    type: str
-    code: str | None = None
-    decline_code: str | None = None
-
-
-class _Errors(msgspec.Struct, frozen=True):
-    error: _Problem
-
-
-class PaymentIntent(msgspec.Struct, frozen=True):
-    id: str
-    status: str
-    amount: int
-    currency: str
-    amount_received: int = 0
-    metadata: dict[str, str] = {}
-    last_payment_error: _Problem | None = None
+def executed(call: Call, body: str) -> Outcome:
+    """Judge the 2xx answer to a call."""
+    match call:
+        case Charge():
+            return charged(call, payment_decoder.decode(body))
+        case Refund():
+            return refunded(call, refund_decoder.decode(body))
+        case TakeAuthorized() | Void():
+            return _agreed(call, payment_decoder.decode(body))
 
 
-class RefundMade(msgspec.Struct, frozen=True):
-    id: str
-    status: str
-    amount: int
-    currency: str
-    payment_intent: str | None
-
-
-class Found(msgspec.Struct, frozen=True):
-    data: list[PaymentIntent]
-
-
-payment_decoder = msgspec.json.Decoder(PaymentIntent)
-refund_decoder = msgspec.json.Decoder(RefundMade)
-found_decoder = msgspec.json.Decoder(Found)
-_errors_decoder = msgspec.json.Decoder(_Errors)
-
-
-def amount(money: Money) -> int:
-    """Return an amount as Stripe counts it."""
-    return money.minor * 100 if money.currency in _COUNTED_IN_HUNDREDTHS else money.minor
+def _agreed(call: TakeAuthorized | Void, payment: PaymentIntent) -> Outcome:
+    """Judge the 2xx answer to a capture or a void; the sum has to be right, too."""
+    if payment.amount_received != _marked(payment):
+        return Unknown(f"{payment.id} has {payment.amount_received} received: not what was asked.")
+    outcome = shown(call, payment)
+    return outcome or Unknown("The gateway agreed, yet its payment does not show it.")
 
 
 def charged(charge: Charge, payment: PaymentIntent) -> Outcome:
-    """Judge a PaymentIntent, which must be the one that was asked for."""
+    """Judge the payment of a charge."""
     if payment.metadata.get("attempt_id") != str(charge.attempt_id):
         return Unknown(f"The gateway answered with {payment.id}, which is of another attempt.")
-    asked = (amount(charge.amount), charge.amount.currency.lower())
+    asked = (counted(charge.amount), charge.amount.currency.lower())
     if (payment.amount, payment.currency) != asked:
         return Unknown(
             f"{payment.id} is of {payment.amount} {payment.currency}: not what was asked."
         )
-    if payment.status == "succeeded" and payment.amount_received == payment.amount:
-        return Succeeded(payment.id)
-    if code := _no_of(payment):
-        return Declined(code)
-    received = payment.amount_received
-    return Unknown(f"{payment.id} is {payment.status}, {received} of {payment.amount} received.")
+    return _taken(charge, payment) or _not_taken(payment)
 
 
-def _no_of(payment: PaymentIntent) -> str | None:
+def _taken(charge: Charge, payment: PaymentIntent) -> Outcome | None:
+    manual = charge.capture is Capture.MANUAL
     match payment.status:
-        case "requires_action":
-            return "authentication_required"
-        case "canceled":
-            return "canceled"
-        case "requires_payment_method" if payment.last_payment_error is not None:
-            return _code(payment.last_payment_error)
+        case "succeeded" if not manual and payment.amount_received == payment.amount:
+            return Succeeded(payment.id, fee_minor=_fee(charge, payment))
+        case "requires_capture" if manual and payment.amount_capturable == payment.amount:
+            return Succeeded(payment.id, expires_at=_expiry(payment))
+        case "requires_action" if payment.client_secret:
+            return ActionRequired(payment.id, payment.client_secret)
         case _:
             return None
 
 
+def _not_taken(payment: PaymentIntent) -> Outcome:
+    match payment.status:
+        case "canceled":
+            return Declined("canceled")
+        case "requires_payment_method" if payment.last_payment_error is not None:
+            return Declined(payment.last_payment_error.reason())
+        case status:
+            return Unknown(
+                f"{payment.id} is {status}: of {payment.amount}, {payment.amount_received}"
+                f" received and {payment.amount_capturable} held."
+            )
+
+
+def ended(charge: Charge, payment: PaymentIntent, code: str) -> Outcome:
+    """Judge a payment that was to be cancelled: Declined, under this code, once it is."""
+    outcome = charged(charge, payment)
+    if not isinstance(outcome, Declined):
+        return outcome
+    if payment.status != "canceled":
+        return Unknown(f"{payment.id} is {payment.status} and could not be ended.")
+    return Declined(code)
+
+
+def shown(call: TakeAuthorized | Void, payment: PaymentIntent) -> Outcome | None:
+    """Judge what an authorized payment shows of a capture or a void; None: it was not done.
+
+    Others may have captured from it, too.
+    """
+    asked = (call.gateway_ref, str(call.order_id), call.amount.currency.lower())
+    if (payment.id, payment.metadata.get("order_id"), payment.currency) != asked:
+        return Unknown(f"The gateway answered with {payment.id}, which is not what was asked.")
+    if isinstance(call, TakeAuthorized):
+        return _captured(call, payment)
+    return _voided(payment)
+
+
+def _captured(capture: TakeAuthorized, payment: PaymentIntent) -> Outcome | None:
+    """Judge a capture; with it, all that have left a mark must have been received."""
+    marked = payment.metadata.get(requests.mark(capture))
+    if marked is None:
+        return None
+    if marked != str(counted(capture.amount)):
+        return Unknown(f"{payment.id} has this capture with {marked}: not what was asked.")
+    if payment.amount_received < _marked(payment):
+        return Unknown(f"{payment.id} has the capture, but {payment.amount_received} received.")
+    return Succeeded(payment.id, fee_minor=_fee(capture, payment))
+
+
+def _voided(payment: PaymentIntent) -> Outcome | None:
+    if payment.status not in {"canceled", "succeeded"} or payment.amount_capturable:
+        return None
+    if payment.amount_received > _marked(payment):
+        # Somebody else, e.g. in Stripe's dashboard, took what we wanted to release.
+        return Declined("already_captured")
+    return Succeeded(payment.id)
+
+
+def _marked(payment: PaymentIntent) -> int:
+    """Sum up the captures that have left a mark."""
+    values = [v for key, v in payment.metadata.items() if key.startswith(requests.MARK)]
+    return sum(int(value) for value in values if value.isdecimal())
+
+
 def refunded(refund: Refund, made: RefundMade) -> Outcome:
-    """Judge a Refund, which must be the one that was asked for."""
-    asked = (refund.gateway_ref, amount(refund.amount), refund.amount.currency.lower())
-    if (made.payment_intent, made.amount, made.currency) != asked:
+    """Judge a refund. A pending one counts: any may still fail at the bank, days later."""
+    asked = (refund.gateway_ref, counted(refund.amount), refund.amount.currency.lower())
+    told = (made.payment_intent, made.amount, made.currency)
+    if told != asked or made.metadata.get("attempt_id") != str(refund.attempt_id):
         return Unknown(f"The gateway answered with {made.id}, which is not what was asked.")
     match made.status:
         case "succeeded" | "pending":
@@ -120,39 +159,43 @@ def refunded(refund: Refund, made: RefundMade) -> Outcome:
             return Unknown(f"{made.id} is {status}.")
 
 
-def failed(error: Exception) -> Declined | Unknown | Unsent:
-    """Judge a call that did not end in a 2xx answer.
+def booked(payment: PaymentIntent) -> Booked:
+    """Read a payment of the gateway's books; it may be somebody else's."""
+    charge = payment.latest_charge
+    returned = charge.amount_refunded if isinstance(charge, LatestCharge) else 0
+    return Booked(
+        gateway_ref=payment.id,
+        attempt_id=_uuid(payment.metadata.get("attempt_id")),
+        order_id=_uuid(payment.metadata.get("order_id")),
+        currency=payment.currency.upper(),
+        authorized_minor=minor(payment.amount_capturable, payment.currency),
+        captured_minor=minor(payment.amount_received, payment.currency),
+        refunded_minor=minor(returned, payment.currency),
+        created_at=datetime.fromtimestamp(payment.created, UTC),
+    )
 
-    No text of Stripe's goes into a reason: it may quote the payment method.
-    """
-    if isinstance(error, stripe.APIConnectionError):
-        cause = error.__cause__ or error
-        if isinstance(cause, _NEVER_CONNECTED):
-            return Unsent(f"The gateway could not be reached: {type(cause).__name__}.")
-        return Unknown(f"The gateway did not answer: {type(cause).__name__}.")
-    if isinstance(error, stripe.StripeError):
-        return _refused(error.http_status, error.http_body or "")
-    return Unknown(f"The gateway's answer could not be read: {type(error).__name__}.")
 
-
-def _refused(status: int | None, body: str) -> Declined | Unknown | Unsent:
-    """Judge an answer that is not 2xx; only with an error object is it known to be Stripe's."""
+def _uuid(text: str | None) -> UUID | None:
     try:
-        problem = _errors_decoder.decode(body).error
-    except msgspec.DecodeError:
-        return Unknown(f"The gateway answered {status} without an error object.")
-    match status, problem.type:
-        case 402, "card_error":
-            return Declined(_code(problem))
-        case 400, "invalid_request_error":
-            return Declined(f"gateway_refused:{_code(problem)}")
-        case 404, "invalid_request_error" if problem.code == "resource_missing":
-            return Declined(f"gateway_refused:{_code(problem)}")
-        case 401 | 403 | 404 | 429, _:
-            return Unsent(f"The gateway answered {status}, {_code(problem)}.")
-        case _:
-            return Unknown(f"The gateway answered {status}, {_code(problem)}.")
+        return UUID(text) if text else None
+    except ValueError:
+        return None
 
 
-def _code(problem: _Problem) -> str:
-    return problem.decline_code or problem.code or problem.type
+def _fee(call: Charge | TakeAuthorized, payment: PaymentIntent) -> int:
+    """Return what Stripe kept of this call; 0 if it does not say so, or in another currency."""
+    charge = payment.latest_charge
+    moved = charge.balance_transaction if isinstance(charge, LatestCharge) else None
+    if not isinstance(moved, BalanceTransaction):
+        return 0
+    if (moved.amount, moved.currency) != (counted(call.amount), payment.currency):
+        return 0
+    return minor(moved.fee, payment.currency)
+
+
+def _expiry(payment: PaymentIntent) -> datetime | None:
+    charge = payment.latest_charge
+    details = charge.payment_method_details if isinstance(charge, LatestCharge) else None
+    if details is None or details.card is None or details.card.capture_before is None:
+        return None
+    return datetime.fromtimestamp(details.card.capture_before, UTC)
