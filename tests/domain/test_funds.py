@@ -177,7 +177,7 @@ def test_open_attempt_is_the_one_whose_outcome_is_open(state: AttemptState) -> N
     attempt = an_attempt(state=state)
     payable = a_payable(attempt, an_attempt(AttemptKind.REFUND))
 
-    assert payable.open() == (attempt if state in OPEN else None)
+    assert payable.unsettled() == (attempt if state in OPEN else None)
     assert payable.taking() == (None if state is AttemptState.DECLINED else attempt)
 
 
