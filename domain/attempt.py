@@ -20,6 +20,7 @@ from domain.funds import (
 from domain.money import Money
 from domain.payment import (
     NOT_FOUND,
+    WITHDRAWN,
     ActionRequired,
     Call,
     Capture,
@@ -175,12 +176,22 @@ def _undo(task: Task, payable: Payable, fresh: UUID) -> Decision:
     if other := next((a for a in payable.attempts if a.state in OPEN | {_CREATED}), None):
         return _wait(f"Another {other.kind} of this order is not settled.")
     left = funds(payable.attempts)
-    if left.capturable:
+    # What the gateway refuses to release, as it ran out, keeps nothing from being refunded.
+    if left.capturable and not (left.refundable and _is_void_refused(payable)):
         return Plan(task, ask_void(payable, fresh), more=left.refundable > 0)
     if left.refundable:
         reason = RefundReason.REQUESTED_BY_CUSTOMER
         return Plan(task, ask_refund(payable, fresh, amount_minor=None, reason=reason))
     return DONE
+
+
+def _is_void_refused(payable: Payable) -> bool:
+    return any(
+        a.kind is AttemptKind.VOID
+        and a.state is AttemptState.DECLINED
+        and a.error not in {NOT_FOUND, WITHDRAWN}
+        for a in payable.attempts
+    )
 
 
 def _wait(why: str) -> Verdict:
