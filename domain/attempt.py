@@ -161,7 +161,7 @@ def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Dec
     if attempt.state is AttemptState.DECLINED:
         owed = payable.status is Status.CANCELLED and attempt.kind in _RETURNING
         return _undo(task, payable, fresh) if owed else DONE
-    other = payable.open()
+    other = payable.unsettled() or _captured_before(attempt, payable)
     if other is not None and other.id != attempt.id:
         return _wait(f"Another {other.kind} of this order is not settled.")
     # What was captured of a cancelled order would only have to go back.
@@ -169,6 +169,15 @@ def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Dec
     if attempt.state is AttemptState.CREATED and not wanted:
         return Withdrawal(task, attempt.id)
     return _step(task, payable, attempt, window, wanted=wanted)
+
+
+def _captured_before(attempt: Attempt, payable: Payable) -> Attempt | None:
+    """Find a capture that goes first, since what this one releases could not be captured."""
+    final = attempt.kind is AttemptKind.CAPTURE and attempt.final
+    if attempt.kind is not AttemptKind.VOID and not final:
+        return None
+    earlier = payable.attempts[: payable.attempts.index(attempt)]
+    return next((a for a in earlier if a.kind is AttemptKind.CAPTURE and a.state is _CREATED), None)
 
 
 def _undo(task: Task, payable: Payable, fresh: UUID) -> Decision:
