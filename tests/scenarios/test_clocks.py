@@ -24,9 +24,10 @@ async def prunings(database: Database) -> list[str]:
 
 
 async def slots(database: Database) -> int:
-    """Count the slots of periodic work that were taken."""
+    """Count the slots of prunings that were taken."""
+    query = select(func.count()).where(tables.cron_runs.c.job == Kind.PRUNE.value)
     async with transaction(database) as tx:
-        return await tx.scalar(select(func.count()).select_from(tables.cron_runs)) or 0
+        return await tx.scalar(query) or 0
 
 
 async def test_two_clocks_do_nothing_twice(
