@@ -97,9 +97,13 @@ class Declined(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Nobody can say yet: timeout, reset, 5xx, an unreadable or a mismatching answer."""
+    """Nobody can say yet: timeout, reset, 5xx, an unreadable or a mismatching answer.
+
+    Or the gateway itself said so, which is `pending` and no fault of its service.
+    """
 
     reason: str
+    pending: bool = False
 
 
 class Unsent(msgspec.Struct, frozen=True):

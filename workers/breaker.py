@@ -149,9 +149,11 @@ async def guarded(breaker: Breaker, call: Callable[[], Awaitable[Outcome]]) -> O
 
 def _answer(outcome: Outcome, admitted: CircuitBreakerState) -> Outcome:
     """Pass the gateway's yes or no; raises _Failed for any other outcome."""
-    if isinstance(outcome, Unknown | Unsent):
-        raise _Failed(outcome, admitted)
-    return outcome
+    match outcome:
+        case Unknown(pending=False) | Unsent():
+            raise _Failed(outcome, admitted)
+        case _:
+            return outcome
 
 
 class _Opening(CircuitMemoryStorage):

@@ -185,7 +185,7 @@ async def _ask(gateway: Gateway, step: Step) -> Outcome:
             # Sent again under its key it still happens once, whether or not it was there.
             return await gateway.execute(step.call)
         case None:
-            return Unknown("The gateway does not know of it yet.")
+            return Unknown("The gateway does not know of it yet.", pending=True)
         case _:
             return found
 

@@ -88,10 +88,11 @@ def _not_taken(payment: PaymentIntent) -> Outcome:
         case "requires_payment_method" if payment.last_payment_error is not None:
             return Declined(payment.last_payment_error.reason())
         case status:
-            return Unknown(
+            why = (
                 f"{payment.id} is {status}: of {payment.amount}, {payment.amount_received}"
                 f" received and {payment.amount_capturable} held."
             )
+            return Unknown(why, pending=status == "processing")
 
 
 def ended(charge: Charge, payment: PaymentIntent, code: str) -> Outcome:
