@@ -114,6 +114,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sandbox_smtp_port: Annotated[
         int, Meta(ge=0, le=65535, description="Port of the sandbox's mail relay; 0: any.")
     ] = 0
+    sandbox_webhook_url: Annotated[
+        str, Meta(description="Where the sandbox's gateway sends its events. Empty: nowhere.")
+    ] = ""
+    sandbox_webhook_secret: Annotated[
+        str, Meta(description="What the sandbox's gateway signs its events with.")
+    ] = "whsec_sandbox"
 
     def __post_init__(self) -> None:
         _refuse_broken(

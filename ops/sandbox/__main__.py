@@ -15,6 +15,7 @@ from ops.sandbox.gateway import Gateway
 from ops.sandbox.inbox import Inbox
 from ops.sandbox.journal import JournalUnusable
 from ops.sandbox.mailbox import Mailbox
+from ops.sandbox.webhooks import Endpoint
 
 _HOST = "127.0.0.1"
 # What is under way may end; an answer held back on purpose is not waited for.
@@ -30,8 +31,8 @@ async def serve(config: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     folder = Path(config.sandbox_dir)
     async with AsyncExitStack() as stack:
-        gateway, mailbox = Gateway(folder), Mailbox(folder)
-        stack.callback(gateway.journal.close)
+        gateway, mailbox = Gateway(folder, _endpoint(config)), Mailbox(folder)
+        stack.callback(gateway.close)
         stack.callback(mailbox.journal.close)
         relay = await smtp.listen(mailbox, _HOST, config.sandbox_smtp_port)
         stack.callback(relay.close)
@@ -45,6 +46,12 @@ async def serve(config: Settings) -> int:
             "ready",
         )
         return await _until(stop, gateway.journal.failed, mailbox.journal.failed)
+
+
+def _endpoint(config: Settings) -> Endpoint | None:
+    if not config.sandbox_webhook_url:
+        return None
+    return Endpoint(config.sandbox_webhook_url, config.sandbox_webhook_secret)
 
 
 async def _site(stack: AsyncExitStack, app: web.Application, port: int) -> int:

@@ -1,13 +1,16 @@
-"""Answers of the gateway in Stripe's shapes, each rendered from its ledger entry alone."""
+"""What the gateway answers: a status and JSON, the same bytes however often it is asked."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
 
-from ops.sandbox.cards import Decline
-from ops.sandbox.ledger import Entry, PaymentIntent, Refund, Refusal
-from ops.sandbox.requests import Rejected
+from ops.sandbox import shapes
+from ops.sandbox.entries import Entry, PaymentIntent
+from ops.sandbox.forms import Rejected
+from ops.sandbox.shapes import Shape, Shapeable
+from ops.sandbox.standing import Payment, Refused, Standing
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -22,118 +25,69 @@ class Answer(msgspec.Struct, frozen=True):
         return web.Response(body=self.body, status=self.status, headers=headers)
 
 
-def executed(entry: Entry) -> Answer:
-    """Render what an executed request came to; the same bytes however often it is asked."""
-    match entry:
-        case PaymentIntent():
-            whole = payment_intent(entry)
-            if entry.decline is None:
-                return _json(200, whole)
-            error = _card_error(entry, entry.decline) | {"payment_intent": whole}
-            return _json(402, {"error": error})
-        case Refund():
-            return _json(200, refund(entry))
-        case Refusal():
-            return rejected(Rejected(entry.message, code=entry.code, param=entry.param))
+def executed(entry: Entry, stands: Standing, expand: frozenset[str]) -> Answer:
+    """Render what an executed request came to."""
+    match stands:
+        case Refused():
+            return _refused(stands)
+        case Payment() if isinstance(entry, PaymentIntent) and entry.decline is not None:
+            whole = shapes.payment_intent(stands, expand)
+            error = shapes.card_error(stands, entry.decline) | {"payment_intent": whole}
+            return json(402, {"error": error})
+        case _:
+            return json(200, shapes.shape(stands, expand))
 
 
 def rejected(error: Rejected) -> Answer:
     """Render an error object."""
-    fields = {"type": error.type, "message": error.message}
-    optional = {"code": error.code, "param": error.param}
-    fields |= {name: value for name, value in optional.items() if value is not None}
-    return _json(error.status, {"error": fields})
+    return json(error.status, {"error": _error(error)})
 
 
-def got(payment: PaymentIntent) -> Answer:
-    """Render one payment, as it is now."""
-    return _json(200, payment_intent(payment))
+def listed(
+    url: str, objects: Sequence[Shapeable], *, more: bool, expand: frozenset[str] = frozenset()
+) -> Answer:
+    """Render a page of a list."""
+    return page(url, [shapes.shape(each, expand) for each in objects], more=more)
 
 
-def found(objects: Sequence[PaymentIntent]) -> Answer:
+def page(url: str, data: Sequence[Shape], *, more: bool) -> Answer:
+    """Render a page of what is rendered already."""
+    return json(200, {"object": "list", "url": url, "has_more": more, "data": data})
+
+
+def found(objects: Sequence[Payment], *, next_page: str | None, expand: frozenset[str]) -> Answer:
     """Render the result of a search."""
-    return _json(
+    return json(
         200,
         {
             "object": "search_result",
             "url": "/v1/payment_intents/search",
-            "has_more": False,
-            "next_page": None,
-            "data": [payment_intent(each) for each in objects],
+            "has_more": next_page is not None,
+            "next_page": next_page,
+            "data": [shapes.payment_intent(each, expand) for each in objects],
         },
     )
 
 
-def listed(url: str, objects: Sequence[PaymentIntent] | Sequence[Refund], *, more: bool) -> Answer:
-    """Render a page of a list."""
-    data = [
-        payment_intent(each) if isinstance(each, PaymentIntent) else refund(each)
-        for each in objects
-    ]
-    return _json(200, {"object": "list", "url": url, "has_more": more, "data": data})
-
-
-def payment_intent(entry: PaymentIntent) -> dict[str, object]:
-    """Render a PaymentIntent."""
-    return {
-        "id": entry.id,
-        "object": "payment_intent",
-        "amount": entry.amount,
-        "amount_capturable": 0,
-        "amount_received": entry.captured,
-        "automatic_payment_methods": {"allow_redirects": "never", "enabled": True},
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": "automatic",
-        "client_secret": f"{entry.id}_secret_sandbox",
-        "confirmation_method": "automatic",
-        "created": entry.at,
-        "currency": entry.currency,
-        "customer": None,
-        "description": None,
-        "last_payment_error": _card_error(entry, entry.decline) if entry.decline else None,
-        "latest_charge": "ch_" + entry.id.removeprefix("pi_"),
-        "livemode": False,
-        "metadata": entry.metadata,
-        "next_action": ({"type": "use_stripe_sdk"} if entry.status == "requires_action" else None),
-        "payment_method": None if entry.decline else entry.payment_method,
-        "payment_method_types": ["card"],
-        "processing": None,
-        "receipt_email": None,
-        "setup_future_usage": None,
-        "shipping": None,
-        "status": entry.status,
-    }
-
-
-def refund(entry: Refund) -> dict[str, object]:
-    """Render a Refund."""
-    return {
-        "id": entry.id,
-        "object": "refund",
-        "amount": entry.amount,
-        "charge": "ch_" + entry.payment_intent.removeprefix("pi_"),
-        "created": entry.at,
-        "currency": entry.currency,
-        "metadata": entry.metadata,
-        "payment_intent": entry.payment_intent,
-        "reason": None,
-        "status": "succeeded",
-    }
-
-
-def _card_error(entry: PaymentIntent, decline: Decline) -> dict[str, object]:
-    error: dict[str, object] = {
-        "type": "card_error",
-        "code": decline.code,
-        "message": decline.message,
-        "charge": "ch_" + entry.id.removeprefix("pi_"),
-        "payment_method": {"id": entry.payment_method, "object": "payment_method"},
-    }
-    if decline.decline_code:
-        error["decline_code"] = decline.decline_code
-    return error
-
-
-def _json(status: int, content: dict[str, object]) -> Answer:
+def json(status: int, content: Shape) -> Answer:
+    """Render anything."""
     return Answer(status, msgspec.json.encode(content))
+
+
+def _refused(stands: Refused) -> Answer:
+    made = stands.made
+    type_ = (
+        "api_error" if made.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    )
+    error = _error(
+        Rejected(made.message, status=made.status, type_=type_, code=made.code, param=made.param)
+    )
+    if stands.payment is not None:
+        error["payment_intent"] = shapes.payment_intent(stands.payment)
+    return json(made.status, {"error": error})
+
+
+def _error(error: Rejected) -> Shape:
+    fields: Shape = {"type": error.type, "message": error.message}
+    optional = {"code": error.code, "param": error.param}
+    return fields | {name: value for name, value in optional.items() if value is not None}

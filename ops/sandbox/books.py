@@ -1,152 +1,147 @@
-"""The gateway's books in memory: what was executed, and what may still be."""
+"""The gateway's books in memory: every payment, refund and dispute as it stands."""
 
-import operator
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
-from typing import TypeVar
+import heapq
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
-from ops.sandbox import cards
-from ops.sandbox.ledger import Entry, PaymentIntent, Refund, Refusal
-from ops.sandbox.requests import ChargeRequest, Page, RefundRequest, Rejected
+import msgspec
 
-_T = TypeVar("_T", PaymentIntent, Refund)
-_BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
+from ops.sandbox import cards, pages, standing
+from ops.sandbox.entries import (
+    Authentication,
+    Capture,
+    Dispute,
+    Entry,
+    PaymentIntent,
+    RefundMoved,
+    Refusal,
+    Void,
+)
+from ops.sandbox.forms import Rejected
+from ops.sandbox.pages import Listed, Page
+from ops.sandbox.standing import Payment, Refund, Refused, Standing, Taken
+
+_T = TypeVar("_T", bound=Listed)
+
+
+class Shelf(Generic[_T]):
+    """Objects of one kind, oldest first, each as it stands now."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._objects: list[_T] = []
+        self._at: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[_T]:
+        return iter(self._objects)
+
+    def put(self, each: _T) -> None:
+        """Add an object, or replace the one with its id."""
+        at = self._at.setdefault(each.id, len(self._objects))
+        if at < len(self._objects):
+            self._objects[at] = each
+        else:
+            self._objects.append(each)
+
+    def get(self, name: str) -> _T:
+        """Return an object by its id. Raises Rejected if there is none."""
+        at = self._at.get(name)
+        if at is None:
+            raise Rejected.missing(self._kind, name)
+        return self._objects[at]
+
+    def page(
+        self, wanted: Page, fits: Callable[[_T], bool] = lambda _: True
+    ) -> tuple[list[_T], bool]:
+        """Return objects, newest first, and whether there are more."""
+        return pages.cut(wanted, self._objects, self._at, fits)
 
 
 class Books:
-    """Every entry of the ledger, found by id, key and metadata."""
+    """All that the ledger says, found by id, key and metadata."""
 
     def __init__(self) -> None:
-        self.by_key: dict[str, Entry] = {}
-        self.payments: list[PaymentIntent] = []
-        self.refunds: list[Refund] = []
-        self._payment_at: dict[str, int] = {}
-        self._refund_at: dict[str, int] = {}
-        self._refunded: dict[str, int] = {}
-        self._by_metadata: dict[tuple[str, str], list[PaymentIntent]] = {}
+        self.by_key: dict[str, tuple[Entry, Standing]] = {}
+        self.payments = Shelf[Payment]("payment_intent")
+        self.refunds = Shelf[Refund]("refund")
+        self.disputes = Shelf[Dispute]("dispute")
+        # What happens by itself: Unix time, and the id of the payment or refund it happens to.
+        self.agenda: list[tuple[int, str]] = []
+        self._by_metadata: dict[tuple[str, str], list[str]] = {}
 
-    def enter(self, entry: Entry) -> None:
-        """Take an entry in; the only place that changes the books."""
+    def transactions(self) -> Shelf[Taken]:
+        """Gather all money that came in, oldest first."""
+        shelf = Shelf[Taken]("balance_transaction")
+        taken = (each for payment in self.payments for each in payment.taken)
+        for each in sorted(taken, key=lambda each: each.at):
+            shelf.put(each)
+        return shelf
+
+    def enter(self, entry: Entry) -> Standing:
+        """Take an entry in and return how things stand then; only this changes the books."""
+        stands = self._apply(entry)
         if entry.key:
-            self.by_key[entry.key] = entry
+            self.by_key[entry.key] = (entry, stands)
+        return stands
+
+    def search(self, name: str, value: str) -> Iterator[Payment]:
+        """Return the payments whose metadata has a value, newest first."""
+        ids = dict.fromkeys(reversed(self._by_metadata.get((name, value), [])))
+        found = (self.payments.get(each) for each in ids)
+        return (payment for payment in found if payment.metadata.get(name) == value)
+
+    def _apply(self, entry: Entry) -> Standing:
         match entry:
             case PaymentIntent():
-                self._payment_at[entry.id] = len(self.payments)
-                self.payments.append(entry)
-                for pair in entry.metadata.items():
-                    self._by_metadata.setdefault(pair, []).append(entry)
-            case Refund():
-                self._refund_at[entry.id] = len(self.refunds)
-                self.refunds.append(entry)
-                before = self._refunded.get(entry.payment_intent, 0)
-                self._refunded[entry.payment_intent] = before + entry.amount
+                return self._put(standing.made(entry))
+            case Authentication() | Capture() | Void():
+                return self._put(self._moved(entry))
+            case Dispute():
+                self.disputes.put(entry)
+                payment = self.payments.get(entry.payment_intent)
+                disputed = payment.disputed + entry.amount
+                self.payments.put(msgspec.structs.replace(payment, disputed=disputed))
+                return entry
             case Refusal():
-                pass
+                told = entry.payment_intent
+                return Refused(entry, self.payments.get(told) if told else None)
+            case RefundMoved():
+                before = self.refunds.get(entry.refund)
+                return self._give_back(Refund(before.made, entry.status), before.status)
+            case _:
+                payment = self.payments.get(entry.payment_intent)
+                if fate := cards.refund_fate(payment.made.payment_method):
+                    heapq.heappush(self.agenda, (entry.at + fate.after_s, entry.id))
+                return self._give_back(Refund(entry, entry.status), "failed")
 
-    def get(self, payment_intent: str) -> PaymentIntent:
-        """Return a payment. Raises Rejected if there is none."""
-        position = self._payment_at.get(payment_intent)
-        if position is None:
-            raise Rejected.missing("payment_intent", payment_intent)
-        return self.payments[position]
+    def _moved(self, entry: Authentication | Capture | Void) -> Payment:
+        payment = self.payments.get(entry.payment_intent)
+        match entry:
+            case Authentication():
+                return standing.authenticated(payment, entry)
+            case Capture():
+                return standing.captured(payment, entry)
+            case Void():
+                return standing.voided(payment, entry)
 
-    def search(self, name: str, value: str) -> Sequence[PaymentIntent]:
-        """Return the payments whose metadata has a value, oldest first."""
-        return self._by_metadata.get((name, value), [])
+    def _put(self, payment: Payment) -> Payment:
+        self.payments.put(payment)
+        # What was removed or replaced is still found here, so a search looks again.
+        for pair in payment.metadata.items():
+            ids = self._by_metadata.setdefault(pair, [])
+            if not ids or ids[-1] != payment.id:
+                ids.append(payment.id)
+        if payment.capturable:
+            heapq.heappush(self.agenda, (payment.capture_before, payment.id))
+        if payment.captured and payment.made.payment_method == cards.DISPUTED:
+            heapq.heappush(self.agenda, (payment.taken[-1].at, payment.id))
+        return payment
 
-    def payments_page(self, wanted: Page) -> tuple[Sequence[PaymentIntent], bool]:
-        """Return payments, newest first, and whether there are more."""
-        return _page(self.payments, self._payment_at, wanted)
-
-    def refunds_page(self, wanted: Page) -> tuple[Sequence[Refund], bool]:
-        """Return refunds, newest first, and whether there are more."""
-        return _page(self.refunds, self._refund_at, wanted)
-
-    def charge(self, asked: ChargeRequest, *, key: str, fingerprint: str, at: int) -> Entry:
-        """Decide a charge."""
-        status, decline = "succeeded", cards.DECLINES.get(asked.payment_method)
-        if asked.payment_method == cards.AUTHENTICATION_REQUIRED:
-            status = "requires_action"
-            decline = cards.NEEDS_AUTHENTICATION if asked.error_on_requires_action else None
-        return PaymentIntent(
-            id=f"pi_{secrets.token_hex(12)}",
-            at=at,
-            key=key,
-            fingerprint=fingerprint,
-            amount=asked.amount,
-            currency=asked.currency,
-            payment_method=asked.payment_method,
-            status="requires_payment_method" if decline else status,
-            decline=decline,
-            metadata=asked.metadata,
-        )
-
-    def refund(self, asked: RefundRequest, *, key: str, fingerprint: str, at: int) -> Entry:
-        """Decide a refund: never more than what was captured and not yet given back.
-
-        Raises Rejected if there is no such payment.
-        """
-        payment = self.get(asked.payment_intent)
-        left = payment.captured - self._refunded.get(payment.id, 0)
-        amount = left if asked.amount is None else asked.amount
-        refusal = _refusal(payment, left, amount)
-        if refusal:
-            code, message = refusal
-            return Refusal(
-                id=f"err_{secrets.token_hex(12)}",
-                at=at,
-                key=key,
-                fingerprint=fingerprint,
-                code=code,
-                message=message,
-                param="amount" if code is None else None,
-            )
-        return Refund(
-            id=f"re_{secrets.token_hex(12)}",
-            at=at,
-            key=key,
-            fingerprint=fingerprint,
-            payment_intent=payment.id,
-            amount=amount,
-            currency=payment.currency,
-            metadata=asked.metadata,
-        )
-
-
-def _refusal(payment: PaymentIntent, left: int, amount: int) -> tuple[str | None, str] | None:
-    if payment.captured == 0:
-        message = f"This PaymentIntent ({payment.id}) does not have a successful charge to refund."
-        return "payment_intent_unexpected_state", message
-    if left == 0:
-        return "charge_already_refunded", f"Charge of {payment.id} has already been refunded."
-    if amount > left:
-        message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})."
-        return None, message
-    return None
-
-
-def _page(objects: list[_T], at: Mapping[str, int], wanted: Page) -> tuple[list[_T], bool]:
-    end = len(objects)
-    if wanted.starting_after is not None:
-        if wanted.starting_after not in at:
-            raise Rejected.missing("starting_after", wanted.starting_after)
-        end = at[wanted.starting_after]
-    older = (objects[position] for position in range(end - 1, -1, -1))
-    fitting = (
-        each
-        for each in older
-        if all(_BOUNDS[name](each.at, bound) for name, bound in wanted.created.items())
-        and wanted.payment_intent in {None, _paid(each)}
-    )
-    some = list(islice(fitting, wanted.limit + 1))
-    return some[: wanted.limit], len(some) > wanted.limit
-
-
-def _paid(each: PaymentIntent | Refund) -> str:
-    return each.id if isinstance(each, PaymentIntent) else each.payment_intent
+    def _give_back(self, refund: Refund, before: str) -> Refund:
+        """Count a refund, which a failed one does not do any more."""
+        self.refunds.put(refund)
+        change = refund.made.amount * ((refund.status != "failed") - (before != "failed"))
+        payment = self.payments.get(refund.made.payment_intent)
+        refunded = payment.refunded + change
+        self.payments.put(msgspec.structs.replace(payment, refunded=refunded))
+        return refund

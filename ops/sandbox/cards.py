@@ -8,6 +8,13 @@ import msgspec
 # An answer later than this is of no use to anybody; a larger number is a typing error.
 _DELAY_MS_MAX = 120_000
 _DELAY = re.compile(r"pm_sandbox_delay_(\d{1,6})")
+_NOT_FOUND_YET = re.compile(r"pm_sandbox_not_found_yet_(\d{1,4})")
+_EXPIRING = re.compile(r"pm_card_visa_expiring_(\d{1,6})")
+_REFUND = re.compile(r"pm_card_(pendingRefund|refundFail)(?:_(\d{1,6}))?")
+# Stripe holds money on most cards for a week.
+_HOLD_S = 7 * 24 * 3600
+# Short enough to wait for, long enough to see a refund pending.
+_REFUND_SETTLES_S = 2
 
 
 class Decline(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,7 +43,11 @@ GOOD = frozenset(
     f"pm_card_{brand}"
     for brand in ("visa", "visa_debit", "mastercard", "mastercard_debit", "amex", "discover", "jcb")
 )
-AUTHENTICATION_REQUIRED = "pm_card_authenticationRequired"
+NEED_AUTHENTICATION = frozenset(
+    f"pm_card_{name}"
+    for name in ("authenticationRequired", "threeDSecure2Required", "threeDSecureRequired")
+)
+DISPUTED = "pm_card_createDispute"
 
 _REASONS = {
     "": Decline("card_declined", _ISSUER, "generic_decline"),
@@ -65,23 +76,36 @@ NEEDS_AUTHENTICATION = Decline(
 )
 
 
+AUTHENTICATION_FAILED = Decline(
+    "payment_intent_authentication_failure",
+    "The provided PaymentMethod has failed authentication.",
+)
+
+
+class RefundFate(msgspec.Struct, frozen=True):
+    """What becomes of the refunds of a payment method, and after how many seconds."""
+
+    first: str
+    then: str
+    after_s: int
+
+
 def known(payment_method: str) -> bool:
     """Say whether the gateway has such a payment method."""
     return (
         payment_method in GOOD
         or payment_method in DECLINES
-        or payment_method == AUTHENTICATION_REQUIRED
+        or payment_method in NEED_AUTHENTICATION
+        or payment_method == DISPUTED
         or fault(payment_method) is not None
         or delay_s(payment_method) is not None
+        or any(each.fullmatch(payment_method) for each in (_NOT_FOUND_YET, _EXPIRING, _REFUND))
     )
 
 
 def fault(payment_method: str) -> Fault | None:
     """Return what is to go wrong, if this payment method is one of ours."""
-    try:
-        return Fault(payment_method)
-    except ValueError:
-        return None
+    return _FAULTS.get(payment_method)
 
 
 def delay_s(payment_method: str) -> float | None:
@@ -90,3 +114,29 @@ def delay_s(payment_method: str) -> float | None:
     if match is None or int(match[1]) > _DELAY_MS_MAX:
         return None
     return int(match[1]) / 1000
+
+
+def hidden_s(payment_method: str) -> int:
+    """Return for how long searches and lists do not find its payments."""
+    match = _NOT_FOUND_YET.fullmatch(payment_method)
+    return int(match[1]) if match else 0
+
+
+def hold_s(payment_method: str) -> int:
+    """Return for how long an authorization holds the money."""
+    match = _EXPIRING.fullmatch(payment_method)
+    return int(match[1]) if match else _HOLD_S
+
+
+def refund_fate(payment_method: str) -> RefundFate | None:
+    """Return what becomes of its refunds; None if they simply succeed."""
+    match = _REFUND.fullmatch(payment_method)
+    if match is None:
+        return None
+    after_s = int(match[2] or _REFUND_SETTLES_S)
+    if match[1] == "pendingRefund":
+        return RefundFate("pending", "succeeded", after_s)
+    return RefundFate("succeeded", "failed", after_s)
+
+
+_FAULTS = {fault.value: fault for fault in Fault}

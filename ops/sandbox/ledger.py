@@ -1,70 +1,35 @@
-"""The gateway's ledger: one line for each executed operation, and what it says of each order."""
+"""What the gateway's ledger says of each order, for checkers in any process."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from ops.sandbox.cards import Decline
+from ops.sandbox.books import Books
+from ops.sandbox.entries import Entry, decoder
 from ops.sandbox.journal import whole_end
+from ops.sandbox.standing import Payment
 
 FILE = "gateway-ledger.jsonl"
 
 
-class _Executed(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
-    """What an executed request left behind; its answer is rendered from this alone."""
+class Settlement(msgspec.Struct, kw_only=True):
+    """What the gateway did for one order; amounts in the gateway's smallest unit."""
 
-    id: str
-    at: int  # Unix time
-    key: str = ""  # the idempotency key; empty if none was sent
-    fingerprint: str = ""  # of the path and parameters the key was used with
-
-
-class PaymentIntent(_Executed, frozen=True, kw_only=True, tag="payment_intent"):
-    """A charge that was captured at once, unless `status` says otherwise."""
-
-    amount: int
-    currency: str
-    payment_method: str
-    status: str = "succeeded"
-    decline: Decline | None = None
-    metadata: dict[str, str] = {}
+    authorized: int = 0  # ever held or taken
+    captured: int = 0
+    voided: int = 0  # held and released: by request, by a final capture, or by running out
+    refunded: int = 0  # save refunds that failed; pending ones count
+    disputed: int = 0
+    fees: int = 0
+    captures: int = 0  # payments of which something was captured, in however many parts
+    currencies: set[str] = msgspec.field(default_factory=set[str])  # lower case; one if all is well
+    attempts: list[str] = msgspec.field(default_factory=list[str])  # of those payments
 
     @property
-    def captured(self) -> int:
-        """The amount that moved."""
-        return self.amount if self.status == "succeeded" else 0
-
-
-class Refund(_Executed, frozen=True, kw_only=True, tag="refund"):
-    """Money given back."""
-
-    payment_intent: str
-    amount: int
-    currency: str
-    metadata: dict[str, str] = {}
-
-
-class Refusal(_Executed, frozen=True, kw_only=True, tag="refusal"):
-    """A request that was executed and refused; nothing moved, yet the key keeps the answer."""
-
-    message: str
-    code: str | None = None
-    param: str | None = None
-
-
-Entry = PaymentIntent | Refund | Refusal
-decoder = msgspec.json.Decoder(Entry)
-
-
-class Settlement(msgspec.Struct, kw_only=True):
-    """What the gateway did for one order."""
-
-    captured: int = 0  # in the gateway's smallest unit
-    refunded: int = 0
-    captures: int = 0
-    currencies: set[str] = msgspec.field(default_factory=set[str])  # lower case; one if all is well
-    attempts: list[str] = msgspec.field(default_factory=list[str])  # of the captures
+    def held(self) -> int:
+        """What may still be captured."""
+        return self.authorized - self.captured - self.voided
 
 
 def entries(folder: Path) -> Iterator[Entry]:
@@ -81,21 +46,30 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 def settlements(folder: Path) -> dict[str, Settlement]:
-    """Sum up the ledger by order id, as the caller named it in metadata; '' if it did not."""
-    orders: dict[str, Settlement] = {}
-    order_of: dict[str, str] = {}
+    """Sum up the ledger by order id, as the caller named it when it paid; '' if it did not.
+
+    Orders for which no money was ever held or taken are left out.
+    """
+    books = Books()
     for entry in entries(folder):
-        match entry:
-            case PaymentIntent(status="succeeded"):
-                order_of[entry.id] = entry.metadata.get("order_id", "")
-                order = orders.setdefault(order_of[entry.id], Settlement())
-                order.captured += entry.amount
-                order.captures += 1
-                order.currencies.add(entry.currency)
-                order.attempts.append(entry.metadata.get("attempt_id", ""))
-            case Refund():
-                # The capture says whose money it is, whatever the refund's own metadata claims.
-                orders[order_of[entry.payment_intent]].refunded += entry.amount
-            case PaymentIntent() | Refusal():
-                pass
+        books.enter(entry)
+    orders: dict[str, Settlement] = {}
+    for payment in books.payments:
+        if payment.authorized:
+            # The payment says whose money it is, whatever its captures and refunds claim.
+            name = payment.made.metadata.get("order_id", "")
+            _add(orders.setdefault(name, Settlement()), payment)
     return orders
+
+
+def _add(order: Settlement, payment: Payment) -> None:
+    order.authorized += payment.authorized
+    order.captured += payment.captured
+    order.voided += payment.released
+    order.refunded += payment.refunded
+    order.disputed += payment.disputed
+    order.fees += sum(taken.fee for taken in payment.taken)
+    if payment.captured:
+        order.captures += 1
+        order.currencies.add(payment.made.currency)
+        order.attempts.append(payment.made.metadata.get("attempt_id", ""))

@@ -119,7 +119,7 @@ async def test_refused_parameters_use_no_key(caller: Caller) -> None:
         ({"payment_method": ""}, "parameter_missing"),
         ({"currency": "pounds"}, None),
         ({"confirm": "false"}, None),
-        ({"capture_method": "manual"}, None),
+        ({"capture_method": "later"}, None),
         ({"colour": "red"}, "parameter_unknown"),
     ],
 )

@@ -23,10 +23,21 @@ async def test_ledger_says_what_became_of_each_order(caller: Caller, outside: Sa
     found = ledger.settlements(outside.folder)
 
     assert found[paid] == Settlement(
-        captured=2000, captures=2, currencies={"gbp", "eur"}, attempts=["a-1", "a-2"]
+        authorized=2000,
+        captured=2000,
+        fees=30 + 20 + 0 + 20,
+        captures=2,
+        currencies={"gbp", "eur"},
+        attempts=["a-1", "a-2"],
     )
     assert found[refunded] == Settlement(
-        captured=500, refunded=200, captures=1, currencies={"gbp"}, attempts=["a-3"]
+        authorized=500,
+        captured=500,
+        refunded=200,
+        fees=28,
+        captures=1,
+        currencies={"gbp"},
+        attempts=["a-3"],
     )
     assert declined not in found
 
