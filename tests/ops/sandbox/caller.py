@@ -41,6 +41,13 @@ class Caller(msgspec.Struct, frozen=True):
         headers = {"Idempotency-Key": key or str(uuid4())}
         return await self._ask("POST", path, data=form, headers=headers)
 
+    async def fault(self, **fault: Any) -> Reply:
+        """Post a fault on the board."""
+        return await self._ask("POST", "/faults", data=msgspec.json.encode(fault))
+
+    async def clear_faults(self) -> Reply:
+        return await self._ask("DELETE", "/faults")
+
     async def _ask(self, method: str, path: str, **given: Any) -> Reply:
         headers = {"Authorization": AUTHORIZATION} | given.pop("headers", {})
         async with self.session.request(method, self.url + path, headers=headers, **given) as got:
