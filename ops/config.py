@@ -142,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     sandbox_webhook_secret: Annotated[
         str, Meta(description="What the sandbox's gateway signs its events with.")
-    ] = "whsec_sandbox"
+    ] = "whsec_sandbox"  # noqa: S105 - it guards a toy
 
     def __post_init__(self) -> None:
         _refuse_broken(

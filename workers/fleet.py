@@ -6,6 +6,7 @@ from functools import partial
 from types import FrameType
 
 import dramatiq
+import uvloop
 from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
 from dramatiq.middleware import AsyncIO
 
@@ -46,6 +47,9 @@ class Lifecycle(AsyncIO):
         del broker, worker
         _stop_once()
         thread = EventLoopThread(self.logger)
+        # The loop of the web process: calls to gateways and relays take a fifth less CPU.
+        thread.loop.close()
+        thread.loop = uvloop.new_event_loop()
         thread.daemon = True
         thread.start(timeout=LOOP_START_S)
         set_event_loop_thread(thread)

@@ -17,6 +17,7 @@ from domain.mail import Mail
 _LINE_MAX = 998
 # A line of a folded header that does not continue the one before would be a header of its own.
 _UNFOLDED = re.compile(r"[\r\n](?![ \t])(?!\n)")
+_LINE_BREAK = re.compile(r"[\r\n]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PORTABLE = re.compile(r"[\t\n\x20-\x7e]*")
 # Nearly every header: one short line of printable ASCII in which nothing is to be encoded.
@@ -91,6 +92,9 @@ def _parse(name: str, value: str) -> BaseHeader:
         _, parsed = SMTP.header_store_parse(name, value)
     except _STUMBLES as error:
         raise Unmailable(f"{name} has a line break or is malformed.") from error
+    # An encoded word may hold one; not every Python refuses it by itself.
+    if _LINE_BREAK.search(str(parsed)):
+        raise Unmailable(f"{name} has a line break.")
     return cast("BaseHeader", parsed)
 
 

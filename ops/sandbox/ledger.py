@@ -1,30 +1,39 @@
 """What the gateway's ledger says of each order, for checkers in any process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from ops.sandbox.books import Books
-from ops.sandbox.entries import Entry, decoder
+from ops.sandbox.entries import Entry, PaymentIntent, decoder
 from ops.sandbox.journal import whole_end
 from ops.sandbox.standing import Payment
+
+__all__ = ["FILE", "PaymentIntent", "Settlement", "Totals", "entries", "settlements", "totals"]
 
 FILE = "gateway-ledger.jsonl"
 
 
 class Settlement(msgspec.Struct, kw_only=True):
-    """What the gateway did for one order; amounts in the gateway's smallest unit."""
+    """What the gateway took for one order and gave back, in its smallest unit."""
+
+    captured: int = 0
+    refunded: int = 0  # save refunds that failed; pending ones count
+    captures: int = 0  # payments of which something was captured, in however many parts
+    currencies: set[str] = msgspec.field(default_factory=set[str])  # lower case; one if all is well
+    attempts: list[str] = msgspec.field(default_factory=list[str])  # of those payments
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """All that happened to one order's money, in the gateway's smallest unit."""
 
     authorized: int = 0  # ever held or taken
     captured: int = 0
     voided: int = 0  # held and released: by request, by a final capture, or by running out
-    refunded: int = 0  # save refunds that failed; pending ones count
+    refunded: int = 0  # as in Settlement
     disputed: int = 0
     fees: int = 0
-    captures: int = 0  # payments of which something was captured, in however many parts
-    currencies: set[str] = msgspec.field(default_factory=set[str])  # lower case; one if all is well
-    attempts: list[str] = msgspec.field(default_factory=list[str])  # of those payments
 
     @property
     def held(self) -> int:
@@ -46,30 +55,41 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 def settlements(folder: Path) -> dict[str, Settlement]:
-    """Sum up the ledger by order id, as the caller named it when it paid; '' if it did not.
-
-    Orders for which no money was ever held or taken are left out.
-    """
-    books = Books()
-    for entry in entries(folder):
-        books.enter(entry)
+    """Sum up captures by order id, as the caller named it when it paid; '' if it did not."""
     orders: dict[str, Settlement] = {}
-    for payment in books.payments:
-        if payment.authorized:
-            # The payment says whose money it is, whatever its captures and refunds claim.
-            name = payment.made.metadata.get("order_id", "")
-            _add(orders.setdefault(name, Settlement()), payment)
+    for payment in _payments(folder):
+        if payment.captured:
+            order = orders.setdefault(_order(payment), Settlement())
+            order.captured += payment.captured
+            order.refunded += payment.refunded
+            order.captures += 1
+            order.currencies.add(payment.made.currency)
+            order.attempts.append(payment.made.metadata.get("attempt_id", ""))
     return orders
 
 
-def _add(order: Settlement, payment: Payment) -> None:
-    order.authorized += payment.authorized
-    order.captured += payment.captured
-    order.voided += payment.released
-    order.refunded += payment.refunded
-    order.disputed += payment.disputed
-    order.fees += sum(taken.fee for taken in payment.taken)
-    if payment.captured:
-        order.captures += 1
-        order.currencies.add(payment.made.currency)
-        order.attempts.append(payment.made.metadata.get("attempt_id", ""))
+def totals(folder: Path) -> dict[str, Totals]:
+    """Sum up everything by order id; orders of which no money was held or taken are left out."""
+    orders: dict[str, Totals] = {}
+    for payment in _payments(folder):
+        if payment.authorized:
+            order = orders.setdefault(_order(payment), Totals())
+            order.authorized += payment.authorized
+            order.captured += payment.captured
+            order.voided += payment.released
+            order.refunded += payment.refunded
+            order.disputed += payment.disputed
+            order.fees += sum(taken.fee for taken in payment.taken)
+    return orders
+
+
+def _payments(folder: Path) -> Iterable[Payment]:
+    books = Books()
+    for entry in entries(folder):
+        books.enter(entry)
+    return books.payments
+
+
+def _order(payment: Payment) -> str:
+    """Say whose money it is: the payment knows, whatever its captures and refunds claim."""
+    return payment.made.metadata.get("order_id", "")

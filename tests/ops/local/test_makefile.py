@@ -1,5 +1,6 @@
 """Make stops before it installs anything where that would be in vain, and says what to do."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,9 +23,12 @@ def make(checkout: Path, *arguments: str) -> tuple[int, str]:
     """Run it; exit code and output."""
     found = shutil.which("make")
     assert found, "make is missing"
+    # These tests may themselves be run by a make, whose flags would be taken over.
+    environ = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     ran = subprocess.run(  # noqa: S603 - our own Makefile
         [found, *arguments],
         cwd=checkout,
+        env=environ | {"MFLAGS": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

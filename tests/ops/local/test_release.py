@@ -20,13 +20,17 @@ PASSWORD = "pa55-w0rd"  # noqa: S105 - it must not be shown
 UNREACHABLE = f"postgresql://shop:{PASSWORD}@127.0.0.1:9/shop"
 
 
+# Where the commands of this environment are, activated or not.
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
 async def release(database_url: str) -> tuple[int, str]:
     """Run the line of the real Procfile; exit code and output."""
     line = procfile.parse((CHECKOUT / "Procfile").read_text())[procfile.RELEASE]
     process = await asyncio.create_subprocess_exec(
         *procfile.program(procfile.RELEASE, line, {}).argv,
         cwd=CHECKOUT,
-        env={**os.environ, "DATABASE_URL": database_url},
+        env={**os.environ, "DATABASE_URL": database_url, "PATH": PATH},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
