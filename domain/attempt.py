@@ -188,7 +188,7 @@ def _undo(task: Task, payable: Payable, fresh: UUID) -> Decision:
     # What the gateway refuses to release, as it ran out, keeps nothing from being refunded.
     if left.capturable and not (left.refundable and _is_void_refused(payable)):
         return Plan(task, ask_void(payable, fresh), more=left.refundable > 0)
-    if left.refundable:
+    if left.refundable > 0:
         reason = RefundReason.REQUESTED_BY_CUSTOMER
         return Plan(task, ask_refund(payable, fresh, amount_minor=None, reason=reason))
     return DONE
