@@ -1,7 +1,7 @@
 """Whatever happens to an order, and in whatever order it does, its money stays right."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
