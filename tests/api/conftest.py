@@ -11,10 +11,14 @@ from api.application import build
 from db.engine import Database, connect, transaction
 from db.tables import metadata
 from ops.config import Settings
+from tests.api.paid import pay
+from tests.bank import bank
 from tests.builders import put_product
 from tests.conftest import ADMIN_API_KEY, KEPT
 from tests.signed import SIGNING_KEY
 from tests.web import served
+
+__all__ = ["bank", "pay"]
 
 
 @pytest.fixture

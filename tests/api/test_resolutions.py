@@ -1,0 +1,119 @@
+from uuid import UUID
+
+import httpx
+import pytest
+
+from db.engine import Database
+from domain.payment import Unknown
+from ops.config import Settings
+from tests.api.paid import TOTAL, Pay, lost
+from tests.api.routes import STAFF
+from tests.bank import Bank
+from tests.records import assert_sound, make_due, sent_long_ago, timeline
+from tests.stages import drain_payments
+from tests.web import assert_problem, rows
+
+
+@pytest.fixture
+async def in_review(
+    client: httpx.AsyncClient, database: Database, settings: Settings, bank: Bank
+) -> str:
+    location = await lost(client, database, settings, bank)
+    order_id = UUID(location.rpartition("/")[2])
+    await sent_long_ago(database, order_id)
+    bank.found.append(Unknown("The gateway is mute."))
+    await make_due(database)
+    await drain_payments(database, settings, bank)
+    assert (await client.get(location)).json()["status"] == "review"
+    return location
+
+
+HAPPENED = {"outcome": "happened", "gateway_ref": "pi_1", "note": "Seen on the statement"}
+DID_NOT = {"outcome": "did_not_happen", "note": "Not on the statement"}
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "event", "sums"),
+    [
+        (HAPPENED, "paid", "order_paid", {"gateway_cash": TOTAL, "receivable": -TOTAL}),
+        (DID_NOT, "cancelled", "order_cancelled", {}),
+    ],
+)
+async def test_staff_settles_what_the_gateway_could_not_say(  # noqa: PLR0913, PLR0917 - a table
+    client: httpx.AsyncClient,
+    database: Database,
+    in_review: str,
+    word: dict[str, str],
+    status: str,
+    event: str,
+    sums: dict[str, int],
+) -> None:
+    answer = await client.post(f"{in_review}/resolve", json=word, headers=STAFF)
+    again = await client.post(f"{in_review}/resolve", json=word, headers=STAFF)
+
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["operation"]) == (status, "charge")
+    assert "The gateway is mute." in answer.json()["evidence"]
+    assert_problem(again, 409, "illegal_move")
+    told = (await client.get(f"{in_review}/events")).json()["events"]
+    assert [entry["kind"] for entry in told][-2:] == ["payment_resolved", event]
+    assert told[-2]["data"] == {
+        "attempt_id": answer.json()["attempt_id"],
+        "outcome": word["outcome"],
+        "note": word["note"],
+        "actor": "staff",
+        "evidence": answer.json()["evidence"],
+    }
+    order_id = in_review.rpartition("/")[2]
+    booked = (await client.get(f"/v1/ledger?order={order_id}", headers=STAFF)).json()
+    assert (booked["sums"], booked["currency"]) == (sums, "GBP")
+    assert sum(entry["amount_minor"] for entry in booked["entries"]) == 0
+    await assert_sound(database)
+
+
+@pytest.mark.parametrize(
+    ("word", "field"),
+    [
+        ({"outcome": "happened", "note": "x"}, "gateway_ref"),
+        (DID_NOT | {"gateway_ref": "pi_1"}, "gateway_ref"),
+        (HAPPENED | {"gateway_ref": "a b"}, "gateway_ref"),
+        (DID_NOT | {"note": ""}, "note"),
+        (DID_NOT | {"note": "x" * 501}, "note"),
+        (DID_NOT | {"outcome": "perhaps"}, "outcome"),
+    ],
+)
+async def test_a_word_that_says_too_little_or_too_much_is_refused(
+    client: httpx.AsyncClient, in_review: str, word: dict[str, str], field: str
+) -> None:
+    answer = await client.post(f"{in_review}/resolve", json=word, headers=STAFF)
+
+    assert_problem(answer, 400, "invalid_request", field)
+    assert (await client.get(in_review)).json()["status"] == "review"
+
+
+async def test_what_is_known_or_still_being_asked_after_is_not_for_a_person(
+    client: httpx.AsyncClient, database: Database, settings: Settings, bank: Bank, pay: Pay
+) -> None:
+    paid, open_ = await pay(), await lost(client, database, settings, bank)
+    before = await rows(database)
+
+    for location in (paid, open_):
+        answer = await client.post(f"{location}/resolve", json=DID_NOT, headers=STAFF)
+        assert_problem(answer, 409, "illegal_move")
+    assert await rows(database) == before
+
+
+async def test_a_late_word_for_a_cancelled_order_gives_the_money_back(
+    client: httpx.AsyncClient, database: Database, settings: Settings, bank: Bank
+) -> None:
+    location = await lost(client, database, settings, bank)
+    await client.post(f"{location}/cancel")
+    order_id = UUID(location.rpartition("/")[2])
+    early = await client.post(f"{location}/resolve", json=HAPPENED, headers=STAFF)
+    await sent_long_ago(database, order_id)
+
+    late = await client.post(f"{location}/resolve", json=HAPPENED, headers=STAFF)
+
+    assert_problem(early, 409, "illegal_move")
+    assert (late.status_code, late.json()["status"]) == (200, "cancelled")
+    assert (await timeline(database, order_id))[-2:] == ["payment_resolved", "late_payment"]
