@@ -119,14 +119,16 @@ async def has_open(tx: AsyncConnection, order_id: UUID, kind: Kind) -> bool:
 
 
 async def is_asking(tx: AsyncConnection, order_id: UUID) -> bool:
-    """Tell whether a worker just talks to a gateway about an order."""
+    """Tell whether a worker may talk to a gateway about an order.
+
+    One whose lease ran out as well: until the clock takes its task back, it may record.
+    """
     found = await fetch(
         tx,
         int,
         """
         SELECT 1 FROM tasks
-        WHERE order_id = %(id)s AND queue = 'payments' AND state = 'running'
-          AND lease_until > clock_timestamp() LIMIT 1
+        WHERE order_id = %(id)s AND queue = 'payments' AND state = 'running' LIMIT 1
         """,
         {"id": order_id},
     )
