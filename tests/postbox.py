@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.mail import Delivery, Mail, Sent
-from tests.bank import Door
+from tests.door import Door
 
 
 class Postbox:

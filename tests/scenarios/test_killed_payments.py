@@ -8,7 +8,8 @@ import pytest
 from db.engine import Database
 from domain.payment import Capture
 from ops.config import Settings
-from tests.bank import Bank, Door
+from tests.bank import Bank
+from tests.door import Door
 from tests.records import assert_sound, at_rest, attempts, cash, status
 from tests.scenarios.processes import Surroundings, lose, running
 from tests.stages import settle_payments
