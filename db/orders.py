@@ -139,10 +139,15 @@ async def change_many(
     moves = [(c.order.id, before[c.order.id].status, c.order.status) for c in changes]
     effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
     await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
-    if ended := [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]:
-        # A charge that waits for its customer is to be ended at the gateway, too.
-        await tasks.hurry(tx, ended, Queue.PAYMENTS)
+    ended = [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]
+    await _end_charges(tx, ended)
     count_after_commit(tx, [to for _, was, to in moves if was is not to])
+
+
+async def _end_charges(tx: AsyncConnection, cancelled: Sequence[UUID]) -> None:
+    """Have charges that wait for their customer ended at the gateway, too."""
+    if cancelled:
+        await tasks.hurry(tx, cancelled, Queue.PAYMENTS)
 
 
 async def lock_expired(tx: AsyncConnection, *, limit: int) -> dict[UUID, Order]:
