@@ -1,11 +1,12 @@
 """Alembic's entry: brings the database that DATABASE_URL names to the newest schema."""
 
 import sys
+from threading import Event
 
 import psycopg
 from alembic import context
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
-from sqlalchemy import Engine, create_engine, event, make_url, pool, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, pool, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from db.tables import metadata
@@ -13,6 +14,8 @@ from ops.config import SettingInvalid, settings
 
 # A migration that cannot get its lock gives up rather than queue every order behind it.
 LOCK_TIMEOUT = "SET lock_timeout = '5s'"
+# How often a migrator looks whether another one has ended.
+ASK_AGAIN_S = 0.2
 # The oldest that is still maintained; `date_bin`, which `clock` needs, came with 14.
 SERVER_MIN = 15
 CONNECT_TIMEOUT_S = 10
@@ -41,7 +44,7 @@ def run_online() -> None:
     """Migrate, one transaction per migration; a second migrator waits for the first."""
     engine = _engine()
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(hashtext('orderflow migrations'))"))
+        _wait_for_others(connection)
         connection.execute(text(LOCK_TIMEOUT))
         connection.commit()
         context.configure(
@@ -52,6 +55,19 @@ def run_online() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Become the only migrator.
+
+    By asking now and then: a statement that waits would keep the other one from building indexes
+    beside the traffic, which waits for whatever has begun before.
+    """
+    ours = text("SELECT pg_try_advisory_lock(hashtext('orderflow migrations'))")
+    while not connection.scalar(ours):
+        connection.rollback()
+        Event().wait(ASK_AGAIN_S)
+    connection.commit()
 
 
 def _engine() -> Engine:
