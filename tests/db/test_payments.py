@@ -232,6 +232,6 @@ async def test_payable_that_is_waited_for_tells_of_the_attempt_made_meanwhile(
         await until_blocked(admin)
         await send(first, order_id, attempt := an_asked())
 
-    found = (await waiting).open()
+    found = (await waiting).unsettled()
     assert found is not None
     assert (found.id, found.state in OPEN) == (attempt.id, True)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tasks
 from db.engine import Database, transaction
-from domain.task import DONE, Kind, Queue, State, Task, Verdict
+from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from tests.db.backends import Admin, until_blocked
 
 HOUSE = Queue.HOUSEKEEPING
@@ -16,7 +16,7 @@ LATER = Verdict(State.READY, "not yet", 60.0)
 
 async def _schedule(tx: AsyncConnection, count: int) -> None:
     for _ in range(count):
-        await tasks.schedule(tx, Kind.PRUNE)
+        await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
 
 async def _lease(tx: AsyncConnection) -> list[Task]:

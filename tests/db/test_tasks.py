@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tables, tasks
 from db.engine import Database, transaction
-from domain.task import DONE, Kind, Queue, State, Task, Verdict
+from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from tests.builders import a_placement, place, put_products
 from tests.db.backends import Admin, until_blocked
 
@@ -20,7 +20,7 @@ LATER = Verdict(State.READY, "not yet", 60.0)
 
 async def _schedule(tx: AsyncConnection, count: int) -> None:
     for _ in range(count):
-        await tasks.schedule(tx, Kind.PRUNE)
+        await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
 
 async def _committed(database: Database, count: int) -> None:

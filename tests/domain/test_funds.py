@@ -73,7 +73,7 @@ def test_sums_are_of_what_was_moved(attempts: list[Attempt], sums: Funds) -> Non
     assert funds(attempts) == sums
 
 
-@pytest.mark.parametrize(("kind", "state"), list(product(TAKING, [*UNSETTLED, *SETTLED])))
+@pytest.mark.parametrize(("kind", "state"), list(product(sorted(TAKING), [*UNSETTLED, *SETTLED])))
 def test_money_is_there_only_once_its_taking_succeeded(
     kind: AttemptKind, state: AttemptState
 ) -> None:
