@@ -115,8 +115,10 @@ async def _attempts(
         tx,
         _AttemptRow,
         """
-        SELECT order_id, id, kind, state, amount_minor, gateway, gateway_ref, sent_at, final,
-               reason, error
+        SELECT order_id, id, kind, state, amount_minor, gateway, gateway_ref,
+               CASE WHEN state IN ('sent', 'unknown') THEN coalesce(sent_at, created_at)
+               ELSE sent_at END,
+               final, reason, error
         FROM payment_attempts WHERE order_id = ANY (%(ids)b::uuid[]) ORDER BY created_at, id
         """,
         {"ids": list(order_ids)},
