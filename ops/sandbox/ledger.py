@@ -10,30 +10,23 @@ from ops.sandbox.entries import Entry, PaymentIntent, decoder
 from ops.sandbox.journal import whole_end
 from ops.sandbox.standing import Payment
 
-__all__ = ["FILE", "PaymentIntent", "Settlement", "Totals", "entries", "settlements", "totals"]
+__all__ = ["FILE", "PaymentIntent", "Settlement", "entries", "settlements"]
 
 FILE = "gateway-ledger.jsonl"
 
 
 class Settlement(msgspec.Struct, kw_only=True):
-    """What the gateway took for one order and gave back, in its smallest unit."""
-
-    captured: int = 0
-    refunded: int = 0  # save refunds that failed; pending ones count
-    captures: int = 0  # payments of which something was captured, in however many parts
-    currencies: set[str] = msgspec.field(default_factory=set[str])  # lower case; one if all is well
-    attempts: list[str] = msgspec.field(default_factory=list[str])  # of those payments
-
-
-class Totals(msgspec.Struct, kw_only=True):
     """All that happened to one order's money, in the gateway's smallest unit."""
 
     authorized: int = 0  # ever held or taken
     captured: int = 0
     voided: int = 0  # held and released: by request, by a final capture, or by running out
-    refunded: int = 0  # as in Settlement
+    refunded: int = 0  # save refunds that failed; pending ones count
     disputed: int = 0
     fees: int = 0
+    captures: int = 0  # payments of which something was captured, in however many parts
+    currencies: set[str] = msgspec.field(default_factory=set[str])  # lower case; one if all is well
+    attempts: list[str] = msgspec.field(default_factory=list[str])  # of those captured payments
 
     @property
     def held(self) -> int:
@@ -55,32 +48,28 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 def settlements(folder: Path) -> dict[str, Settlement]:
-    """Sum up captures by order id, as the caller named it when it paid; '' if it did not."""
+    """Sum up by order id, as the caller named it when it paid; '' if it did not.
+
+    Orders of which no money was held or taken are left out.
+    """
     orders: dict[str, Settlement] = {}
     for payment in _payments(folder):
-        if payment.captured:
-            order = orders.setdefault(_order(payment), Settlement())
-            order.captured += payment.captured
-            order.refunded += payment.refunded
-            order.captures += 1
-            order.currencies.add(payment.made.currency)
-            order.attempts.append(payment.made.metadata.get("attempt_id", ""))
-    return orders
-
-
-def totals(folder: Path) -> dict[str, Totals]:
-    """Sum up everything by order id; orders of which no money was held or taken are left out."""
-    orders: dict[str, Totals] = {}
-    for payment in _payments(folder):
         if payment.authorized:
-            order = orders.setdefault(_order(payment), Totals())
-            order.authorized += payment.authorized
-            order.captured += payment.captured
-            order.voided += payment.released
-            order.refunded += payment.refunded
-            order.disputed += payment.disputed
-            order.fees += sum(taken.fee for taken in payment.taken)
+            _add(orders.setdefault(_order(payment), Settlement()), payment)
     return orders
+
+
+def _add(order: Settlement, payment: Payment) -> None:
+    order.authorized += payment.authorized
+    order.captured += payment.captured
+    order.voided += payment.released
+    order.refunded += payment.refunded
+    order.disputed += payment.disputed
+    order.fees += sum(taken.fee for taken in payment.taken)
+    order.currencies.add(payment.made.currency)
+    if payment.captured:
+        order.captures += 1
+        order.attempts.append(payment.made.metadata.get("attempt_id", ""))
 
 
 def _payments(folder: Path) -> Iterable[Payment]:

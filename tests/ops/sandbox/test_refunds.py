@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 import stripe
 
-from ops.sandbox.ledger import totals
+from ops.sandbox.ledger import settlements
 from tests.ops.sandbox.caller import Caller
 from tests.ops.sandbox.merchant import Merchant
 from tests.outside import Sandbox, Start
@@ -54,14 +54,14 @@ async def test_failed_refund_gives_the_money_back_to_the_merchant(
     order = str(uuid4())
     paid = await merchant.pay("pm_card_refundFail_1", metadata={"order_id": order})
     refund = await merchant.refund(paid.id)
-    assert (refund.status, totals(outside.folder)[order].refunded) == ("succeeded", 1000)
+    assert (refund.status, settlements(outside.folder)[order].refunded) == ("succeeded", 1000)
 
     async def has_failed() -> bool:
         return (await merchant.get_refund(refund.id)).status == "failed"
 
     await eventually(has_failed)
     assert (await merchant.get_refund(refund.id)).failure_reason == "expired_or_canceled_card"
-    assert totals(outside.folder)[order].refunded == 0
+    assert settlements(outside.folder)[order].refunded == 0
     assert "refund.failed" in await merchant.events(refund.id)
     assert (await merchant.refund(paid.id)).amount == 1000
 
@@ -101,7 +101,7 @@ async def test_dispute_is_made_by_a_card_or_on_demand_and_bars_refunds(
     )
     assert (dispute.amount, dispute.status, partial.amount) == (1000, "needs_response", 400)
     assert await merchant.events(dispute.id) == ["charge.dispute.created"]
-    assert totals(outside.folder)[order].disputed == 1000
+    assert settlements(outside.folder)[order].disputed == 1000
     with pytest.raises(stripe.InvalidRequestError) as refused:
         await merchant.refund(by_card.id)
     assert refused.value.code == "charge_disputed"
