@@ -138,18 +138,19 @@ def _charge(
 ) -> Decision:
     wanted = payable.status is Status.RESERVED
     live = payable.taking()
-    if live is None:
-        if not wanted:
-            return DONE
+    if live is None and not wanted:
+        return DONE
+    if live is None or live.state is AttemptState.CREATED:
+        if live is not None and not wanted:
+            return Withdrawal(task, live.id)
         if gateway is None:
             return _wait(EVERY_GATEWAY_OUT)
-        live = Attempt(
-            fresh, _KIND_OF[payable.capture], AttemptState.CREATED, payable.total.minor, gateway
-        )
+        # What never was sent may go to another gateway than it was meant for.
+        attempt_id = fresh if live is None else live.id
+        kind, amount = _KIND_OF[payable.capture], payable.total.minor
+        live = Attempt(attempt_id, kind, AttemptState.CREATED, amount, gateway)
     if live.state is AttemptState.SUCCEEDED:
         return DONE
-    if live.state is AttemptState.CREATED and not wanted:
-        return Withdrawal(task, live.id)
     return _step(task, payable, live, window, wanted=wanted)
 
 
@@ -249,8 +250,8 @@ def _call(payable: Payable, attempt: Attempt) -> Call:
 def state_after(step: Step, outcome: Outcome) -> AttemptState:
     """Say what an outcome makes of its attempt.
 
-    A call that never left settles nothing if an earlier one may have happened, and tells nothing
-    new of one that waits for the customer.
+    A call that never left settles nothing if an earlier one may have happened. One that waits for
+    the customer does so until the gateway says otherwise: for all we know it may still succeed.
     """
     match outcome:
         case Succeeded():
@@ -259,10 +260,10 @@ def state_after(step: Step, outcome: Outcome) -> AttemptState:
             return AttemptState.ACTION_REQUIRED
         case Declined():
             return AttemptState.DECLINED
+        case Unknown() | Unsent() | Held() if step.attempt.state is AttemptState.ACTION_REQUIRED:
+            return AttemptState.ACTION_REQUIRED
         case Unknown():
             return AttemptState.UNKNOWN
-        case Unsent() | Held() if step.attempt.state is AttemptState.ACTION_REQUIRED:
-            return AttemptState.ACTION_REQUIRED
         case Unsent() | Held():
             return AttemptState.UNKNOWN if step.ask_first else AttemptState.CREATED
 

@@ -101,6 +101,9 @@ def _declined(was: Order, attempt: Attempt, code: str, *, holds: bool) -> Change
 
 
 def _unknown(was: Order, attempt: Attempt, reason: str, *, overdue: bool) -> Change | None:
+    if attempt.state is AttemptState.ACTION_REQUIRED:
+        # The customer may still pay it, so no person can say that it was not; it ends by expiry.
+        return None
     if overdue and was.status is Status.RESERVED:
         return order.append(order.move(was, Status.REVIEW), PaymentInReview(attempt.id, reason))
     if attempt.state is AttemptState.UNKNOWN:
@@ -164,11 +167,15 @@ def expire_authorization(was: Order, held: Attempt, *, left: int, captured: bool
 def unresolved(payable: Payable, window: Window) -> Attempt:
     """Find the attempt whose outcome a person may decide.
 
-    Only what the gateway could not say in its window: an earlier word could be wrong.
+    Only what the gateway could not say in its window: an earlier word could be wrong. One that
+    waits for its customer is theirs while the order stands.
     Raises IllegalMove if there is none.
     """
     attempt = payable.unsettled()
-    if attempt is None or attempt.state is not AttemptState.UNKNOWN:
+    doubtful = {AttemptState.UNKNOWN}
+    if payable.status is Status.CANCELLED:
+        doubtful.add(AttemptState.ACTION_REQUIRED)
+    if attempt is None or attempt.state not in doubtful:
         raise IllegalMove("No payment of this order has an unknown outcome.")
     asked_after = payable.status is Status.RESERVED or not window.is_over(attempt)
     if payable.status is not Status.REVIEW and asked_after:

@@ -81,6 +81,10 @@ BACKOFF_MAX_S = 3600.0
 LOOKUP_AFTER_S = (5.0, 30.0, 120.0, 600.0, 3600.0)
 
 
+# Their calls may have moved money that nobody has heard of.
+AT_THE_GATEWAY = frozenset({Kind.CHARGE, Kind.CAPTURE, Kind.VOID, Kind.REFUND})
+
+
 class NewTask(msgspec.Struct, frozen=True):
     """Work to be written with its cause."""
 
@@ -135,3 +139,15 @@ def ask_later(age_s: float, *, error: str) -> Verdict:
     """
     delay_s = next((step_s for step_s in LOOKUP_AFTER_S if step_s > age_s), LOOKUP_AFTER_S[-1])
     return Verdict(State.READY, error, delay_s, spent=False)
+
+
+def after_crash(task: Task, *, error: str, chance: float) -> Verdict:
+    """Decide on an attempt that raised or lost its worker: later, or dead once all are spent.
+
+    Work that may have reached a gateway is never dead: it goes on hourly, since while nobody asks
+    what became of the money the order cannot end. A poisoned one costs a worker an hour at most.
+    """
+    ended = retry(task.attempt, task.attempts_max, error=error, chance=chance)
+    if ended.state is State.DEAD and task.kind in AT_THE_GATEWAY:
+        return Verdict(State.READY, error, BACKOFF_MAX_S, spent=False)
+    return ended

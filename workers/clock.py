@@ -13,7 +13,7 @@ from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, connect, transaction
 from domain import settlement
 from domain.reconciliation import Portion
-from domain.task import Kind, NewTask, State, Task, Verdict
+from domain.task import Kind, NewTask, Task, Verdict, after_crash
 from ops.config import settings
 from ops.telemetry import logs
 from workers.expiry import expire_authorizations
@@ -99,8 +99,8 @@ async def ring(database: Database) -> None:
 
 
 def _after_loss(task: Task) -> Verdict:
-    spent = task.attempt >= task.attempts_max
-    return Verdict(State.DEAD if spent else State.READY, LEASE_EXPIRED)
+    """Have it done at once by another worker: this one's lease was delay enough."""
+    return after_crash(task, error=LEASE_EXPIRED, chance=0.0)
 
 
 async def main() -> None:

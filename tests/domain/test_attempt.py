@@ -8,6 +8,7 @@ import pytest
 
 from db.ids import new_id
 from domain.attempt import (
+    EVERY_GATEWAY_OUT,
     KEY_KEPT,
     SENT_AGAIN,
     WAIT_S,
@@ -112,8 +113,17 @@ def test_new_charge_goes_where_it_is_routed_and_waits_if_nowhere_takes_it() -> N
     assert _waits(_next(a_task(), payable, gateway=None), out)
 
 
-@pytest.mark.parametrize("state", [AttemptState.CREATED, *sorted(OPEN)])
-def test_charge_that_was_written_never_changes_its_gateway(state: AttemptState) -> None:
+def test_charge_that_never_was_sent_goes_where_it_is_routed_now() -> None:
+    payable = a_payable(an_attempt(state=AttemptState.CREATED), status=Status.RESERVED)
+
+    again = _step(_next(a_task(), payable, gateway="other"))
+
+    assert (again.attempt.id, again.attempt.gateway) == (payable.attempts[0].id, "other")
+    assert _waits(_next(a_task(), payable, gateway=None), EVERY_GATEWAY_OUT)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_charge_that_was_sent_never_changes_its_gateway(state: AttemptState) -> None:
     payable = a_payable(an_attempt(state=state), status=Status.RESERVED)
 
     for routed in ("other", None):

@@ -78,7 +78,8 @@ def test_outcome_settles_an_attempt_and_what_never_left_changes_none_that_is_ope
         case ActionRequired():
             assert state is AttemptState.ACTION_REQUIRED
         case Unknown():
-            assert state is AttemptState.UNKNOWN
+            theirs = was is AttemptState.ACTION_REQUIRED
+            assert state is (was if theirs else AttemptState.UNKNOWN)
         case Unsent() | Held():
             lost = was is AttemptState.SENT
             assert state is (AttemptState.UNKNOWN if lost else was)

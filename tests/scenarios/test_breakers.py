@@ -3,7 +3,6 @@
 from uuid import UUID
 
 import msgspec
-import pytest
 from sqlalchemy import text
 
 from db.engine import Database, transaction
@@ -138,13 +137,11 @@ async def test_what_was_sent_to_a_gateway_is_settled_and_refunded_there(
     await assert_sound(database)
 
 
-@pytest.mark.parametrize("state", ["created", "unknown"])
-async def test_attempts_of_a_gateway_that_is_gone_from_the_settings_wait_and_say_so(
-    database: Database, settings: Settings, bank: Bank, order_id: UUID, state: str
+async def test_sent_charge_of_a_gateway_that_is_gone_from_the_settings_waits_and_says_so(
+    database: Database, settings: Settings, bank: Bank, order_id: UUID
 ) -> None:
     gone = Bank("gone")
-    gone.down = state == "created"
-    gone.answers_lost = int(state == "unknown")
+    gone.answers_lost = 1
     await drain_payments(database, settings, gone)
     left = await attempts_left(database, order_id, Kind.CHARGE)
 
@@ -156,12 +153,27 @@ async def test_attempts_of_a_gateway_that_is_gone_from_the_settings_wait_and_say
     assert waiting.last_error is not None
     assert waiting.last_error.startswith("Gateway gone is not in PAYMENT_GATEWAYS")
     assert bank.asked == []
-    assert await attempts(database, order_id) == [("charge", state)]
+    assert await attempts(database, order_id) == [("charge", "unknown")]
 
-    gone.down = False
     await make_due(database)
     await drain_payments(database, settings, bank, gone)
     assert await cash(database, order_id) == gone.takings(order_id) == [TOTAL]
+    await assert_sound(database)
+
+
+async def test_charge_that_never_reached_its_gateway_is_made_at_another(
+    database: Database, settings: Settings, bank: Bank, order_id: UUID
+) -> None:
+    gone = Bank("gone")
+    gone.down = True
+    await drain_payments(database, settings, gone)
+    assert await attempts(database, order_id) == [("charge", "created")]
+
+    await make_due(database)
+    await drain_payments(database, settings, bank)
+
+    assert await attempts(database, order_id) == [("charge", "succeeded")]
+    assert (gone.takings(order_id), bank.takings(order_id)) == ([], [TOTAL])
     await assert_sound(database)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from db import tables, tasks
 from db.engine import Database, transaction
-from domain.task import Kind, Queue
+from domain.task import BACKOFF_MAX_S, Kind, Queue
 from ops.config import Settings
 from tests.builders import a_placement, place, put_products
 from tests.records import end_leases, pause, work
@@ -97,22 +97,40 @@ async def test_worker_keeps_its_work_until_the_lease_is_over(
     assert (await work(database, order_id, Kind.CHARGE)).state == "running"
 
 
+async def lose_workers(database: Database, settings: Settings, queue: Queue, times: int) -> None:
+    """Have a queue's tasks, of which each has two tries, lose so many workers."""
+    async with transaction(database) as tx:
+        changed = "UPDATE tasks SET attempts_max = 2 WHERE queue = :queue"
+        await tx.execute(text(changed), {"queue": queue.value})
+    for _ in range(times):
+        async with transaction(database) as tx:
+            await tasks.lease(tx, queue, limit=1, lease_s=settings.lease_s)
+        await end_leases(database)
+        await clock.take_back(database)
+
+
 async def test_task_that_lost_all_its_workers_is_dead_with_that_reason(
     database: Database, settings: Settings
 ) -> None:
     [order_id] = await placed(database)
-    await drain_inventory(database)
-    async with transaction(database) as tx:
-        await tx.execute(text("UPDATE tasks SET attempts_max = 2 WHERE kind = 'charge'"))
 
-    for _ in range(3):
-        async with transaction(database) as tx:
-            await tasks.lease(tx, Queue.PAYMENTS, limit=1, lease_s=settings.lease_s)
-        await end_leases(database)
-        await clock.take_back(database)
+    await lose_workers(database, settings, Queue.INVENTORY, 3)
+
+    task = await work(database, order_id, Kind.RESERVE)
+    assert (task.state, task.attempt, task.last_error) == ("dead", 2, clock.LEASE_EXPIRED)
+
+
+async def test_charge_that_lost_all_its_workers_is_asked_after_hourly(
+    database: Database, settings: Settings
+) -> None:
+    [order_id] = await placed(database)
+    await drain_inventory(database)
+
+    await lose_workers(database, settings, Queue.PAYMENTS, 3)
 
     task = await work(database, order_id, Kind.CHARGE)
-    assert (task.state, task.attempt, task.last_error) == ("dead", 2, clock.LEASE_EXPIRED)
+    assert (task.state, task.attempt, task.last_error) == ("ready", 2, clock.LEASE_EXPIRED)
+    assert BACKOFF_MAX_S - 60 < task.due_in_s <= BACKOFF_MAX_S
 
 
 async def test_many_clocks_at_once_take_back_and_schedule_once(
