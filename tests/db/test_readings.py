@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import readings, tasks
 from db.engine import Database
-from domain.task import DONE, Kind, Queue, State, Verdict
+from domain.task import DONE, Kind, NewTask, Queue, State, Verdict
 from ops.telemetry.metrics import SYSTEM
 from tests.builders import a_placement, place, put_products
 
@@ -28,7 +28,7 @@ async def test_orders_are_counted_until_they_are_paid_or_ended(
 
 async def test_tasks_are_counted_by_state_until_they_are_done(tx: AsyncConnection) -> None:
     for _ in range(5):
-        await tasks.schedule(tx, Kind.PRUNE)
+        await tasks.schedule(tx, NewTask(Kind.PRUNE))
     leased = await tasks.lease(tx, Queue.HOUSEKEEPING, limit=3, lease_s=30)
     dead = Verdict(State.DEAD, "gave up")
     await tasks.finish(tx, [(leased[0], DONE), (leased[1], dead)], leased=True)
@@ -41,9 +41,9 @@ async def test_tasks_are_counted_by_state_until_they_are_done(tx: AsyncConnectio
 
 
 async def test_oldest_due_task_says_how_long_work_waits(tx: AsyncConnection) -> None:
-    await tasks.schedule(tx, Kind.PRUNE)
+    await tasks.schedule(tx, NewTask(Kind.PRUNE))
     await tx.execute(text("UPDATE tasks SET run_at = now() - interval '90 s'"))
-    await tasks.schedule(tx, Kind.PRUNE)
+    await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
     waiting = await readings.find(tx)
     await tx.execute(text("UPDATE tasks SET run_at = now() + interval '1 hour'"))
