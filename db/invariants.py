@@ -148,6 +148,23 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "S3 a cancelled order at rest holds no authorization",
+        """
+        SELECT o.id::text, format('%%s %%s still authorized', a.held, o.currency)
+        FROM (
+            SELECT order_id,
+                   sum(CASE kind WHEN 'authorize' THEN amount_minor ELSE -amount_minor END) AS held
+            FROM payment_attempts
+            WHERE kind IN ('authorize', 'capture', 'void') AND state = 'succeeded'
+              AND order_id >= %(orders_from)s
+            GROUP BY order_id HAVING NOT bool_or(kind = 'capture' AND final)
+        ) AS a JOIN orders o ON o.id = a.order_id
+        WHERE a.held > 0 AND o.status = 'cancelled' AND NOT EXISTS (
+            SELECT FROM tasks t WHERE t.order_id = o.id AND t.state IN ('ready', 'running'))
+        LIMIT %(limit)s
+        """,
+    ),
+    Invariant(
         "S4 a ledger transaction sums to zero",
         """
         SELECT transaction_id::text, format('%%s %%s too much', sum(amount_minor), currency)
@@ -156,23 +173,30 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        # As `domain.ledger.book` says: cash and fees are what was captured and not refunded.
         "S4 the ledger is what the gateway did",
         """
         SELECT coalesce(a.order_id, l.order_id)::text,
-               format('attempt %%s of %%s, ledger %%s', coalesce(a.id, l.transaction_id),
-                      coalesce(a.moved, 0), coalesce(l.moved, 0))
+               format('attempt %%s, %%s of %%s, ledger %%s', coalesce(a.id, l.transaction_id),
+                      coalesce(a.account, l.account), coalesce(a.minor, 0),
+                      coalesce(l.amount_minor, 0))
         FROM (
-            SELECT id, order_id, currency,
-                   CASE kind WHEN 'refund' THEN -amount_minor ELSE amount_minor END AS moved
-            FROM payment_attempts
+            SELECT id, order_id, currency, account, minor
+            FROM payment_attempts CROSS JOIN LATERAL (VALUES
+                ('gateway_cash', CASE kind WHEN 'refund' THEN -amount_minor
+                                 ELSE amount_minor - fee_minor END),
+                ('fees', CASE kind WHEN 'refund' THEN 0 ELSE fee_minor END),
+                ('receivable', CASE kind WHEN 'refund' THEN 0 ELSE -amount_minor END),
+                ('refunds', CASE kind WHEN 'refund' THEN amount_minor ELSE 0 END)
+            ) AS entry (account, minor)
             WHERE state = 'succeeded' AND kind IN ('charge', 'capture', 'refund')
-              AND order_id >= %(orders_from)s
+              AND order_id >= %(orders_from)s AND minor <> 0
         ) AS a FULL JOIN (
-            SELECT transaction_id, order_id, currency, -amount_minor AS moved FROM ledger_entries
-            WHERE account IN ('receivable', 'refunds') AND order_id >= %(orders_from)s
-        ) AS l ON l.transaction_id = a.id
-        WHERE (a.order_id, a.currency, a.moved)
-              IS DISTINCT FROM (l.order_id, l.currency, l.moved) LIMIT %(limit)s
+            SELECT transaction_id, order_id, currency, account, amount_minor
+            FROM ledger_entries WHERE order_id >= %(orders_from)s
+        ) AS l ON l.transaction_id = a.id AND l.account = a.account
+        WHERE (a.order_id, a.currency, a.minor)
+              IS DISTINCT FROM (l.order_id, l.currency, l.amount_minor) LIMIT %(limit)s
         """,
     ),
     Invariant(

@@ -1,5 +1,6 @@
 """The ledger as people read it: the entries of an order and what they come to."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tables
+from db.engine import fetch
 
 # Five hundred captures and refunds of one order; the sums are of all entries anyway.
 ENTRIES_MAX = 1000
@@ -21,6 +23,15 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     amount_minor: int
     currency: str
     created_at: datetime
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What our ledger says was moved for an order, in minor units."""
+
+    order_id: UUID
+    captured: int
+    refunded: int
+    fees: int
 
 
 async def page(tx: AsyncConnection, order_id: UUID) -> list[LedgerEntry]:
@@ -41,3 +52,19 @@ async def sums(tx: AsyncConnection, order_id: UUID) -> dict[str, int]:
     total = func.sum(e.amount_minor)
     query = select(e.account, total).where(e.order_id == order_id).group_by(e.account)
     return {account: int(minor) for account, minor in await tx.execute(query.order_by(e.account))}
+
+
+async def moved(tx: AsyncConnection, order_ids: Sequence[UUID]) -> list[Moved]:
+    """Sum up what the ledger says of orders; those of which it says nothing are left out."""
+    return await fetch(
+        tx,
+        Moved,
+        """
+        SELECT order_id,
+               coalesce(sum(-amount_minor) FILTER (WHERE account = 'receivable'), 0)::bigint,
+               coalesce(sum(amount_minor) FILTER (WHERE account = 'refunds'), 0)::bigint,
+               coalesce(sum(amount_minor) FILTER (WHERE account = 'fees'), 0)::bigint
+        FROM ledger_entries WHERE order_id = ANY (%(ids)b::uuid[]) GROUP BY order_id
+        """,
+        {"ids": list(order_ids)},
+    )

@@ -9,9 +9,10 @@ from uuid import UUID
 import aiohttp
 import msgspec
 
-from db import invariants
+from db import invariants, ledger
 from db.engine import Database, connect, transaction
 from db.invariants import Unsettled, Violation
+from db.ledger import Moved
 from domain.status import Status
 from domain.task import Notice
 from ops.config import Settings
@@ -28,7 +29,11 @@ _MAILS_PAGE = 500
 
 # Money of these is ours to keep.
 _CONFIRMED = {Status.PAID.value, Status.SHIPPED.value, Status.DELIVERED.value}
-_MAIL_OF = {"order_paid": Notice.ORDER_CONFIRMED, "order_cancelled": Notice.ORDER_CANCELLED}
+_PAID = ("order_paid", "payment_authorized")
+_MAIL_OF = {
+    **dict.fromkeys(_PAID, Notice.ORDER_CONFIRMED),
+    "order_cancelled": Notice.ORDER_CANCELLED,
+}
 
 
 class NotSettled(Exception):
@@ -78,7 +83,7 @@ def end(order_id: UUID, events: Sequence[Event]) -> End:
     status = events[-1].status
     at = {event.kind: event.at for event in events}
     reasons = [event.data["reason"] for event in events if event.kind == "order_cancelled"]
-    paid = at.get("order_paid")
+    paid = next((at[kind] for kind in _PAID if kind in at), None)
     return End(
         order_id=order_id,
         status=status,
@@ -146,29 +151,52 @@ async def check(audited: Database) -> list[Violation]:
         return await invariants.check(tx)
 
 
-def compare(settlements: Mapping[str, Settlement], orders: Iterable[Due]) -> list[Violation]:
-    """Compare what the gateway did with what it must have done, for orders at rest."""
+async def moved(audited: Database, order_ids: Sequence[UUID]) -> dict[UUID, Moved]:
+    """Read what our ledger says of orders."""
+    async with transaction(audited) as tx:
+        return {found.order_id: found for found in await ledger.moved(tx, order_ids)}
+
+
+def compare(
+    settlements: Mapping[str, Settlement], orders: Iterable[Due], ours: Mapping[UUID, Moved]
+) -> list[Violation]:
+    """Compare what the gateway did with what it must have done, for orders at rest.
+
+    `ours` is what our ledger says of them.
+    """
     found: list[Violation] = []
     for order in orders:
         did = settlements.get(str(order.order_id), Settlement())
-        found += [Violation(name, str(order.order_id), why) for name, why in _wrong(order, did)]
+        booked = ours.get(order.order_id, Moved(order.order_id, captured=0, refunded=0, fees=0))
+        wrong = [*_wrong(order, did), *_misbooked(booked, did)]
+        found += [Violation(name, str(order.order_id), why) for name, why in wrong]
     return found
 
 
 def _wrong(order: Due, did: Settlement) -> Iterable[tuple[str, str]]:
     if did.captures > 1:
-        yield "S2 charged at most once", f"captured {did.captures} times"
-    elif did.captures and did.captured != order.total_minor:
-        yield "S2 charged the total", f"captured {did.captured} of {order.total_minor}"
+        yield "S2 charged at most once", f"captured {did.captures} payments"
+    elif did.authorized not in {0, order.total_minor}:
+        yield "S2 charged the total", f"charged {did.authorized} of {order.total_minor}"
     if did.currencies - {order.currency.lower()}:
         yield "S2 charged in its currency", f"{order.currency}: {', '.join(did.currencies)}"
-    kept = did.captured - did.refunded
-    due = order.total_minor if order.status in _CONFIRMED else 0
-    if kept != due:
+    # Of what was paid a part may have been refunded since, of what was held not all captured.
+    confirmed = order.status in _CONFIRMED
+    money = did.authorized if confirmed else did.captured - did.refunded + did.held
+    if money != (due := order.total_minor if confirmed else 0):
         yield (
             "S3 confirmed if and only if the gateway has the money",
-            f"{order.status}: {kept} of {due} {order.currency} kept",
+            f"{order.status}: {money} of {due} {order.currency}",
         )
+
+
+def _misbooked(booked: Moved, did: Settlement) -> Iterable[tuple[str, str]]:
+    ours = (booked.captured, booked.refunded, booked.fees)
+    theirs = (did.captured, did.refunded, did.fees)
+    if ours != theirs:
+        sums = "captured %d, refunded %d, fees %d"
+        why = f"ours: {sums % ours}; the gateway's: {sums % theirs}"
+        yield "S4 our ledger is the gateway's", why
 
 
 async def mail_count(inbox_url: str) -> int:

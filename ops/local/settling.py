@@ -93,5 +93,6 @@ async def _broken(observer: Observer, placed: Sequence[Accepted], ends: Sequence
         for order, end in zip(placed, ends, strict=True)
     ]
     ledger = await asyncio.to_thread(settlements, observer.access.sandbox)
-    found = [*await audit.check(observer.database), *audit.compare(ledger, due)]
+    ours = await audit.moved(observer.database, [order.id for order in placed])
+    found = [*await audit.check(observer.database), *audit.compare(ledger, due, ours)]
     return [f"{broken.invariant}: {broken.subject}: {broken.detail}." for broken in found]

@@ -19,7 +19,8 @@ VALIDATED = (
     ("ledger_entries", "ledger_entries_account_check"),
 )
 
-# Of what the previous release left under way: a charge was sent when it was written.
+# As the previous release left it: a charge was sent when it was written, and a refund was booked
+# as owed again.
 FILLED = (
     """
     UPDATE payment_attempts SET sent_at = created_at
@@ -28,6 +29,9 @@ FILLED = (
     """
     UPDATE orders SET reserved_until = now() + make_interval(secs => reserve_for_s)
     WHERE status = 'reserved' AND reserved_until IS NULL
+    """,
+    """
+    UPDATE ledger_entries SET account = 'refunds' WHERE account = 'receivable' AND amount_minor > 0
     """,
 )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from db.engine import Database
+from db.ledger import Moved
 from ops.config import Settings
 from ops.local import audit
 from ops.local.audit import Due, NotSettled
@@ -42,6 +43,13 @@ def test_a_paid_order_has_its_time_and_one_mail_due() -> None:
     assert end.due == {f"{ORDER}.order_confirmed@orderflow"}
 
 
+def test_an_order_whose_money_is_held_is_as_good_as_paid() -> None:
+    end = audit.end(ORDER, a_timeline(PLACED, RESERVED, ("payment_authorized", "paid", {})))
+
+    assert (end.label, end.settle_s) == ("paid", 2.0)
+    assert end.due == {f"{ORDER}.order_confirmed@orderflow"}
+
+
 def test_an_order_cancelled_after_it_was_paid_has_its_reason_and_two_mails_due() -> None:
     end = audit.end(ORDER, a_timeline(PLACED, RESERVED, PAID, CANCELLED, REFUNDED))
 
@@ -58,37 +66,88 @@ def test_an_order_under_way_has_its_status_and_no_mail_due() -> None:
     assert (end.label, end.settle_s, end.due) == ("reserved", None, frozenset())
 
 
+def _did(captured: int = 500, refunded: int = 0, **more: Any) -> Settlement:
+    """What the gateway did: it took all of an order's 500, unless something else is said."""
+    given = {"authorized": 500, "captures": 1 if captured else 0, "currencies": {"gbp"}, **more}
+    return Settlement(captured=captured, refunded=refunded, **given)
+
+
+def _booked(did: Settlement) -> dict[UUID, Moved]:
+    """Our ledger, as it should be."""
+    return {ORDER: Moved(ORDER, did.captured, did.refunded, did.fees)}
+
+
 @pytest.mark.parametrize(
     ("status", "did", "broken"),
     [
-        ("paid", Settlement(captured=500, captures=1, currencies={"gbp"}), []),
+        ("paid", _did(), []),
+        ("paid", _did(fees=29), []),
+        ("shipped", _did(refunded=100), []),
+        ("paid", _did(refunded=500), []),
+        ("paid", _did(captured=0), []),
+        ("delivered", _did(captured=200), []),
+        ("paid", _did(captured=200, voided=300), []),
         ("cancelled", Settlement(), []),
-        ("cancelled", Settlement(captured=500, refunded=500, captures=1, currencies={"gbp"}), []),
+        ("cancelled", _did(refunded=500), []),
+        ("cancelled", _did(captured=0, voided=500), []),
+        ("cancelled", _did(captured=200, refunded=200, voided=300), []),
         ("paid", Settlement(), ["S3"]),
-        ("reserved", Settlement(captured=500, captures=1, currencies={"gbp"}), ["S3"]),
-        ("cancelled", Settlement(captured=500, captures=1, currencies={"gbp"}), ["S3"]),
-        ("paid", Settlement(captured=400, captures=1, currencies={"gbp"}), ["S2", "S3"]),
-        ("paid", Settlement(captured=500, captures=1, currencies={"eur"}), ["S2"]),
-        ("paid", Settlement(captured=1000, captures=2, currencies={"gbp"}), ["S2", "S3"]),
-        (
-            "paid",
-            Settlement(captured=1000, refunded=500, captures=2, currencies={"gbp"}),
-            ["S2"],
-        ),
+        ("reserved", _did(), ["S3"]),
+        ("cancelled", _did(), ["S3"]),
+        ("cancelled", _did(refunded=499), ["S3"]),
+        ("cancelled", _did(captured=0), ["S3"]),
+        ("cancelled", _did(captured=200, refunded=200), ["S3"]),
+        ("paid", _did(captured=400, authorized=400), ["S2", "S3"]),
+        ("paid", _did(currencies={"eur"}), ["S2"]),
+        ("paid", _did(captured=1000, captures=2, authorized=1000), ["S2", "S3"]),
+        ("cancelled", _did(captured=1000, refunded=1000, captures=2, authorized=1000), ["S2"]),
     ],
 )
-def test_the_gateway_keeps_the_total_of_confirmed_orders_and_nothing_else(
+def test_the_gateway_has_the_money_of_confirmed_orders_and_nothing_else(
     status: str, did: Settlement, broken: Sequence[str]
 ) -> None:
-    found = audit.compare({str(ORDER): did}, [Due(ORDER, status, 500, "GBP")])
+    found = audit.compare({str(ORDER): did}, [Due(ORDER, status, 500, "GBP")], _booked(did))
 
     assert [violation.invariant[:2] for violation in found] == broken
     assert {violation.subject for violation in found} <= {str(ORDER)}
 
 
+@pytest.mark.parametrize(
+    "booked",
+    [
+        Moved(ORDER, captured=499, refunded=100, fees=29),
+        Moved(ORDER, captured=500, refunded=0, fees=29),
+        Moved(ORDER, captured=500, refunded=100, fees=0),
+    ],
+)
+def test_our_ledger_says_what_the_gateway_did(booked: Moved) -> None:
+    did, due = _did(refunded=100, fees=29), [Due(ORDER, "paid", 500, "GBP")]
+
+    [found] = audit.compare({str(ORDER): did}, due, {ORDER: booked})
+
+    assert found.invariant == "S4 our ledger is the gateway's"
+    assert found.detail.endswith("the gateway's: captured 500, refunded 100, fees 29")
+
+
 def test_an_order_the_gateway_never_heard_of_has_paid_nothing() -> None:
-    assert audit.compare({}, [Due(ORDER, "cancelled", 500, "GBP")]) == []
-    assert len(audit.compare({}, [Due(ORDER, "paid", 500, "GBP")])) == 1
+    booked = {ORDER: Moved(ORDER, captured=500, refunded=0, fees=0)}
+
+    assert audit.compare({}, [Due(ORDER, "cancelled", 500, "GBP")], {}) == []
+    assert len(audit.compare({}, [Due(ORDER, "paid", 500, "GBP")], {})) == 1
+    assert len(audit.compare({}, [Due(ORDER, "cancelled", 500, "GBP")], booked)) == 1
+
+
+async def test_what_our_ledger_says_is_read_of_the_orders_asked_for(
+    database: Database, settings: Settings
+) -> None:
+    await put_products(database, lamp=10)
+    paid, other = await place(database, *(a_placement(("lamp", 1)) for _ in range(2)))
+    await run_stages(database, settings)
+
+    assert await audit.moved(database, [paid]) == {
+        paid: Moved(paid, captured=500, refunded=0, fees=0)
+    }
+    assert set(await audit.moved(database, [paid, other])) == {paid, other}
 
 
 async def test_rest_is_reached_when_no_work_is_left(database: Database, settings: Settings) -> None:

@@ -1,0 +1,145 @@
+"""What breaks each invariant, as SQL that no transaction of ours would run."""
+
+from collections.abc import Sequence
+
+# What breaks the rows of order :paid, :undone (paid, then cancelled), :held, :part (captured in
+# part), :dropped (captured in part, then cancelled) or of SKU lamp.
+CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
+    (
+        "S1 reserved stock is on hand",
+        [
+            "ALTER TABLE stock DROP CONSTRAINT stock_check",
+            "UPDATE stock SET on_hand = reserved - 1 WHERE sku = 'lamp'",
+        ],
+    ),
+    (
+        "S1 reserved stock is what orders hold",
+        ["UPDATE stock SET reserved = reserved + 1 WHERE sku = 'lamp'"],
+    ),
+    (
+        "S1 reserved stock is what orders hold",
+        ["DELETE FROM stock WHERE sku = 'lamp'"],
+    ),
+    (
+        "S1 an order holds what its status says",
+        ["UPDATE reservations SET state = 'released' WHERE order_id = :paid AND sku = 'lamp'"],
+    ),
+    (
+        "S1 an order holds what its status says",
+        ["DELETE FROM reservations WHERE order_id = :paid AND sku = 'lamp'"],
+    ),
+    (
+        "S1 an order holds what its status says",
+        ["UPDATE reservations SET quantity = 9 WHERE order_id = :undone AND sku = 'lamp'"],
+    ),
+    (
+        "S2 a charge is of the order's total, once",
+        [
+            "UPDATE payment_attempts SET currency = 'EUR' WHERE order_id = :paid",
+            "UPDATE ledger_entries SET currency = 'EUR' WHERE order_id = :paid",
+        ],
+    ),
+    (
+        "S2 no more is captured than was authorized, nor refunded than was captured",
+        [
+            """
+            INSERT INTO payment_attempts
+                (id, order_id, kind, state, amount_minor, currency, gateway)
+            VALUES (gen_random_uuid(), :paid, 'refund', 'succeeded', 1501, 'GBP', 'stripe')
+            """,
+            """
+            INSERT INTO ledger_entries (transaction_id, account, order_id, amount_minor, currency)
+            SELECT id, account, order_id, amount, 'GBP' FROM payment_attempts,
+                (VALUES ('gateway_cash', -1501), ('refunds', 1501)) AS side (account, amount)
+            WHERE order_id = :paid AND kind = 'refund'
+            """,
+        ],
+    ),
+    (
+        "S3 an order is confirmed if and only if it is paid",
+        [
+            "DELETE FROM payment_attempts WHERE order_id = :paid",
+            "DELETE FROM ledger_entries WHERE order_id = :paid",
+        ],
+    ),
+    (
+        "S3 an order is confirmed if and only if it is paid",
+        [
+            """
+            INSERT INTO payment_attempts
+                (id, order_id, kind, state, amount_minor, currency, gateway)
+            VALUES (gen_random_uuid(), :held, 'charge', 'succeeded', 1500, 'GBP', 'stripe')
+            """,
+            """
+            INSERT INTO ledger_entries (transaction_id, account, order_id, amount_minor, currency)
+            SELECT id, account, order_id, amount, 'GBP' FROM payment_attempts,
+                (VALUES ('gateway_cash', 1500), ('receivable', -1500)) AS side (account, amount)
+            WHERE order_id = :held
+            """,
+        ],
+    ),
+    (
+        "S3 a cancelled order at rest keeps no money",
+        [
+            """
+            DELETE FROM ledger_entries WHERE transaction_id IN (
+                SELECT id FROM payment_attempts WHERE order_id = :undone AND kind = 'refund')
+            """,
+            "DELETE FROM payment_attempts WHERE order_id = :undone AND kind = 'refund'",
+        ],
+    ),
+    (
+        "S3 a cancelled order at rest holds no authorization",
+        ["DELETE FROM payment_attempts WHERE order_id = :dropped AND kind = 'void'"],
+    ),
+    (
+        "S4 the ledger is what the gateway did",
+        ["UPDATE payment_attempts SET state = 'sent' WHERE order_id = :part AND kind = 'capture'"],
+    ),
+    (
+        "S4 the ledger is what the gateway did",
+        ["UPDATE payment_attempts SET fee_minor = fee_minor + 1 WHERE order_id = :paid"],
+    ),
+    (
+        "S4 the ledger is what the gateway did",
+        [
+            """
+            UPDATE ledger_entries SET amount_minor = CASE account WHEN 'fees' THEN 28 ELSE 172 END
+            WHERE order_id = :part AND account <> 'receivable'
+            """
+        ],
+    ),
+    # A sum that is wrong is not what was done, either.
+    (
+        "S4 a ledger transaction sums to zero",
+        [
+            """
+            UPDATE ledger_entries SET amount_minor = amount_minor + 1
+            WHERE order_id = :paid AND account = 'gateway_cash'
+            """
+        ],
+    ),
+    (
+        "S8 events are numbered without gaps up to the order's version",
+        [
+            "UPDATE order_events SET version = 4 WHERE order_id = :paid AND version = 3",
+            "UPDATE orders SET version = 4 WHERE id = :paid",
+        ],
+    ),
+    (
+        "S8 events are numbered without gaps up to the order's version",
+        ["DELETE FROM order_events WHERE order_id = :paid"],
+    ),
+    (
+        "S8 every step is a legal move",
+        ["UPDATE order_events SET status = 'backordered' WHERE order_id = :paid AND version = 2"],
+    ),
+    (
+        "S8 every step is a legal move",
+        ["UPDATE order_events SET status = 'reserved' WHERE order_id = :paid AND version = 1"],
+    ),
+    (
+        "S8 an order's status is that of its last event",
+        ["UPDATE orders SET status = 'shipped' WHERE id = :paid"],
+    ),
+)
