@@ -1,0 +1,190 @@
+"""What a storm left behind: Postgres, and what lies outside the platform, read as it is."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import psycopg
+from psycopg.rows import args_row
+
+from db.invariants import Violation
+from ops.local import audit
+from ops.sandbox import ledger
+from ops.sandbox.journal import whole_end
+from ops.sandbox.ledger import Settlement
+from ops.sandbox.mailbox import FILE, Kept, letter
+from ops.storm.history import Entry
+from ops.storm.resources import Resources
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    id: str
+    email: str
+    status: str
+    currency: str
+    total_minor: int
+    capture: str
+    version: int
+    items: Mapping[str, int]
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    order_id: str
+    version: int
+    kind: str
+    status: str
+    attempt_id: str | None
+
+
+class TaskRow(msgspec.Struct, frozen=True):
+    """A task; `lease_expired` is by the clock of Postgres."""
+
+    id: int
+    order_id: str | None
+    kind: str
+    state: str
+    attempt: int
+    attempts_max: int
+    last_error: str | None
+    lease_expired: bool
+    notice: str | None
+    poison: bool
+
+
+class AttemptRow(msgspec.Struct, frozen=True):
+    id: str
+    order_id: str
+    kind: str
+    state: str
+    amount_minor: int
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    scope: str
+    key: str
+    order_id: str
+
+
+class StockRow(msgspec.Struct, frozen=True):
+    sku: str
+    on_hand: int
+    reserved: int
+
+
+class BookedRow(msgspec.Struct, frozen=True):
+    """What the ledger has of an order: sums by account."""
+
+    order_id: str
+    currency: str
+    captured: int
+    refunded: int
+    cash: int
+    fees: int
+
+
+class NotificationRow(msgspec.Struct, frozen=True):
+    order_id: str
+    kind: str
+    state: str
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known after a storm; `mails` counts by message id."""
+
+    history: Sequence[Entry] = ()
+    stocked: Mapping[str, int] = {}
+    orders: Mapping[str, OrderRow] = {}
+    events: Sequence[EventRow] = ()
+    tasks: Sequence[TaskRow] = ()
+    attempts: Sequence[AttemptRow] = ()
+    keys: Sequence[KeyRow] = ()
+    stock: Sequence[StockRow] = ()
+    booked: Sequence[BookedRow] = ()
+    notifications: Sequence[NotificationRow] = ()
+    settlements: Mapping[str, Settlement] = {}
+    mails: Mapping[str, int] = {}
+    broken: Sequence[Violation] = ()  # what Postgres tells of itself
+    before: Resources | None = None
+    after: Resources | None = None
+
+
+_ORDERS = """
+SELECT o.id::text, o.email, o.status, o.currency, o.total_minor, o.capture, o.version,
+       jsonb_object_agg(l.sku, l.quantity)
+FROM orders o JOIN order_lines l ON l.order_id = o.id GROUP BY o.id
+"""
+_EVENTS = """
+SELECT order_id::text, version, kind, status, data ->> 'attempt_id' FROM order_events
+ORDER BY order_id, version
+"""
+_TASKS = """
+SELECT id, order_id::text, kind, state, attempt, attempts_max, last_error,
+       coalesce(lease_until < now(), false), payload ->> 'notice', payload ? 'poison'
+FROM tasks
+"""
+_ATTEMPTS = "SELECT id::text, order_id::text, kind, state, amount_minor FROM payment_attempts"
+_KEYS = "SELECT scope, key, order_id::text FROM idempotency_keys"
+_STOCK = "SELECT sku, on_hand, reserved FROM stock"
+_BOOKED = """
+SELECT order_id::text, currency,
+       (-coalesce(sum(amount_minor) FILTER (WHERE account = 'receivable'), 0))::bigint,
+       coalesce(sum(amount_minor) FILTER (WHERE account = 'refunds'), 0)::bigint,
+       coalesce(sum(amount_minor) FILTER (WHERE account = 'gateway_cash'), 0)::bigint,
+       coalesce(sum(amount_minor) FILTER (WHERE account = 'fees'), 0)::bigint
+FROM ledger_entries GROUP BY order_id, currency
+"""
+_NOTIFICATIONS = "SELECT order_id::text, kind, state FROM notifications"
+
+
+async def gather(  # noqa: PLR0913 - each is a witness of its own
+    url: str,
+    sandbox: Path,
+    *,
+    history: Sequence[Entry],
+    stocked: Mapping[str, int],
+    before: Resources,
+    after: Resources,
+) -> Evidence:
+    """Read everything there is, once nothing moves any more."""
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+
+        async def rows(row: type, query: str) -> list:
+            async with connection.cursor(row_factory=args_row(row)) as cursor:
+                await cursor.execute(query.encode())
+                return await cursor.fetchall()
+
+        orders = await rows(OrderRow, _ORDERS)
+        found = Evidence(
+            history=history,
+            stocked=stocked,
+            orders={order.id: order for order in orders},
+            events=await rows(EventRow, _EVENTS),
+            tasks=await rows(TaskRow, _TASKS),
+            attempts=await rows(AttemptRow, _ATTEMPTS),
+            keys=await rows(KeyRow, _KEYS),
+            stock=await rows(StockRow, _STOCK),
+            booked=await rows(BookedRow, _BOOKED),
+            notifications=await rows(NotificationRow, _NOTIFICATIONS),
+            settlements=ledger.settlements(sandbox),
+            mails=mails(sandbox),
+            before=before,
+            after=after,
+        )
+    audited = audit.database(url)
+    try:
+        broken = await audit.check(audited)
+    finally:
+        await audited.engine.dispose()
+    return msgspec.structs.replace(found, broken=broken)
+
+
+def mails(sandbox: Path) -> Mapping[str, int]:
+    """Count the mails in the sandbox's journal by message id."""
+    path = sandbox / FILE
+    counted: Counter[str] = Counter()
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file.read(whole_end(path)).splitlines():
+                counted[letter(0, msgspec.json.decode(line, type=Kept)).message_id] += 1
+    return counted

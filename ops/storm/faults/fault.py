@@ -1,0 +1,32 @@
+"""A fault: its name, the lane it shares with those it would get in the way of, and what it does."""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import msgspec
+
+from ops.storm.arena import Arena
+
+
+class Blow(msgspec.Struct, frozen=True):
+    """One strike: where, with which dice and for how long."""
+
+    arena: Arena
+    chance: Random
+    seconds: float
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """What can go wrong; `strike` does it, ends it and says what was seen."""
+
+    name: str
+    lane: str
+    seconds: float = 0.0
+    strike: Callable[[Blow], Awaitable[str]]
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A fault that is wanted and cannot be made here, and why."""
+
+    name: str
+    why: str

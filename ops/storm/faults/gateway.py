@@ -1,0 +1,92 @@
+"""Faults of the payment gateway and of its webhooks, most of them on the sandbox's board."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import aiohttp
+
+from ops.sandbox.board import Kind
+from ops.storm.arena import Arena
+from ops.storm.faults.fault import Blow, Fault
+
+LANE = "gateway"
+_WEBHOOKS = "webhooks"
+# Of the calls while it lasts; a second call of the same may then go well.
+_SHARE = 0.3
+_DOWN_S, _LASTS_S = 8.0, 4.0
+_DELAY_S = {Kind.DELAY: 3.0, Kind.SLOW: 3.0, Kind.NOT_FOUND_YET: 6.0}
+_WEBHOOK_DELAY_S = 2.0
+_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+
+
+async def _post(fault: Kind, blow: Blow) -> str:
+    """Put a fault on the board for its time."""
+    whole = fault in {Kind.DOWN, Kind.FLAPPING, Kind.NOT_FOUND_YET} or "webhook" in fault
+    content: dict[str, Any] = {
+        "fault": fault.value,
+        "seconds": blow.seconds,
+        "delay_s": _DELAY_S.get(fault, _WEBHOOK_DELAY_S),
+        "seed": blow.chance.randrange(2**31),
+    }
+    if not whole:
+        content["probability"] = _SHARE
+    url = f"{blow.arena.gateway_url}/faults"
+    async with aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as session:
+        async with session.post(url, json=content):
+            # Just before its end the board still tells how often it struck.
+            await asyncio.sleep(0.95 * blow.seconds)
+        async with session.get(url) as response:
+            board = await response.json()
+    shown = board if isinstance(board, list) else next(iter(board.values()))
+    struck = sum(each["struck"] for each in shown if each["posted"]["fault"] == fault.value)
+    return f"{struck} struck"
+
+
+async def _cut(blow: Blow) -> str:
+    return f"{blow.arena.gateway.cut()} links cut"
+
+
+async def _freeze(blow: Blow) -> str:
+    blow.arena.gateway.freeze()
+    try:
+        await asyncio.sleep(blow.seconds)
+    finally:
+        blow.arena.gateway.mend()
+    return f"frozen {blow.seconds:.0f} s"
+
+
+async def _refuse(blow: Blow) -> str:
+    blow.arena.gateway.refusing = True
+    blow.arena.gateway.cut()
+    try:
+        await asyncio.sleep(blow.seconds)
+    finally:
+        blow.arena.gateway.mend()
+    return f"unreachable {blow.seconds:.0f} s"
+
+
+async def mend(arena: Arena) -> None:
+    """Take every fault off the board."""
+    arena.gateway.mend()
+    async with (
+        aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as session,
+        session.delete(f"{arena.gateway_url}/faults"),
+    ):
+        return
+
+
+FAULTS = (
+    *(
+        Fault(
+            name=f"gateway-{kind}" if not kind.startswith("webhook") else kind.value,
+            lane=_WEBHOOKS if kind.startswith("webhook") else LANE,
+            seconds=_DOWN_S if kind is Kind.DOWN else _LASTS_S,
+            strike=partial(_post, kind),
+        )
+        for kind in Kind
+    ),
+    Fault(name="gateway-cut", lane=LANE, strike=_cut),
+    Fault(name="gateway-freeze", lane=LANE, seconds=5.0, strike=_freeze),
+    Fault(name="gateway-refused", lane=LANE, seconds=4.0, strike=_refuse),
+)

@@ -1,0 +1,38 @@
+"""Every fault by its name, and those that cannot be made here."""
+
+from collections.abc import Mapping, Sequence
+
+from ops.storm.faults import gateway, postgres, processes, redis, tasks
+from ops.storm.faults.fault import Fault, Missing
+from ops.storm.plan import Kind
+
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault
+    for module in (processes, redis, postgres, gateway, tasks)
+    for fault in module.FAULTS
+}
+
+MISSING: Sequence[Missing] = (
+    Missing("disk-full", "the servers' data would have to lie on a small filesystem of its own"),
+    Missing("clock-offset", "a process cannot be given another clock: leases go by Postgres's"),
+    Missing("poison-sigkill", "needs a fault point in a worker"),
+    Missing("poison-endless", "needs a fault point in a worker"),
+    Missing("poison-memory", "needs a fault point in a worker"),
+    Missing("webhook-early", "the board has no event that comes before its answer"),
+)
+
+
+class UnknownFault(ValueError):
+    """There is no fault of that name; the message lists those that are."""
+
+
+def chosen(names: str) -> list[Kind]:
+    """Read FAULTS: `all`, `none`, or names with commas. Raises UnknownFault."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if wanted == ["none"]:
+        return []
+    if wanted in ([], ["all"]):
+        wanted = list(FAULTS)
+    if unknown := [name for name in wanted if name not in FAULTS]:
+        raise UnknownFault(f"No fault is named {', '.join(unknown)}: there are {', '.join(FAULTS)}.")
+    return [Kind(name, FAULTS[name].lane, FAULTS[name].seconds) for name in wanted]

@@ -1,0 +1,169 @@
+"""The clients of a storm: each tells its story, and repeats what it may until it is answered."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import cycle
+from uuid import UUID
+
+import aiohttp
+import msgspec
+
+from ops.storm.history import Asked, Entry, History, Op, Outcome, Try
+from ops.storm.plan import CURRENCY, Act, Story
+
+# More clients than that wait for each other, as they would at a load balancer.
+_CONNECTIONS = 200
+# Longer than the platform lets a request wait for anything.
+_TIMEOUT_S = 6.0
+GIVE_UP_AFTER_S = 30.0
+_AGAIN_FIRST_S, _AGAIN_MAX_S = 0.1, 1.0
+_SERVER_ERROR, _REDIRECT = 500, 300
+_PROBLEM = "application/problem+json"
+_IN_PROGRESS = "idempotency_in_progress"
+_SHIP_TO = {
+    "name": "Ann Example",
+    "line1": "1 High Street",
+    "city": "London",
+    "postcode": "N1 1AA",
+    "country": "GB",
+}
+
+
+class _Problem(msgspec.Struct):
+    code: str = ""
+
+
+class Load:
+    """Tells stories to the web processes in turn."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, urls: Sequence[str], admin: str, history: History
+    ) -> None:
+        self._session = session
+        self._urls = cycle(urls)
+        self._admin = admin
+        self._history = history
+
+    async def tell(self, stories: Sequence[Story]) -> None:
+        """Tell all stories, each from its time on."""
+        async with asyncio.TaskGroup() as clients:
+            for story in stories:
+                await asyncio.sleep(max(0.0, story.at_s - self._history.now_s()))
+                clients.create_task(self._tell(story))
+
+    async def _tell(self, story: Story) -> None:
+        content = order(story)
+        placed = await self.ask(Asked(Op.PLACE, "POST", "/v1/orders", story.key, content=content))
+        if placed.outcome is not Outcome.OK:
+            return
+        order_id, total = str(UUID(placed.told("id"))), int(placed.told("total_minor"))
+        for n, act in enumerate(story.acts):
+            await asyncio.sleep(act.after_s)
+            await self.ask(asked(act, story, order_id, total, n))
+
+    async def ask(self, asked: Asked) -> Entry:
+        """Ask until there is a definite answer or patience ends; all of it goes into history."""
+        n, began_s = self._history.invoke(asked)
+        tries: list[Try] = []
+        outcome, body, replayed = Outcome.UNKNOWN, "", False
+        delay_s = _AGAIN_FIRST_S
+        while outcome is Outcome.UNKNOWN and self._history.now_s() < began_s + GIVE_UP_AFTER_S:
+            if tries:
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, _AGAIN_MAX_S)
+            tried, body, replayed = await self._try(asked)
+            tries.append(tried)
+            outcome = _outcome(tried)
+        ended_s = self._history.now_s()
+        entry = Entry(n, asked, outcome, tries, began_s, ended_s, body, replayed)
+        self._history.end(entry)
+        return entry
+
+    async def _try(self, asked: Asked) -> tuple[Try, str, bool]:
+        headers = {"Content-Type": "application/json"} if asked.content is not None else {}
+        if asked.key:
+            headers["Idempotency-Key"] = asked.key
+        if asked.staff:
+            headers["Authorization"] = f"Bearer {self._admin}"
+        data = None if asked.content is None else msgspec.json.encode(asked.content)
+        url = f"{next(self._urls)}{asked.path}"
+        try:
+            async with self._session.request(
+                asked.method, url, data=data, headers=headers
+            ) as response:
+                body = await response.text()
+                return (
+                    _read(response, body),
+                    body,
+                    response.headers.get("Idempotent-Replayed") == "true",
+                )
+        except (aiohttp.ClientError, TimeoutError):
+            return Try(0), "", False
+
+
+def _read(response: aiohttp.ClientResponse, body: str) -> Try:
+    if response.status < _REDIRECT:
+        return Try(response.status)
+    problem = response.content_type == _PROBLEM
+    code = msgspec.json.decode(body, type=_Problem).code if problem else ""
+    return Try(response.status, code, problem)
+
+
+def _outcome(tried: Try) -> Outcome:
+    if 0 < tried.status < _REDIRECT:
+        return Outcome.OK
+    if tried.status == 0 or tried.status >= _SERVER_ERROR or tried.code == _IN_PROGRESS:
+        return Outcome.UNKNOWN
+    return Outcome.REFUSED
+
+
+def order(story: Story, *, more: int = 0) -> Mapping[str, object]:
+    """Write the body of an order; with `more` it is another one."""
+    return {
+        "email": story.email,
+        "currency": CURRENCY,
+        "lines": [{"sku": sku, "quantity": n + more} for sku, n in story.items],
+        "payment_method": story.payment_method,
+        "ship_to": _SHIP_TO,
+        "capture": story.capture,
+        "on_decline": story.on_decline,
+    }
+
+
+def asked(act: Act, story: Story, order_id: str, total_minor: int, n: int) -> Asked:
+    """Say what an act asks for."""
+    path, key = f"/v1/orders/{order_id}", f"{story.key}-{n}"
+    amount = max(1, int(act.part * total_minor))
+    match act.op:
+        case Op.REPLAY:
+            return Asked(act.op, "POST", "/v1/orders", story.key, order_id, order(story))
+        case Op.REUSE:
+            return Asked(act.op, "POST", "/v1/orders", story.key, order_id, order(story, more=1))
+        case Op.KEYLESS:
+            return Asked(act.op, "POST", "/v1/orders", "", order_id, order(story))
+        case Op.CANCEL:
+            return Asked(act.op, "POST", f"{path}/cancel", "", order_id)
+        case Op.METHOD:
+            content = {"payment_method": "pm_card_visa"}
+            return Asked(act.op, "POST", f"{path}/payment-method", key, order_id, content)
+        case Op.REFUND:
+            content = {"reason": "requested_by_customer", "amount_minor": amount}
+            return Asked(act.op, "POST", f"{path}/refunds", key, order_id, content, staff=True)
+        case Op.CAPTURE:
+            content = {"amount_minor": amount}
+            return Asked(act.op, "POST", f"{path}/capture", key, order_id, content, staff=True)
+        case Op.VOID:
+            return Asked(act.op, "POST", f"{path}/void", key, order_id, {}, staff=True)
+        case _:
+            return Asked(Op.READ, "GET", path, "", order_id)
+
+
+@asynccontextmanager
+async def clients(urls: Sequence[str], admin: str, history: History) -> AsyncGenerator[Load]:
+    """Give the clients of the web processes at `urls`."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+        timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
+    ) as session:
+        yield Load(session, urls, admin, history)

@@ -1,0 +1,167 @@
+"""What a storm will do, load and faults, drawn from its seed alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+
+import msgspec
+
+from ops.storm.history import Op
+
+CURRENCY = "EUR"
+# So many orders a second that two cores are busy and still answer while half of it is broken.
+RATE = 45.0
+# Each has orders enough to meet itself, and never so many unpaid ones that it is refused.
+BUYERS = 200
+PLENTY = 1_000_000
+_COMMON, _HOT = 16, 3
+# Of what is asked for of a hot SKU, the stock is enough for this part.
+_HOT_SHARE = 0.5
+_HOT_CHANCE = 0.15
+_METHODS = (
+    ("pm_card_visa", 80),
+    ("pm_card_mastercard", 6),
+    ("pm_card_chargeDeclined", 8),
+    ("pm_card_chargeDeclinedInsufficientFunds", 3),
+    ("pm_sandbox_charged_then_reset", 1),
+    ("pm_sandbox_charged_then_500", 1),
+    ("pm_sandbox_error_500", 1),
+)
+# How often a story has such an act.
+_ACTS = (
+    (Op.READ, 0.5),
+    (Op.CANCEL, 0.12),
+    (Op.REPLAY, 0.15),
+    (Op.REUSE, 0.04),
+    (Op.KEYLESS, 0.02),
+    (Op.REFUND, 0.15),
+    (Op.READ, 0.3),
+)
+_AFTER_MAX_S = 4.0
+# A fault comes after the platform had a moment to work, and its lane rests between two.
+_FIRST_S = 0.5
+_PAUSE_S = (1.5, 5.0)
+# A long outage takes no more than this part of a short storm.
+_SHARE_MAX = 0.25
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What a client does next, so long after what it did before; `part` is of an amount."""
+
+    op: Op
+    after_s: float
+    part: float
+
+
+class Story(msgspec.Struct, frozen=True):
+    """One order and what its client does with it."""
+
+    at_s: float
+    key: str
+    email: str
+    items: Sequence[tuple[str, int]]
+    payment_method: str
+    capture: str
+    on_decline: str
+    acts: Sequence[Act]
+
+
+class Strike(msgspec.Struct, frozen=True):
+    """One fault at its time; `seed` decides its details."""
+
+    at_s: float
+    fault: str
+    seconds: float
+    seed: int
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A fault as the schedule sees it: two of one lane never happen at the same time."""
+
+    name: str
+    lane: str
+    seconds: float
+
+
+def prices() -> Mapping[str, int]:
+    """Give the catalogue, in minor units."""
+    common = {f"COMMON-{n:02}": 500 + 37 * n for n in range(_COMMON)}
+    return common | {f"HOT-{n}": 1900 + n for n in range(_HOT)}
+
+
+def stock(told: Sequence[Story]) -> Mapping[str, int]:
+    """Give what is on hand at first: too little of what is hot."""
+    wanted = dict.fromkeys(prices(), 0)
+    for story in told:
+        for sku, quantity in story.items:
+            wanted[sku] += quantity
+    return {
+        sku: max(1, int(_HOT_SHARE * units)) if sku.startswith("HOT") else PLENTY
+        for sku, units in wanted.items()
+    }
+
+
+def stories(seed: int, seconds: float, rate: float = RATE) -> list[Story]:
+    """Draw the load: arrivals without memory, as those of a crowd."""
+    chance = Random(f"load/{seed}")  # noqa: S311 - dice of a test, repeatable by seed
+    drawn: list[Story] = []
+    at_s = 0.0
+    while (at_s := at_s + chance.expovariate(rate)) < seconds:
+        drawn.append(_story(chance, at_s, f"storm-{seed}-{len(drawn)}"))
+    return drawn
+
+
+def _story(chance: Random, at_s: float, key: str) -> Story:
+    methods, weights = zip(*_METHODS, strict=True)
+    capture = "manual" if chance.random() < 0.2 else "automatic"  # noqa: PLR2004 - a share
+    return Story(
+        at_s=round(at_s, 4),
+        key=key,
+        email=f"buyer-{chance.randrange(BUYERS)}@example.com",
+        items=_items(chance),
+        payment_method=chance.choices(methods, weights)[0],
+        capture=capture,
+        on_decline="hold" if chance.random() < 0.5 else "cancel",  # noqa: PLR2004 - a share
+        acts=tuple(_acts(chance, manual=capture == "manual")),
+    )
+
+
+def _items(chance: Random) -> list[tuple[str, int]]:
+    """Draw a cart; its SKUs are in no order, as locks must be in spite of that."""
+    skus = [f"COMMON-{n:02}" for n in chance.sample(range(_COMMON), chance.randint(1, 3))]
+    if chance.random() < _HOT_CHANCE:
+        skus.append(f"HOT-{chance.randrange(_HOT)}")
+    chance.shuffle(skus)
+    return [(sku, chance.randint(1, 3)) for sku in skus]
+
+
+def _acts(chance: Random, *, manual: bool) -> Iterator[Act]:
+    wanted = [*_ACTS, (Op.METHOD, 0.1)]
+    if manual:
+        wanted += [(Op.CAPTURE, 0.6), (Op.CAPTURE, 0.3), (Op.VOID, 0.15)]
+    chance.shuffle(wanted)
+    for op, share in wanted:
+        if chance.random() < share:
+            yield Act(op, round(chance.uniform(0, _AFTER_MAX_S), 3), round(chance.random(), 3))
+
+
+def strikes(seed: int, seconds: float, kinds: Sequence[Kind]) -> list[Strike]:
+    """Draw the faults: in each lane all that it has, in a new order each round."""
+    lanes: dict[str, list[Kind]] = {}
+    for kind in kinds:
+        lanes.setdefault(kind.lane, []).append(kind)
+    drawn = [strike for lane in lanes for strike in _lane(seed, lane, seconds, lanes[lane])]
+    return sorted(drawn, key=lambda strike: (strike.at_s, strike.fault))
+
+
+def _lane(seed: int, lane: str, seconds: float, kinds: Sequence[Kind]) -> Iterator[Strike]:
+    chance = Random(f"faults/{seed}/{lane}")  # noqa: S311 - dice of a test, repeatable by seed
+    at_s, deck = _FIRST_S + chance.uniform(0, _PAUSE_S[0]), list[Kind]()
+    while True:
+        if not deck:
+            deck = chance.sample(kinds, len(kinds))
+        kind = deck.pop()
+        lasts_s = min(kind.seconds, _SHARE_MAX * seconds)
+        if at_s + lasts_s > seconds:
+            return
+        yield Strike(round(at_s, 3), kind.name, round(lasts_s, 3), chance.randrange(2**32))
+        at_s += lasts_s + chance.uniform(*_PAUSE_S)

@@ -1,0 +1,83 @@
+"""One storm from beginning to end: load and faults, healing, and the checks."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from ops.local.child import ORDERFLOW, Say
+from ops.storm import checks, evidence, healing
+from ops.storm.arena import arena
+from ops.storm.healing import Healing
+from ops.storm.history import History
+from ops.storm.load import clients
+from ops.storm.nemesis import Nemesis
+from ops.storm.plan import RATE, Kind, stock, stories, strikes
+from ops.storm.report import Storm
+from ops.storm.resources import resources
+
+HISTORY = "history.jsonl"
+LOG = "storm.log"
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What storm is wanted."""
+
+    seed: int
+    seconds: float
+    kinds: Sequence[Kind]
+    folder: Path
+    rate: float = RATE
+
+
+async def run(wanted: Orders, console: Console) -> Storm:
+    """Let a storm rage, wait until it is over, and look at what it left. Raises CannotStart."""
+    told = stories(wanted.seed, wanted.seconds, wanted.rate)
+    blows = strikes(wanted.seed, wanted.seconds, wanted.kinds)
+    await asyncio.to_thread(wanted.folder.mkdir, parents=True, exist_ok=True)
+    console.print(f"Seed {wanted.seed}: {len(told)} orders, {len(blows)} faults. Starting ...")
+    with (
+        (wanted.folder / LOG).open("w") as log,
+        (wanted.folder / HISTORY).open("wb") as file,
+    ):
+        async with arena(wanted.folder / "state", stock(told), _into(log)) as on:
+            before = await resources(on)
+            history = History(file)
+            nemesis = Nemesis(on, history.now_s)
+            console.print(f"Raging for {wanted.seconds:g} s ...")
+            async with clients(on.urls, on.env["ADMIN_API_KEY"], history) as load:
+                async with asyncio.TaskGroup() as both:
+                    talk = both.create_task(load.tell(told))
+                    await nemesis.rage(blows)
+                    console.print(f"The faults are over after {history.now_s():.1f} s. Healing ...")
+                    calm_s = history.now_s()
+                    await talk
+            healed = await healing.heal(on.database_url)
+            if healed.seconds is not None:
+                healed = Healing(history.now_s() - calm_s)
+            after = await resources(on)
+            found = await evidence.gather(
+                on.database_url,
+                on.sandbox,
+                history=history.entries,
+                stocked=stock(told),
+                before=before,
+                after=after,
+            )
+    return Storm(
+        seed=wanted.seed,
+        seconds=wanted.seconds,
+        seen=nemesis.seen,
+        healing=healed,
+        evidence=found,
+        violations=checks.check(found),
+    )
+
+
+def _into(log) -> Say:
+    def say(name: str, line: str) -> None:
+        print(f"{name:10} | {line}", file=log, flush=name == ORDERFLOW)
+
+    return say
