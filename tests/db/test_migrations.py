@@ -163,3 +163,46 @@ async def test_migration_that_failed_half_way_is_done_again(
     found = await empty.execute("SELECT FROM pg_index WHERE NOT indisvalid")
     assert found.rowcount == 0
     await asyncio.to_thread(command.check, alembic)
+
+
+# An order of the first release that was charged and refunded, and one that is being charged.
+LEFT = """
+    INSERT INTO orders (id, email, status, cancel_reason, currency, total_minor, payment_method,
+                        ship_to, version)
+    SELECT gen_random_uuid(), 'ann@example.com', status, reason, 'GBP', 1000, 'pm_card_visa',
+           '{}', 1
+    FROM (VALUES ('cancelled', 'customer'), ('reserved', NULL)) AS o (status, reason);
+    INSERT INTO payment_attempts (id, order_id, kind, state, amount_minor, currency, gateway)
+    SELECT gen_random_uuid(), id, kind, state, 1000, 'GBP', 'stripe' FROM orders JOIN (VALUES
+        ('cancelled', 'charge', 'succeeded'), ('cancelled', 'refund', 'succeeded'),
+        ('reserved', 'charge', 'unknown')) AS a (status, kind, state) USING (status);
+    INSERT INTO ledger_entries (transaction_id, account, order_id, amount_minor, currency)
+    SELECT id, account, order_id, CASE kind WHEN 'refund' THEN -minor ELSE minor END, currency
+    FROM payment_attempts, (VALUES ('gateway_cash', 1000), ('receivable', -1000))
+      AS side (account, minor) WHERE state = 'succeeded';
+    """
+
+
+async def test_what_the_first_release_left_is_filled_in(
+    alembic: Config, empty: Admin, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(database_url).set(database=empty.info.dbname)
+    monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+    await asyncio.to_thread(command.upgrade, alembic, "0001")
+    await empty.execute(LEFT)
+
+    await asyncio.to_thread(command.upgrade, alembic, "head")
+
+    sent = await empty.execute("SELECT sent_at = created_at FROM payment_attempts")
+    assert sorted(await sent.fetchall(), key=str) == [(None,), (None,), (True,)]
+    held = await empty.execute(
+        "SELECT reserved_until > now() + interval '59 min' FROM orders WHERE status = 'reserved'"
+    )
+    assert await held.fetchall() == [(True,)]
+    booked = await empty.execute("SELECT account, amount_minor FROM ledger_entries ORDER BY 2, 1")
+    assert await booked.fetchall() == [
+        ("gateway_cash", -1000),
+        ("receivable", -1000),
+        ("gateway_cash", 1000),
+        ("refunds", 1000),
+    ]
