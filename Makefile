@@ -7,6 +7,9 @@ PYTHON = python3
 FILE =
 SPEED = max
 STATE = .local
+SECONDS = 60
+SEED =
+FAULTS = all
 
 RUN = .venv/bin/python
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -21,6 +24,7 @@ help:
 	@echo "make up                   start everything, and stay until Ctrl-C"
 	@echo "make replay FILE=orders.csv [SPEED=max]   put real orders through"
 	@echo "make bench                measure against the limit of Postgres on this machine"
+	@echo "make storm [SECONDS=60] [SEED=n] [FAULTS=all|name,...]   break it on purpose, check its promises"
 	@echo "make test                 run the tests"
 	@echo "make check                format, lint and types"
 	@echo "make format               mend the format and what the linter can"
@@ -42,6 +46,9 @@ replay: file-is-named .venv/.local
 file-is-named:
 	@test -n "$(FILE)" || { echo "Name the file: make replay FILE=orders.csv [SPEED=max]," \
 		"where SPEED is max or a factor such as 1000" >&2; exit 1; }
+
+storm: .venv/.local
+	@$(RUN) -m ops.storm --seconds "$(SECONDS)" --seed "$(SEED)" --faults "$(FAULTS)" --state "$(STATE)/storm"
 
 bench: .venv/.local
 	@$(RUN) -m ops.bench
@@ -95,4 +102,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named bench test check format lock clean
+.PHONY: help demo up replay file-is-named storm bench test check format lock clean

@@ -24,12 +24,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run a storm; 0 only if it healed and no promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m ops.storm", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of load and faults")
-    parser.add_argument("--seed", type=int, help="decides everything; any, if none is given")
+    parser.add_argument("--seed", type=_seed, help="decides everything; any, if none is given")
     parser.add_argument("--faults", default="all", help="all, none, or names with commas")
     parser.add_argument("--rate", type=float, default=RATE, help="orders a second")
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE / "storm")
     given = parser.parse_args(arguments)
-    seed = secrets.randbelow(_SEEDS) if given.seed is None else given.seed
+    seed: int = secrets.randbelow(_SEEDS) if given.seed is None else given.seed
     console = Console(highlight=False)
     try:
         wanted = Orders(seed, given.seconds, chosen(given.faults), given.state, given.rate)
@@ -44,6 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     result = report.result(storm)
     sys.stdout.write(f"{msgspec.json.encode(result).decode()}\n")
     return 1 if result.violations or result.healed_s is None else 0
+
+
+def _seed(text: str) -> int | None:
+    """Read SEED, which make gives empty where the user gave none."""
+    return int(text) if text else None
 
 
 if __name__ == "__main__":

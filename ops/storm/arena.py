@@ -139,7 +139,7 @@ def _environment(
     )
     redis_url = f"redis://{HOST}:{redis.port}/0"
     env = assemble(environ, up.claim.state, at, database_url, redis_url)
-    return env | SETTINGS | {"STRIPE_API_BASE": f"http://{HOST}:{gateway.port}"}
+    return {**env, **SETTINGS, "STRIPE_API_BASE": f"http://{HOST}:{gateway.port}"}
 
 
 def _programs(env: Mapping[str, str], at: list[Addresses]) -> list[Program]:
@@ -156,8 +156,7 @@ async def _fresh(
     url: str, sandbox: Path, env: Mapping[str, str], stock: Mapping[str, int], say: Say
 ) -> None:
     """Leave nothing of an earlier storm, and write the catalogue with its stock."""
-    shutil.rmtree(sandbox, ignore_errors=True)
-    sandbox.mkdir(parents=True)
+    await asyncio.to_thread(shutil.rmtree, sandbox, ignore_errors=True)
     await books.renew(url)
     argv = (sys.executable, "-m", "alembic", "upgrade", "head")
     await run_to_end(Program(name="release", argv=argv, env={**env, "DATABASE_URL": url}), say)

@@ -1,8 +1,9 @@
 """What a storm left behind: Postgres, and what lies outside the platform, read as it is."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import LiteralString, TypeVar
 
 import msgspec
 import psycopg
@@ -16,6 +17,10 @@ from ops.sandbox.ledger import Settlement
 from ops.sandbox.mailbox import FILE, Kept, letter
 from ops.storm.history import Entry
 from ops.storm.resources import Resources
+
+Row = TypeVar("Row")
+# Subject and detail of what breaks a promise.
+Found = Iterator[tuple[str, str]]
 
 
 class OrderRow(msgspec.Struct, frozen=True):
@@ -109,6 +114,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     after: Resources | None = None
 
 
+def is_in(e: Evidence, order_id: str, status: str) -> bool:
+    """Tell whether an order is in a status."""
+    return order_id in e.orders and e.orders[order_id].status == status
+
+
 _ORDERS = """
 SELECT o.id::text, o.email, o.status, o.currency, o.total_minor, o.capture, o.version,
        jsonb_object_agg(l.sku, l.quantity)
@@ -149,9 +159,9 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
     """Read everything there is, once nothing moves any more."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
 
-        async def rows(row: type, query: str) -> list:
+        async def rows(row: Callable[..., Row], query: LiteralString) -> list[Row]:
             async with connection.cursor(row_factory=args_row(row)) as cursor:
-                await cursor.execute(query.encode())
+                await cursor.execute(query)
                 return await cursor.fetchall()
 
         orders = await rows(OrderRow, _ORDERS)

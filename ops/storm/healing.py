@@ -28,7 +28,8 @@ SELECT 'order ' || coalesce(order_id::text, 'none') || ': task ' || id || ', ' |
        || coalesce(last_error, 'no error')
 FROM tasks
 WHERE state IN ('ready', 'running') AND (order_id IS NULL
-  OR order_id NOT IN (SELECT id FROM review)) AND kind NOT IN ('prune', 'reconcile')
+  OR order_id NOT IN (SELECT id FROM review))
+  AND kind NOT IN ('prune', 'reconcile')
 """
 
 

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -84,7 +83,7 @@ class _Ended(Entry, frozen=True, tag="ended"):
 class History:
     """Every operation: one line when it begins, which outlives us, and one when it has ended."""
 
-    def __init__(self, file: BufferedWriter) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self.entries: list[Entry] = []
         self._file = file
         self._began = time.monotonic()

@@ -1,8 +1,9 @@
 """The clients of a storm: each tells its story, and repeats what it may until it is answered."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import cycle
 from uuid import UUID
 
@@ -28,6 +29,9 @@ _SHIP_TO = {
     "postcode": "N1 1AA",
     "country": "GB",
 }
+
+_OTHER_METHOD = {"payment_method": "pm_card_visa"}
+_REASON = {"reason": "requested_by_customer"}
 
 
 class _Problem(msgspec.Struct):
@@ -134,29 +138,22 @@ def order(story: Story, *, more: int = 0) -> Mapping[str, object]:
 def asked(act: Act, story: Story, order_id: str, total_minor: int, n: int) -> Asked:
     """Say what an act asks for."""
     path, key = f"/v1/orders/{order_id}", f"{story.key}-{n}"
-    amount = max(1, int(act.part * total_minor))
-    match act.op:
-        case Op.REPLAY:
-            return Asked(act.op, "POST", "/v1/orders", story.key, order_id, order(story))
-        case Op.REUSE:
-            return Asked(act.op, "POST", "/v1/orders", story.key, order_id, order(story, more=1))
-        case Op.KEYLESS:
-            return Asked(act.op, "POST", "/v1/orders", "", order_id, order(story))
-        case Op.CANCEL:
-            return Asked(act.op, "POST", f"{path}/cancel", "", order_id)
-        case Op.METHOD:
-            content = {"payment_method": "pm_card_visa"}
-            return Asked(act.op, "POST", f"{path}/payment-method", key, order_id, content)
-        case Op.REFUND:
-            content = {"reason": "requested_by_customer", "amount_minor": amount}
-            return Asked(act.op, "POST", f"{path}/refunds", key, order_id, content, staff=True)
-        case Op.CAPTURE:
-            content = {"amount_minor": amount}
-            return Asked(act.op, "POST", f"{path}/capture", key, order_id, content, staff=True)
-        case Op.VOID:
-            return Asked(act.op, "POST", f"{path}/void", key, order_id, {}, staff=True)
-        case _:
-            return Asked(Op.READ, "GET", path, "", order_id)
+    amount = {"amount_minor": max(1, int(act.part * total_minor))}
+    post = partial(Asked, act.op, "POST", order=order_id)
+    again = partial(post, "/v1/orders")
+    staff = partial(post, key=key, staff=True)
+    wanted: Mapping[Op, Callable[[], Asked]] = {
+        Op.READ: partial(Asked, act.op, "GET", path, order=order_id),
+        Op.REPLAY: partial(again, key=story.key, content=order(story)),
+        Op.REUSE: partial(again, key=story.key, content=order(story, more=1)),
+        Op.KEYLESS: partial(again, content=order(story)),
+        Op.CANCEL: partial(post, f"{path}/cancel"),
+        Op.METHOD: partial(post, f"{path}/payment-method", key=key, content=_OTHER_METHOD),
+        Op.REFUND: partial(staff, f"{path}/refunds", content={**_REASON, **amount}),
+        Op.CAPTURE: partial(staff, f"{path}/capture", content=amount),
+        Op.VOID: partial(staff, f"{path}/void", content={}),
+    }
+    return wanted[act.op]()
 
 
 @asynccontextmanager

@@ -34,8 +34,11 @@ _ACTS = (
     (Op.REUSE, 0.04),
     (Op.KEYLESS, 0.02),
     (Op.REFUND, 0.15),
+    (Op.METHOD, 0.02),
     (Op.READ, 0.3),
 )
+_OF_HELD_MONEY = ((Op.CAPTURE, 0.6), (Op.CAPTURE, 0.3), (Op.VOID, 0.15))
+_MANUAL_SHARE, _HOLD_SHARE, _OTHER_METHOD_CHANCE = 0.2, 0.5, 0.8
 _AFTER_MAX_S = 4.0
 # A fault comes after the platform had a moment to work, and its lane rests between two.
 _FIRST_S = 0.5
@@ -112,17 +115,17 @@ def stories(seed: int, seconds: float, rate: float = RATE) -> list[Story]:
 
 def _story(chance: Random, at_s: float, key: str) -> Story:
     methods, weights = zip(*_METHODS, strict=True)
-    capture = "manual" if chance.random() < 0.2 else "automatic"  # noqa: PLR2004 - a share
-    return Story(
+    story = Story(
         at_s=round(at_s, 4),
         key=key,
         email=f"buyer-{chance.randrange(BUYERS)}@example.com",
         items=_items(chance),
         payment_method=chance.choices(methods, weights)[0],
-        capture=capture,
-        on_decline="hold" if chance.random() < 0.5 else "cancel",  # noqa: PLR2004 - a share
-        acts=tuple(_acts(chance, manual=capture == "manual")),
+        capture="manual" if chance.random() < _MANUAL_SHARE else "automatic",
+        on_decline="hold" if chance.random() < _HOLD_SHARE else "cancel",
+        acts=(),
     )
+    return msgspec.structs.replace(story, acts=tuple(_acts(chance, story)))
 
 
 def _items(chance: Random) -> list[tuple[str, int]]:
@@ -134,10 +137,12 @@ def _items(chance: Random) -> list[tuple[str, int]]:
     return [(sku, chance.randint(1, 3)) for sku in skus]
 
 
-def _acts(chance: Random, *, manual: bool) -> Iterator[Act]:
-    wanted = [*_ACTS, (Op.METHOD, 0.1)]
-    if manual:
-        wanted += [(Op.CAPTURE, 0.6), (Op.CAPTURE, 0.3), (Op.VOID, 0.15)]
+def _acts(chance: Random, story: Story) -> Iterator[Act]:
+    wanted = list(_ACTS)
+    if story.capture == "manual":
+        wanted += _OF_HELD_MONEY
+    if "Declined" in story.payment_method and story.on_decline == "hold":
+        wanted.append((Op.METHOD, _OTHER_METHOD_CHANCE))
     chance.shuffle(wanted)
     for op, share in wanted:
         if chance.random() < share:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 from rich.console import Console
@@ -47,13 +48,15 @@ async def run(wanted: Orders, console: Console) -> Storm:
             history = History(file)
             nemesis = Nemesis(on, history.now_s)
             console.print(f"Raging for {wanted.seconds:g} s ...")
-            async with clients(on.urls, on.env["ADMIN_API_KEY"], history) as load:
-                async with asyncio.TaskGroup() as both:
-                    talk = both.create_task(load.tell(told))
-                    await nemesis.rage(blows)
-                    console.print(f"The faults are over after {history.now_s():.1f} s. Healing ...")
-                    calm_s = history.now_s()
-                    await talk
+            async with (
+                clients(on.urls, on.env["ADMIN_API_KEY"], history) as load,
+                asyncio.TaskGroup() as both,
+            ):
+                talk = both.create_task(load.tell(told))
+                await nemesis.rage(blows)
+                calm_s = history.now_s()
+                console.print(f"The faults are over after {calm_s:.1f} s. Healing ...")
+                await talk
             healed = await healing.heal(on.database_url)
             if healed.seconds is not None:
                 healed = Healing(history.now_s() - calm_s)
@@ -76,7 +79,7 @@ async def run(wanted: Orders, console: Console) -> Storm:
     )
 
 
-def _into(log) -> Say:
+def _into(log: TextIO) -> Say:
     def say(name: str, line: str) -> None:
         print(f"{name:10} | {line}", file=log, flush=name == ORDERFLOW)
 

@@ -1,11 +1,14 @@
 """A fault: its name, the lane it shares with those it would get in the way of, and what it does."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
 import msgspec
 
 from ops.storm.arena import Arena
+
+_POLL_S = 0.05
 
 
 class Blow(msgspec.Struct, frozen=True):
@@ -30,3 +33,11 @@ class Missing(msgspec.Struct, frozen=True):
 
     name: str
     why: str
+
+
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what only asking can tell."""
+    while True:
+        if await is_so():
+            return
+        await asyncio.sleep(_POLL_S)

@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+import msgspec
 
-from ops.sandbox.board import Kind
+from ops.sandbox.board import Kind, Shown
 from ops.storm.arena import Arena
 from ops.storm.faults.fault import Blow, Fault
 
@@ -18,6 +19,10 @@ _DOWN_S, _LASTS_S = 8.0, 4.0
 _DELAY_S = {Kind.DELAY: 3.0, Kind.SLOW: 3.0, Kind.NOT_FOUND_YET: 6.0}
 _WEBHOOK_DELAY_S = 2.0
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+
+
+class _Board(msgspec.Struct):
+    faults: list[Shown]
 
 
 async def _post(fault: Kind, blow: Blow) -> str:
@@ -37,9 +42,8 @@ async def _post(fault: Kind, blow: Blow) -> str:
             # Just before its end the board still tells how often it struck.
             await asyncio.sleep(0.95 * blow.seconds)
         async with session.get(url) as response:
-            board = await response.json()
-    shown = board if isinstance(board, list) else next(iter(board.values()))
-    struck = sum(each["struck"] for each in shown if each["posted"]["fault"] == fault.value)
+            board = msgspec.json.decode(await response.read(), type=_Board)
+    struck = sum(each.struck for each in board.faults if each.posted.fault is fault)
     return f"{struck} struck"
 
 

@@ -11,7 +11,8 @@ from psycopg import errors
 
 from ops.local import postgres
 from ops.storm.arena import Arena
-from ops.storm.faults.fault import Blow, Fault
+from ops.storm.faults.fault import Blow, Fault, until
+from ops.storm.plan import prices
 from ops.storm.postgres_wire import When
 
 LANE = "postgres"
@@ -20,9 +21,9 @@ _POLL_S = 0.05
 # Of all commits while it lasts: most orders still get through, some after several cuts.
 _CUT_SHARE = 0.1
 _CONNECTIONS_MAX = 200
-# The hot ones, in the order that is not the platform's.
-_KNOT = ("HOT-2", "HOT-1", "HOT-0", "COMMON-15", "COMMON-08", "COMMON-00")
-_KNOT_PAUSE_S = 0.02
+# The order in which the platform never locks them.
+_KNOT = tuple(sorted(prices(), reverse=True))
+_KNOT_PAUSE_S = 0.01
 
 
 @asynccontextmanager
@@ -32,17 +33,19 @@ async def _outside(arena: Arena) -> AsyncGenerator[psycopg.AsyncConnection]:
 
 
 async def _answering(arena: Arena) -> None:
-    while not await postgres.answers(arena.database_url):
-        await asyncio.sleep(_POLL_S)
+    await until(partial(postgres.answers, arena.database_url))
 
 
 async def _restart(blow: Blow) -> str:
     """Stop it as `pg_ctl stop -m immediate` does: the next start has to recover."""
     child = blow.arena.servers.children[SERVER]
     deaths = child.deaths
+
+    async def is_dead() -> bool:
+        return child.deaths > deaths
+
     child.signal(SIGQUIT)
-    while child.deaths == deaths:
-        await asyncio.sleep(_POLL_S)
+    await until(is_dead)
     await _answering(blow.arena)
     return "restarted"
 

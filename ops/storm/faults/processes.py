@@ -44,9 +44,7 @@ FAULTS = (
         for line in ("web", "worker", "clock")
     ),
     *(
-        Fault(
-            name=f"stop-{line}", lane=line, seconds=_BEYOND_LEASE_S, strike=partial(_stop, line)
-        )
+        Fault(name=f"stop-{line}", lane=line, seconds=_BEYOND_LEASE_S, strike=partial(_stop, line))
         for line in ("worker", "clock")
     ),
     Fault(name="sigterm-rolling", lane="worker", seconds=_ROLLING_S, strike=_roll),

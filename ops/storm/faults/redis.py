@@ -7,6 +7,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from signal import SIGCONT, SIGSTOP
 
 import dramatiq
@@ -17,11 +18,10 @@ from domain.task import Queue
 from ops.config import Settings
 from ops.local import valkey
 from ops.storm.arena import Arena
-from ops.storm.faults.fault import Blow, Fault
+from ops.storm.faults.fault import Blow, Fault, until
 
 LANE = "redis"
 SERVER = "valkey"
-_POLL_S = 0.05
 _TIMEOUT_S = 2.0
 _LOST_SHARE = 0.3
 _RING_EVERY_S = 0.1
@@ -37,8 +37,7 @@ async def _client(arena: Arena) -> AsyncGenerator[Redis]:
 
 
 async def _answering(arena: Arena) -> None:
-    while not await valkey.answers(arena.redis_url):
-        await asyncio.sleep(_POLL_S)
+    await until(partial(valkey.answers, arena.redis_url))
 
 
 async def empty(arena: Arena) -> None:

@@ -34,5 +34,7 @@ def chosen(names: str) -> list[Kind]:
     if wanted in ([], ["all"]):
         wanted = list(FAULTS)
     if unknown := [name for name in wanted if name not in FAULTS]:
-        raise UnknownFault(f"No fault is named {', '.join(unknown)}: there are {', '.join(FAULTS)}.")
+        raise UnknownFault(
+            f"No fault is named {', '.join(unknown)}: there are {', '.join(FAULTS)}."
+        )
     return [Kind(name, FAULTS[name].lane, FAULTS[name].seconds) for name in wanted]
