@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import dramatiq
 import pytest
@@ -110,13 +111,16 @@ async def test_forged_announcement_does_not_deafen_the_workers(
 async def test_all_consumers_of_a_process_share_one_ear(
     worker: WakingBroker, lone_valkey: Valkey
 ) -> None:
-    together = threading.Barrier(len(Queue))
+    together = threading.Barrier(len(Queue), timeout=PROMPT_S)
+    run = asyncio.get_running_loop().run_in_executor
 
     def consume(queue: Queue) -> None:
         together.wait()
         worker.consume(queue.value, timeout=IDLE_MS)
 
-    await asyncio.gather(*(asyncio.to_thread(consume, queue) for queue in Queue))
+    # A thread for each: the loop's own executor has no more than a small machine needs.
+    with ThreadPoolExecutor(len(Queue)) as threads:
+        await asyncio.gather(*(run(threads, consume, queue) for queue in Queue))
 
     assert await eventually(lambda: _listening(lone_valkey))
 
