@@ -95,7 +95,8 @@ async def test_ring_for_nothing_sends_nothing(doorbell: Doorbell, lone_valkey: V
     doorbell.ring(frozenset())
     await _all_sent(doorbell, lone_valkey)
 
-    assert [await rings(lone_valkey, queue) for queue in Queue] == [0, 0, 0, 0, 0, 2]
+    rung = {queue: await rings(lone_valkey, queue) for queue in Queue}
+    assert {queue: count for queue, count in rung.items() if count} == {Queue.HOUSEKEEPING: 2}
 
 
 async def test_rings_do_not_pile_up_while_nobody_listens(

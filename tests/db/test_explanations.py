@@ -154,7 +154,9 @@ async def test_attempts_are_told_as_they_are(database: Database, order_id: UUID)
         paid = Succeeded("pi_1", expires_at=expires_at)
         await payments.settle(tx, [(held, AttemptState.SUCCEEDED, paid)])
 
-    first, second = (await _facts(database, order_id)).attempts
+    # They were written at the same time.
+    told = (await _facts(database, order_id)).attempts
+    first, second = sorted(told, key=lambda attempt: attempt.gateway)
 
     assert (first.id, first.kind, first.state) == (charge.id, charge.kind, AttemptState.DECLINED)
     assert (first.gateway, first.error, first.expires_at) == ("adyen", "expired_card", None)
