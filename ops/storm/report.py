@@ -65,6 +65,7 @@ def show(storm: Storm, console: Console) -> None:
     for missing in MISSING:
         console.print(f"not made: {missing.name}: {missing.why}", markup=False, soft_wrap=True)
     console.print(_operations(storm.evidence.history))
+    console.print(_orders(storm.evidence))
     console.print(_checks(storm))
     for left in storm.healing.left:
         console.print(f"not at rest: {left}", markup=False, soft_wrap=True)
@@ -97,6 +98,15 @@ def _operations(history: Sequence[Entry]) -> Table:
         outcomes = Counter(entry.outcome for entry in entries)
         tries = sum(len(entry.tries) for entry in entries)
         table.add_row(op, *(str(outcomes[outcome]) for outcome in Outcome), str(tries))
+    return table
+
+
+def _orders(e: Evidence) -> Table:
+    table = Table(box=SIMPLE)
+    for column in ("orders", "status"):
+        table.add_column(column)
+    for status, count in Counter(order.status for order in e.orders.values()).most_common():
+        table.add_row(str(count), status)
     return table
 
 

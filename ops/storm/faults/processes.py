@@ -7,9 +7,12 @@ from signal import SIGCONT, SIGSTOP
 from ops.storm.arena import LEASE_S
 from ops.storm.faults.fault import Blow, Fault
 
+_LINES = ("web", "worker", "clock")
 # Others have taken its work over by then, and a clock has swept.
 _BEYOND_LEASE_S = LEASE_S + 2.0
 _ROLLING_S = 20.0
+# A process that is killed again before it was up serves nobody, and its supervisor waits longer.
+_UP_AGAIN_S = 5.0
 
 
 async def _kill(line: str, blow: Blow) -> str:
@@ -40,12 +43,12 @@ async def _roll(blow: Blow) -> str:
 
 FAULTS = (
     *(
-        Fault(name=f"kill9-{line}", lane=line, strike=partial(_kill, line))
-        for line in ("web", "worker", "clock")
+        Fault(name=f"kill9-{line}", lane=line, seconds=_UP_AGAIN_S, strike=partial(_kill, line))
+        for line in _LINES
     ),
     *(
         Fault(name=f"stop-{line}", lane=line, seconds=_BEYOND_LEASE_S, strike=partial(_stop, line))
-        for line in ("worker", "clock")
+        for line in _LINES
     ),
     Fault(name="sigterm-rolling", lane="worker", seconds=_ROLLING_S, strike=_roll),
 )
