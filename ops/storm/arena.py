@@ -24,6 +24,7 @@ from ops.local.program import CHECKOUT, Program
 from ops.local.servers import Servers, servers
 from ops.local.supervise import Fleet, run_to_end, supervised
 from ops.local.up import SANDBOX
+from ops.storm.disk import small_disk
 from ops.storm.plan import CURRENCY, prices
 from ops.storm.postgres_wire import CommitCuts, PostgresEar
 from ops.storm.proxy import Proxy, Upstream
@@ -56,22 +57,43 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
-class Arena(msgspec.Struct, frozen=True, kw_only=True):
-    """A running platform; the URLs of servers lead past the proxies."""
+class Tapped(msgspec.Struct, frozen=True):
+    """The proxies that everything goes through, and what decides over single messages."""
 
-    urls: tuple[str, ...]
-    env: Mapping[str, str]
-    database_url: str
-    redis_url: str
-    gateway_url: str
-    sandbox: Path
-    fleet: Fleet
-    servers: Fleet
     postgres: Proxy
     redis: Proxy
     gateway: Proxy
     commits: CommitCuts
     lost: LostReplies
+
+
+class Arena(msgspec.Struct, frozen=True, kw_only=True):
+    """A running platform; its URLs lead past the proxies. `disk` is that of the servers alone."""
+
+    urls: tuple[str, ...]
+    env: Mapping[str, str]
+    up: Servers
+    gateway_url: str
+    fleet: Fleet
+    tapped: Tapped
+    disk: Path | None
+
+    @property
+    def database_url(self) -> str:
+        return self.up.database_url
+
+    @property
+    def redis_url(self) -> str:
+        return self.up.redis_url
+
+    @property
+    def sandbox(self) -> Path:
+        """Folder of the gateway's ledger and the mails."""
+        return Path(self.env["SANDBOX_DIR"])
+
+    @property
+    def servers(self) -> Fleet:
+        return self.up.fleet
 
     def twins(self, line: str) -> list[str]:
         """Name the processes of a line of the Procfile."""
@@ -84,15 +106,13 @@ async def arena(folder: Path, stock: Mapping[str, int], say: Say) -> AsyncGenera
     environ = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
     async with AsyncExitStack() as stack:
         free = stack.enter_context(ports())
-        up = await stack.enter_async_context(servers(folder, environ, say=say))
-        commits, lost = CommitCuts(), LostReplies()
-        postgres = Proxy(_postgres(up.database_url), partial(PostgresEar, commits))
-        redis = Proxy(_unix(urlsplit(up.redis_url).path), partial(RedisEar, lost))
+        disk = await stack.enter_async_context(small_disk(folder / "state"))
+        up = await stack.enter_async_context(servers(folder / "state", environ, say=say))
         at = [_address(free) for _ in _TWINS]
-        gateway = Proxy(partial(asyncio.open_connection, HOST, at[0].gateway))
-        for proxy in (postgres, redis, gateway):
+        tapped = _tapped(up, at[0])
+        for proxy in (tapped.postgres, tapped.redis, tapped.gateway):
             await stack.enter_async_context(proxy.listening())
-        env = _environment(environ, up, at[0], (postgres, redis, gateway))
+        env = _environment(environ, up, at[0], tapped, folder)
         await _fresh(up.database_url, Path(env["SANDBOX_DIR"]), env, stock, say)
         sandbox = procfile.program("sandbox", SANDBOX, env)
         outside = await stack.enter_async_context(
@@ -108,18 +128,23 @@ async def arena(folder: Path, stock: Mapping[str, int], say: Say) -> AsyncGenera
         yield Arena(
             urls=urls,
             env=env,
-            database_url=up.database_url,
-            redis_url=up.redis_url,
+            up=up,
             gateway_url=gateway_url,
-            sandbox=Path(env["SANDBOX_DIR"]),
             fleet=fleet,
-            servers=up.fleet,
-            postgres=postgres,
-            redis=redis,
-            gateway=gateway,
-            commits=commits,
-            lost=lost,
+            tapped=tapped,
+            disk=disk,
         )
+
+
+def _tapped(up: Servers, at: Addresses) -> Tapped:
+    commits, lost = CommitCuts(), LostReplies()
+    return Tapped(
+        postgres=Proxy(_postgres(up.database_url), partial(PostgresEar, commits)),
+        redis=Proxy(_unix(urlsplit(up.redis_url).path), partial(RedisEar, lost)),
+        gateway=Proxy(partial(asyncio.open_connection, HOST, at.gateway)),
+        commits=commits,
+        lost=lost,
+    )
 
 
 def _address(free: Ports) -> Addresses:
@@ -128,18 +153,23 @@ def _address(free: Ports) -> Addresses:
 
 
 def _environment(
-    environ: Mapping[str, str], up: Servers, at: Addresses, proxies: tuple[Proxy, Proxy, Proxy]
+    environ: Mapping[str, str], up: Servers, at: Addresses, tapped: Tapped, folder: Path
 ) -> Mapping[str, str]:
-    postgres, redis, gateway = proxies
     user, name = (conninfo_to_dict(up.database_url)[part] for part in ("user", "dbname"))
     # The proxy reads what passes, so nothing may be encrypted.
     database_url = (
-        f"postgresql://{quote(str(user))}@{HOST}:{postgres.port}/{quote(str(name))}"
+        f"postgresql://{quote(str(user))}@{HOST}:{tapped.postgres.port}/{quote(str(name))}"
         "?sslmode=disable&gssencmode=disable"
     )
-    redis_url = f"redis://{HOST}:{redis.port}/0"
+    redis_url = f"redis://{HOST}:{tapped.redis.port}/0"
     env = assemble(environ, up.claim.state, at, database_url, redis_url)
-    return {**env, **SETTINGS, "STRIPE_API_BASE": f"http://{HOST}:{gateway.port}"}
+    # Only the servers' disk is ever full: what they are checked by lies elsewhere.
+    apart = {
+        "SANDBOX_DIR": str((folder / "sandbox").resolve()),
+        "PROMETHEUS_MULTIPROC_DIR": str((folder / "metrics").resolve()),
+        "STRIPE_API_BASE": f"http://{HOST}:{tapped.gateway.port}",
+    }
+    return {**env, **SETTINGS, **apart}
 
 
 def _programs(env: Mapping[str, str], at: list[Addresses]) -> list[Program]:
@@ -156,7 +186,9 @@ async def _fresh(
     url: str, sandbox: Path, env: Mapping[str, str], stock: Mapping[str, int], say: Say
 ) -> None:
     """Leave nothing of an earlier storm, and write the catalogue with its stock."""
-    await asyncio.to_thread(shutil.rmtree, sandbox, ignore_errors=True)
+    for emptied in (sandbox, Path(env["PROMETHEUS_MULTIPROC_DIR"])):
+        await asyncio.to_thread(shutil.rmtree, emptied, ignore_errors=True)
+        await asyncio.to_thread(emptied.mkdir, parents=True)
     await books.renew(url)
     argv = (sys.executable, "-m", "alembic", "upgrade", "head")
     await run_to_end(Program(name="release", argv=argv, env={**env, "DATABASE_URL": url}), say)

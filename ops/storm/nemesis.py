@@ -12,15 +12,15 @@ import psycopg
 from redis.exceptions import RedisError
 
 from ops.storm.arena import Arena
-from ops.storm.faults import gateway, postgres, redis
-from ops.storm.faults.fault import Blow
+from ops.storm.faults import disk, gateway, postgres, redis
+from ops.storm.faults.fault import Blow, NotHere
 from ops.storm.faults.table import FAULTS
 from ops.storm.plan import Strike
 
 # A strike ends by itself soon after its time, or is given up.
 _OVERTIME_S = 30.0
 # What a fault finds broken by another one is no failure of either.
-_AWAY = (OSError, psycopg.Error, RedisError, aiohttp.ClientError, TimeoutError)
+_AWAY = (OSError, psycopg.Error, RedisError, aiohttp.ClientError, NotHere)
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -65,6 +65,7 @@ class Nemesis:
         for name, child in self._arena.fleet.children.items():
             child.signal(SIGCONT)
             await self._arena.fleet.start(name)
+        await disk.mend(self._arena)
         await redis.mend(self._arena)
         await postgres.mend(self._arena)
         await gateway.mend(self._arena)

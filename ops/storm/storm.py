@@ -10,12 +10,12 @@ from rich.console import Console
 
 from ops.local.child import ORDERFLOW, Say
 from ops.storm import checks, evidence, healing
-from ops.storm.arena import arena
+from ops.storm.arena import Arena, arena
 from ops.storm.healing import Healing
 from ops.storm.history import History
 from ops.storm.load import clients
-from ops.storm.nemesis import Nemesis
-from ops.storm.plan import RATE, Kind, stock, stories, strikes
+from ops.storm.nemesis import Nemesis, Seen
+from ops.storm.plan import RATE, Kind, Story, Strike, stock, stories, strikes
 from ops.storm.report import Storm
 from ops.storm.resources import resources
 
@@ -43,40 +43,50 @@ async def run(wanted: Orders, console: Console) -> Storm:
         (wanted.folder / LOG).open("w") as log,
         (wanted.folder / HISTORY).open("wb") as file,
     ):
-        async with arena(wanted.folder / "state", stock(told), _into(log)) as on:
-            before = await resources(on)
-            history = History(file)
-            nemesis = Nemesis(on, history.now_s)
+        async with arena(wanted.folder, stock(told), _into(log)) as on:
+            before, history = await resources(on), History(file)
             console.print(f"Raging for {wanted.seconds:g} s ...")
-            async with (
-                clients(on.urls, on.env["ADMIN_API_KEY"], history) as load,
-                asyncio.TaskGroup() as both,
-            ):
-                talk = both.create_task(load.tell(told))
-                await nemesis.rage(blows)
-                calm_s = history.now_s()
-                console.print(f"The faults are over after {calm_s:.1f} s. Healing ...")
-                await talk
-            healed = await healing.heal(on.database_url)
-            if healed.seconds is not None:
-                healed = Healing(history.now_s() - calm_s)
-            after = await resources(on)
+            seen, healed = await _rage(on, history, told, blows, console)
             found = await evidence.gather(
                 on.database_url,
                 on.sandbox,
                 history=history.entries,
                 stocked=stock(told),
                 before=before,
-                after=after,
+                after=await resources(on),
             )
     return Storm(
         seed=wanted.seed,
         seconds=wanted.seconds,
-        seen=nemesis.seen,
+        seen=seen,
         healing=healed,
         evidence=found,
         violations=checks.check(found),
     )
+
+
+async def _rage(
+    on: Arena,
+    history: History,
+    told: Sequence[Story],
+    blows: Sequence[Strike],
+    console: Console,
+) -> tuple[Sequence[Seen], Healing]:
+    """Have load and faults at the same time, then peace; healing begins with the last fault."""
+    nemesis = Nemesis(on, history.now_s)
+    async with (
+        clients(on.urls, on.env["ADMIN_API_KEY"], history) as load,
+        asyncio.TaskGroup() as both,
+    ):
+        talk = both.create_task(load.tell(told))
+        await nemesis.rage(blows)
+        calm_s = history.now_s()
+        console.print(f"The faults are over after {calm_s:.1f} s. Healing ...")
+        await talk
+    healed = await healing.heal(on.database_url)
+    if healed.seconds is not None:
+        healed = Healing(history.now_s() - calm_s)
+    return nemesis.seen, healed
 
 
 def _into(log: TextIO) -> Say:

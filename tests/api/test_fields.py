@@ -31,7 +31,7 @@ SHIP_TO: dict[str, Any] = an_order_body()["ship_to"]
         (
             {"payment_method": "4242424242424242"},
             (
-                "payment_method: Expected a token of the gateway and never a card number, "
+                "payment_method: It looks like a card number: send a token of the gateway, "
                 "e.g. pm_card_visa."
             ),
         ),

@@ -35,6 +35,10 @@ class Missing(msgspec.Struct, frozen=True):
     why: str
 
 
+class NotHere(Exception):
+    """This machine does not allow the fault; the message says what is missing."""
+
+
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what only asking can tell."""
     while True:

@@ -48,31 +48,31 @@ async def _post(fault: Kind, blow: Blow) -> str:
 
 
 async def _cut(blow: Blow) -> str:
-    return f"{blow.arena.gateway.cut()} links cut"
+    return f"{blow.arena.tapped.gateway.cut()} links cut"
 
 
 async def _freeze(blow: Blow) -> str:
-    blow.arena.gateway.freeze()
+    blow.arena.tapped.gateway.freeze()
     try:
         await asyncio.sleep(blow.seconds)
     finally:
-        blow.arena.gateway.mend()
+        blow.arena.tapped.gateway.mend()
     return f"frozen {blow.seconds:.0f} s"
 
 
 async def _refuse(blow: Blow) -> str:
-    blow.arena.gateway.refusing = True
-    blow.arena.gateway.cut()
+    blow.arena.tapped.gateway.refusing = True
+    blow.arena.tapped.gateway.cut()
     try:
         await asyncio.sleep(blow.seconds)
     finally:
-        blow.arena.gateway.mend()
+        blow.arena.tapped.gateway.mend()
     return f"unreachable {blow.seconds:.0f} s"
 
 
 async def mend(arena: Arena) -> None:
     """Take every fault off the board."""
-    arena.gateway.mend()
+    arena.tapped.gateway.mend()
     async with (
         aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as session,
         session.delete(f"{arena.gateway_url}/faults"),

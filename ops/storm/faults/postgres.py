@@ -51,11 +51,11 @@ async def _restart(blow: Blow) -> str:
 
 
 async def _cut(blow: Blow) -> str:
-    return f"{blow.arena.postgres.cut()} links cut"
+    return f"{blow.arena.tapped.postgres.cut()} links cut"
 
 
 async def _cut_commits(when: When, blow: Blow) -> str:
-    commits = blow.arena.commits
+    commits = blow.arena.tapped.commits
     before = commits.struck
     commits.when, commits.dice = when, lambda: blow.chance.random() < _CUT_SHARE
     try:
@@ -66,20 +66,20 @@ async def _cut_commits(when: When, blow: Blow) -> str:
 
 
 async def _freeze(blow: Blow) -> str:
-    blow.arena.postgres.freeze()
+    blow.arena.tapped.postgres.freeze()
     try:
         await asyncio.sleep(blow.seconds)
     finally:
-        blow.arena.postgres.mend()
+        blow.arena.tapped.postgres.mend()
     return f"frozen {blow.seconds:.0f} s"
 
 
 async def _slow(blow: Blow) -> str:
-    blow.arena.postgres.delay_s = 0.05
+    blow.arena.tapped.postgres.delay_s = 0.05
     try:
         await asyncio.sleep(blow.seconds)
     finally:
-        blow.arena.postgres.mend()
+        blow.arena.tapped.postgres.mend()
     return f"50 ms each way for {blow.seconds:.0f} s"
 
 
@@ -88,7 +88,7 @@ async def _exhaust(blow: Blow) -> str:
     async with AsyncExitStack() as held:
         taken = 0
         until = asyncio.get_running_loop().time() + blow.seconds
-        blow.arena.postgres.cut()
+        blow.arena.tapped.postgres.cut()
         while asyncio.get_running_loop().time() < until and taken < _CONNECTIONS_MAX:
             try:
                 await held.enter_async_context(_outside(blow.arena))
@@ -129,8 +129,8 @@ async def _knot(blow: Blow) -> str:
 
 async def mend(arena: Arena) -> None:
     """Have Postgres reachable as it was, whatever is left of a fault."""
-    arena.commits.dice = None
-    arena.postgres.mend()
+    arena.tapped.commits.dice = None
+    arena.tapped.postgres.mend()
     await _answering(arena)
 
 

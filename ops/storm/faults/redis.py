@@ -117,7 +117,7 @@ async def _freeze(blow: Blow) -> str:
 
 
 async def _lose_replies(blow: Blow) -> str:
-    lost = blow.arena.lost
+    lost = blow.arena.tapped.lost
     before = lost.struck
     lost.dice = lambda: blow.chance.random() < _LOST_SHARE
     try:
@@ -128,7 +128,7 @@ async def _lose_replies(blow: Blow) -> str:
 
 
 async def _cut(blow: Blow) -> str:
-    return f"{blow.arena.redis.cut()} links cut"
+    return f"{blow.arena.tapped.redis.cut()} links cut"
 
 
 async def _triple(blow: Blow) -> str:
@@ -152,7 +152,7 @@ def _ring(queue: Queue) -> "dramatiq.Message[object]":
 
 async def mend(arena: Arena) -> None:
     """Have Redis as it was, whatever is left of a fault."""
-    arena.lost.dice = None
+    arena.tapped.lost.dice = None
     arena.servers.children[SERVER].signal(SIGCONT)
     await arena.servers.start(SERVER)
     await _answering(arena)

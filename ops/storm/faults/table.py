@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from ops.storm.faults import gateway, postgres, processes, redis, tasks
+from ops.storm.faults import disk, gateway, postgres, processes, redis, tasks
 from ops.storm.faults.fault import Fault, Missing
 from ops.storm.plan import Kind
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for module in (processes, redis, postgres, gateway, tasks)
+    for module in (processes, redis, postgres, disk, gateway, tasks)
     for fault in module.FAULTS
 }
 
 MISSING: Sequence[Missing] = (
-    Missing("disk-full", "the servers' data would have to lie on a small filesystem of its own"),
     Missing("clock-offset", "a process cannot be given another clock: leases go by Postgres's"),
     Missing("poison-sigkill", "needs a fault point in a worker"),
     Missing("poison-endless", "needs a fault point in a worker"),
