@@ -8,7 +8,8 @@ from api.gather import Gather
 from api.idempotency import InFlight
 from db import placements
 from db.engine import Database, transaction
-from db.placements import Answer, Placement
+from db.keys import Answer
+from db.placements import Placement
 from domain.refusal import Refusal
 
 # Beyond some seconds of work a client has given up: it is told to come back instead.

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from db import operations
 from db.engine import Database, transaction
+from db.keys import Answer
 from db.operations import Operation
-from db.placements import Answer
 from domain.refusal import Refusal
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.problems import InvalidRequest
 from api.staff import STAFF, staff_only
 from api.strict import NO_CARD_NUMBERS
-from db import operations, orders, payments, tasks
+from db import ledger, operations, orders, payments, tasks
 from db.operations import Locked
 from domain import settlement
 from domain.attempt import Window
@@ -128,7 +128,7 @@ async def _settle(
     await payments.settle(tx, [(attempt, state, outcome)])
     if happened:
         currency = found.payable.total.currency
-        await payments.append_ledger(tx, [(order_id, attempt, currency, outcome)])
+        await ledger.append(tx, [(order_id, attempt, currency, outcome)])
     await orders.change_many(tx, {order_id: found.order}, [change])
     await tasks.hurry(tx, [order_id], Queue.PAYMENTS)
     return change.order.status.value

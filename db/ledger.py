@@ -1,4 +1,4 @@
-"""The ledger as people read it: the entries of an order and what they come to."""
+"""The ledger: what is booked of an order, and what its entries come to."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tables
-from db.engine import fetch
+from db.engine import fetch, run
+from domain.funds import Attempt
+from domain.ledger import book
+from domain.payment import Succeeded
 
 # Five hundred captures and refunds of one order; the sums are of all entries anyway.
 ENTRIES_MAX = 1000
@@ -32,6 +35,34 @@ class Moved(msgspec.Struct, frozen=True):
     captured: int
     refunded: int
     fees: int
+
+
+async def append(
+    tx: AsyncConnection, moved: Sequence[tuple[UUID, Attempt, str, Succeeded]]
+) -> None:
+    """Book attempts that moved money, in one ledger transaction each: order, attempt, currency."""
+    entries = [
+        (order_id, attempt.id, currency, account, minor)
+        for order_id, attempt, currency, outcome in moved
+        for account, minor in book(attempt.kind, attempt.amount_minor, outcome.fee_minor).items()
+    ]
+    if not entries:
+        return
+    await run(
+        tx,
+        """
+        INSERT INTO ledger_entries (order_id, transaction_id, currency, account, amount_minor)
+        SELECT * FROM unnest(%(order_id)b::uuid[], %(id)b::uuid[], %(currency)b::text[],
+                             %(account)b::text[], %(minor)b::bigint[])
+        """,
+        {
+            "order_id": [order_id for order_id, _, _, _, _ in entries],
+            "id": [attempt_id for _, attempt_id, _, _, _ in entries],
+            "currency": [currency for _, _, currency, _, _ in entries],
+            "account": [account.value for _, _, _, account, _ in entries],
+            "minor": [minor for _, _, _, _, minor in entries],
+        },
+    )
 
 
 async def page(tx: AsyncConnection, order_id: UUID) -> list[LedgerEntry]:

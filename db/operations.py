@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import orders, payments
-from db.engine import fetch, run
-from db.placements import Answer, IdempotencyKeyReused
+from db import keys, orders, payables
+from db.engine import fetch
+from db.keys import Answer, Claim
 from domain.funds import Payable
 from domain.order import Order
 from domain.refusal import Conflict, NotFound
@@ -34,13 +34,6 @@ class Locked(msgspec.Struct, frozen=True):
     now: datetime
 
 
-class _Stored(msgspec.Struct):
-    fingerprint: bytes
-    status: int
-    body: bytes
-    order_id: UUID
-
-
 async def once(
     tx: AsyncConnection, operation: Operation, act: Callable[[AsyncConnection], Awaitable[bytes]]
 ) -> Answer:
@@ -49,50 +42,22 @@ async def once(
     A key that another transaction is just using is waited for. What `act` refuses leaves the key
     free. Raises IdempotencyKeyReused if the key was used for another request.
     """
-    if not await _take(tx, operation):
+    # Nobody else sees the key, with its body still empty, before the commit.
+    claim = Claim(**msgspec.structs.asdict(operation), body=b"")
+    if not await keys.take(tx, [claim]):
         return await _replay(tx, operation)
     body = await act(tx)
-    await run(
-        tx,
-        "UPDATE idempotency_keys SET body = %(body)s WHERE scope = %(scope)s AND key = %(key)s",
-        {"body": body, "scope": operation.scope, "key": operation.key},
-    )
+    await keys.fill(tx, operation.scope, operation.key, body)
     return Answer(operation.order_id, HTTPStatus.ACCEPTED, body)
 
 
-async def _take(tx: AsyncConnection, operation: Operation) -> bool:
-    """Take a key; nobody else sees it, with its body still empty, before the commit."""
-    taken = await run(
-        tx,
-        """
-        INSERT INTO idempotency_keys (scope, key, fingerprint, status, body, order_id)
-        VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(status)s, '', %(order_id)s)
-        ON CONFLICT DO NOTHING
-        """,
-        {**msgspec.structs.asdict(operation), "status": int(HTTPStatus.ACCEPTED)},
-    )
-    return taken == 1
-
-
 async def _replay(tx: AsyncConnection, operation: Operation) -> Answer:
-    stored = await fetch(
-        tx,
-        _Stored,
-        """
-        SELECT fingerprint, status, body, order_id FROM idempotency_keys
-        WHERE scope = %(scope)s AND key = %(key)s
-        """,
-        {"scope": operation.scope, "key": operation.key},
-    )
-    if not stored:
+    pair = operation.scope, operation.key
+    stored = (await keys.find(tx, [pair])).get(pair)
+    if stored is None:
         raise Conflict("The Idempotency-Key was forgotten this moment: repeat the request.")
-    [first] = stored
-    if first.fingerprint != operation.fingerprint:
-        raise IdempotencyKeyReused(
-            "This Idempotency-Key was used for another request: use a new key.",
-            field="Idempotency-Key",
-        )
-    return Answer(first.order_id, first.status, first.body, replayed=True)
+    keys.refuse_other(stored, operation.fingerprint)
+    return Answer(stored.order_id, stored.status, stored.body, replayed=True)
 
 
 async def lock(tx: AsyncConnection, order_id: UUID) -> Locked:
@@ -100,8 +65,8 @@ async def lock(tx: AsyncConnection, order_id: UUID) -> Locked:
     found = (await orders.lock(tx, [order_id])).get(order_id)
     if found is None:
         raise NotFound(f"There is no order {order_id}.")
-    now, payables = await payments.lock_payables(tx, [order_id])
-    return Locked(found, payables[order_id], now)
+    now, locked = await payables.lock_many(tx, [order_id])
+    return Locked(found, locked[order_id], now)
 
 
 async def has_open(tx: AsyncConnection, order_id: UUID, kind: Kind) -> bool:

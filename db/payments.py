@@ -1,6 +1,6 @@
 """Payment attempts and the ledger: what was asked of a gateway, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,26 +8,20 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import tables
-from db.engine import fetch, run
-from domain.attempt import Step, state_after
-from domain.funds import Attempt, AttemptKind, AttemptState, Payable
-from domain.ledger import book
-from domain.money import Money
+from db import ledger, tables
+from db.engine import run
+from domain.attempt import Step
+from domain.funds import Attempt, AttemptState, Payable
+from domain.outcome import state_after
 from domain.payment import (
     ActionRequired,
-    Capture,
     Declined,
     Held,
-    OnDecline,
     Outcome,
-    RefundReason,
     Succeeded,
     Unknown,
     Unsent,
 )
-from domain.refusal import NotFound
-from domain.status import Status
 
 
 class AttemptView(msgspec.Struct, frozen=True):
@@ -48,112 +42,6 @@ class AttemptView(msgspec.Struct, frozen=True):
     client_secret: str | None
     created_at: datetime
     updated_at: datetime
-
-
-class _PayableRow(msgspec.Struct):
-    order_id: UUID
-    status: str
-    total_minor: int
-    currency: str
-    payment_method: str
-    capture: str
-    on_decline: str
-    now: datetime
-
-
-class _AttemptRow(msgspec.Struct):
-    order_id: UUID
-    id: UUID
-    kind: str
-    state: str
-    amount_minor: int
-    gateway: str
-    gateway_ref: str | None
-    sent_at: datetime | None
-    final: bool
-    reason: str | None
-    error: str | None
-
-
-async def lock_payables(
-    tx: AsyncConnection, order_ids: Sequence[UUID]
-) -> tuple[datetime, Mapping[UUID, Payable]]:
-    """Lock orders, in the order of their ids, and read their attempts; gives the time as well.
-
-    Two statements: the second sees the attempts that were committed while the first waited.
-    """
-    orders = await fetch(
-        tx,
-        _PayableRow,
-        """
-        SELECT id, status, total_minor, currency, payment_method, capture, on_decline,
-               clock_timestamp()
-        FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
-        """,
-        {"ids": list(order_ids)},
-    )
-    if not orders:
-        raise NotFound("There is no such order.")
-    attempts = await _attempts(tx, order_ids)
-    found = {row.order_id: _payable(row, attempts.get(row.order_id, ())) for row in orders}
-    return orders[0].now, found
-
-
-async def lock_payable(tx: AsyncConnection, order_id: UUID) -> Payable:
-    """Lock one order and read its attempts; raises NotFound."""
-    try:
-        _, found = await lock_payables(tx, [order_id])
-    except NotFound:
-        raise NotFound(f"There is no order {order_id}.") from None
-    return found[order_id]
-
-
-async def _attempts(
-    tx: AsyncConnection, order_ids: Sequence[UUID]
-) -> Mapping[UUID, Sequence[Attempt]]:
-    rows = await fetch(
-        tx,
-        _AttemptRow,
-        """
-        SELECT order_id, id, kind, state, amount_minor, gateway, gateway_ref,
-               CASE WHEN state IN ('sent', 'unknown') THEN coalesce(sent_at, created_at)
-               ELSE sent_at END,
-               final, reason, error
-        FROM payment_attempts WHERE order_id = ANY (%(ids)b::uuid[]) ORDER BY created_at, id
-        """,
-        {"ids": list(order_ids)},
-    )
-    found: dict[UUID, list[Attempt]] = {}
-    for row in rows:
-        found.setdefault(row.order_id, []).append(_attempt(row))
-    return found
-
-
-def _payable(row: _PayableRow, attempts: Sequence[Attempt]) -> Payable:
-    return Payable(
-        row.order_id,
-        Status(row.status),
-        Money(row.total_minor, row.currency),
-        row.payment_method,
-        Capture(row.capture),
-        row.on_decline == OnDecline.HOLD,
-        tuple(attempts),
-    )
-
-
-def _attempt(row: _AttemptRow) -> Attempt:
-    return Attempt(
-        row.id,
-        AttemptKind(row.kind),
-        AttemptState(row.state),
-        row.amount_minor,
-        row.gateway,
-        row.gateway_ref,
-        row.sent_at,
-        row.final,
-        None if row.reason is None else RefundReason(row.reason),
-        row.error,
-    )
 
 
 async def insert(tx: AsyncConnection, attempts: Sequence[tuple[Payable, Attempt]]) -> None:
@@ -229,7 +117,7 @@ async def record(tx: AsyncConnection, outcomes: Sequence[tuple[Step, Outcome]]) 
         for step, outcome in outcomes
         if isinstance(outcome, Succeeded)
     ]
-    await append_ledger(tx, moved)
+    await ledger.append(tx, moved)
 
 
 async def settle(
@@ -268,34 +156,6 @@ async def settle(
                 outcome.client_secret if isinstance(outcome, ActionRequired) else None
                 for _, _, outcome in outcomes
             ],
-        },
-    )
-
-
-async def append_ledger(
-    tx: AsyncConnection, moved: Sequence[tuple[UUID, Attempt, str, Succeeded]]
-) -> None:
-    """Book attempts that moved money, in one ledger transaction each: order, attempt, currency."""
-    entries = [
-        (order_id, attempt.id, currency, account, minor)
-        for order_id, attempt, currency, outcome in moved
-        for account, minor in book(attempt.kind, attempt.amount_minor, outcome.fee_minor).items()
-    ]
-    if not entries:
-        return
-    await run(
-        tx,
-        """
-        INSERT INTO ledger_entries (order_id, transaction_id, currency, account, amount_minor)
-        SELECT * FROM unnest(%(order_id)b::uuid[], %(id)b::uuid[], %(currency)b::text[],
-                             %(account)b::text[], %(minor)b::bigint[])
-        """,
-        {
-            "order_id": [order_id for order_id, _, _, _, _ in entries],
-            "id": [attempt_id for _, attempt_id, _, _, _ in entries],
-            "currency": [currency for _, _, currency, _, _ in entries],
-            "account": [account.value for _, _, _, account, _ in entries],
-            "minor": [minor for _, _, _, _, minor in entries],
         },
     )
 

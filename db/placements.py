@@ -10,8 +10,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import events, products, tasks
+from db import events, keys, products, tasks
 from db.engine import count_after_commit, fetch, run
+from db.keys import Answer, Claim, IdempotencyKeyReused, Stored
 from db.orders import OrderView
 from domain import order
 from domain.address import Address
@@ -27,12 +28,6 @@ KEY_WAIT_MS = 500
 
 # Unpaid orders hold stock that others could buy.
 UNPAID_MAX = 100
-
-
-class IdempotencyKeyReused(Refusal):
-    """The key was used before, for another request."""
-
-    code: ClassVar[str] = "idempotency_key_reused"
 
 
 class TooManyUnpaid(Refusal):
@@ -58,23 +53,10 @@ class Placement(msgspec.Struct, frozen=True):
     on_decline: OnDecline = OnDecline.CANCEL
     reserve_for_s: int = RESERVE_FOR_S
 
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the client is told, byte for byte, now and whenever it asks again."""
-
-    order_id: UUID
-    status: int
-    body: bytes
-    replayed: bool = False
-
-
-class _Stored(msgspec.Struct):
-    scope: str
-    key: str
-    fingerprint: bytes
-    status: int
-    body: bytes
-    order_id: UUID
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Give scope and key."""
+        return self.scope, self.key
 
 
 class _Clock(msgspec.Struct):
@@ -85,10 +67,6 @@ class _Clock(msgspec.Struct):
 class _Unpaid(msgspec.Struct):
     email: str
     orders: int
-
-
-class _Taken(msgspec.Struct):
-    order_id: UUID
 
 
 class _Ready(msgspec.Struct):
@@ -123,18 +101,16 @@ async def insert_many(
     room = {email: unpaid_max - n for email, n in (await _unpaid(tx, group)).items()}
     # Near the limit, what was accepted before is known first, as it takes no more of it.
     wanted = Counter(p.email for p in group)
-    before = await _stored(tx, [p for p in group if wanted[p.email] > room[p.email]])
+    before = await keys.find(tx, [p.pair for p in group if wanted[p.email] > room[p.email]])
     decided: dict[UUID, _Ready | Refusal] = {}
     for p in group:
         decided[p.order_id] = found = _decide(p, catalogue, clock.now, render, room[p.email])
-        room[p.email] -= isinstance(found, _Ready) and (p.scope, p.key) not in before
+        room[p.email] -= isinstance(found, _Ready) and p.pair not in before
     ready = [d for d in decided.values() if isinstance(d, _Ready)]
-    fresh = await _take_keys(tx, ready)
-    accepted = [r for r in ready if r.placement.order_id in fresh]
-    await _insert(tx, accepted)
-    open_ = [p for p in group if p.order_id not in fresh]
-    stored = await _stored(tx, open_)
-    return [_answer(p, decided[p.order_id], stored.get((p.scope, p.key))) for p in group]
+    fresh = await keys.take(tx, [_claim(r) for r in ready])
+    await _insert(tx, [r for r in ready if r.placement.pair in fresh])
+    stored = await keys.find(tx, [p.pair for p in group if p.pair not in fresh])
+    return [_answer(p, decided[p.order_id], stored.get(p.pair)) for p in group]
 
 
 async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, int]:
@@ -199,14 +175,13 @@ def _decide(
 
 
 def _answer(
-    placement: Placement, decided: _Ready | Refusal, stored: _Stored | None
+    placement: Placement, decided: _Ready | Refusal, stored: Stored | None
 ) -> Answer | Refusal:
     if stored is not None:
-        if stored.fingerprint != placement.fingerprint:
-            return IdempotencyKeyReused(
-                "This Idempotency-Key was used for another request: use a new key.",
-                field="Idempotency-Key",
-            )
+        try:
+            keys.refuse_other(stored, placement.fingerprint)
+        except IdempotencyKeyReused as reused:
+            return reused
         # Our own order, if the commit before this second run had happened after all.
         replayed = stored.order_id != placement.order_id
         return Answer(stored.order_id, stored.status, stored.body, replayed)
@@ -215,49 +190,9 @@ def _answer(
     return Answer(placement.order_id, HTTPStatus.ACCEPTED, decided.body)
 
 
-async def _take_keys(tx: AsyncConnection, ready: Sequence[_Ready]) -> frozenset[UUID]:
-    if not ready:
-        return frozenset()
-    # In the order of the key: two groups that share keys wait for, not on, each other.
-    members = sorted(ready, key=lambda r: (r.placement.scope, r.placement.key))
-    taken = await fetch(
-        tx,
-        _Taken,
-        """
-        INSERT INTO idempotency_keys (scope, key, fingerprint, status, body, order_id)
-        SELECT scope, key, fingerprint, %(status)s, body, order_id
-        FROM unnest(%(scope)b::text[], %(key)b::text[], %(fingerprint)b::bytea[],
-                    %(body)b::bytea[], %(order_id)b::uuid[])
-          AS k (scope, key, fingerprint, body, order_id)
-        ON CONFLICT DO NOTHING RETURNING order_id
-        """,
-        {
-            "status": int(HTTPStatus.ACCEPTED),
-            "scope": [r.placement.scope for r in members],
-            "key": [r.placement.key for r in members],
-            "fingerprint": [r.placement.fingerprint for r in members],
-            "body": [r.body for r in members],
-            "order_id": [r.placement.order_id for r in members],
-        },
-    )
-    return frozenset(row.order_id for row in taken)
-
-
-async def _stored(
-    tx: AsyncConnection, placements: Sequence[Placement]
-) -> dict[tuple[str, str], _Stored]:
-    if not placements:
-        return {}
-    rows = await fetch(
-        tx,
-        _Stored,
-        """
-        SELECT scope, key, fingerprint, status, body, order_id FROM idempotency_keys
-        JOIN unnest(%(scope)b::text[], %(key)b::text[]) AS k (scope, key) USING (scope, key)
-        """,
-        {"scope": [p.scope for p in placements], "key": [p.key for p in placements]},
-    )
-    return {(row.scope, row.key): row for row in rows}
+def _claim(ready: _Ready) -> Claim:
+    p = ready.placement
+    return Claim(p.scope, p.key, p.fingerprint, p.order_id, ready.body)
 
 
 async def _insert(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
@@ -319,18 +254,4 @@ async def _insert_lines(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None
             "quantity": [line.quantity for _, _, line in rows],
             "unit_minor": [line.unit_minor for _, _, line in rows],
         },
-    )
-
-
-async def prune(tx: AsyncConnection, *, keep_days: int, limit: int) -> int:
-    """Forget idempotency keys older than `keep_days`; returns how many went."""
-    return await run(
-        tx,
-        """
-        DELETE FROM idempotency_keys WHERE (scope, key) IN (
-            SELECT scope, key FROM idempotency_keys
-            WHERE created_at < now() - make_interval(days => %(days)s)
-            ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-        """,
-        {"days": keep_days, "limit": limit},
     )

@@ -21,23 +21,16 @@ from domain.money import Money
 from domain.payment import (
     NOT_FOUND,
     WITHDRAWN,
-    ActionRequired,
     Call,
     Capture,
     Charge,
-    Declined,
-    Held,
-    Outcome,
     Refund,
     RefundReason,
-    Succeeded,
     TakeAuthorized,
-    Unknown,
-    Unsent,
     Void,
 )
 from domain.status import Status
-from domain.task import ATTEMPTS_MAX, DONE, Kind, State, Task, Verdict, ask_later, retry
+from domain.task import DONE, Kind, State, Task, Verdict
 
 # A gateway keeps an idempotency key for a day at least (Stripe: 24 hours). After this an attempt
 # is only asked after, never sent again.
@@ -110,7 +103,7 @@ Decision = Step | Withdrawal | Plan | Verdict
 _CREATED = AttemptState.CREATED
 
 # What gives money back, and so is owed to a cancelled order.
-_RETURNING = frozenset({AttemptKind.VOID, AttemptKind.REFUND})
+RETURNING = frozenset({AttemptKind.VOID, AttemptKind.REFUND})
 
 
 def next_step(
@@ -160,7 +153,7 @@ def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Dec
     if attempt is None or attempt.state is AttemptState.SUCCEEDED:
         return DONE
     if attempt.state is AttemptState.DECLINED:
-        owed = payable.status is Status.CANCELLED and attempt.kind in _RETURNING
+        owed = payable.status is Status.CANCELLED and attempt.kind in RETURNING
         return _undo(task, payable, fresh) if owed else DONE
     other = payable.unsettled() or _captured_before(attempt, payable)
     if other is not None and other.id != attempt.id:
@@ -245,57 +238,3 @@ def _call(payable: Payable, attempt: Attempt) -> Call:
         case _:
             reason = attempt.reason or RefundReason.REQUESTED_BY_CUSTOMER
             return Refund(attempt.id, payable.order_id, amount, ref, reason)
-
-
-def state_after(step: Step, outcome: Outcome) -> AttemptState:
-    """Say what an outcome makes of its attempt.
-
-    A call that never left settles nothing if an earlier one may have happened. One that waits for
-    the customer does so until the gateway says otherwise: for all we know it may still succeed.
-    """
-    match outcome:
-        case Succeeded():
-            return AttemptState.SUCCEEDED
-        case ActionRequired():
-            return AttemptState.ACTION_REQUIRED
-        case Declined():
-            return AttemptState.DECLINED
-        case Unknown() | Unsent() | Held() if step.attempt.state is AttemptState.ACTION_REQUIRED:
-            return AttemptState.ACTION_REQUIRED
-        case Unknown():
-            return AttemptState.UNKNOWN
-        case Unsent() | Held():
-            return AttemptState.UNKNOWN if step.ask_first else AttemptState.CREATED
-
-
-def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
-    """Say what an outcome makes of its task; `chance` is the jitter of a retry.
-
-    What is open is asked after for as long as it is, so that it never ends without an answer.
-    """
-    task = step.task
-    # A task that waited was given as many tries more: they are none of this call's.
-    waited = max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
-    match outcome:
-        case Succeeded():
-            return DONE
-        case Declined(code):
-            return _refused(step, code)
-        case ActionRequired():
-            return ask_later(step.age_s, error="The customer has to authenticate the payment.")
-        case Held(retry_s):
-            error = f"{step.attempt.gateway} is out of service: its breaker is open."
-            return Verdict(State.READY, error, retry_s, spent=False)
-        case Unknown(reason) | Unsent(reason) if step.ask_first or isinstance(outcome, Unknown):
-            return ask_later(step.age_s, error=reason)
-        case Unknown(reason) | Unsent(reason):
-            tried, tries_max = task.attempt - waited, task.attempts_max - waited
-            return retry(tried, tries_max, error=reason, chance=chance)
-
-
-def _refused(step: Step, code: str) -> Verdict:
-    if code == NOT_FOUND and step.wanted:
-        return AGAIN
-    if step.status is Status.CANCELLED and step.attempt.kind in _RETURNING:
-        return Verdict(State.DEAD, f"The gateway refused the {step.attempt.kind}: {code}.")
-    return DONE

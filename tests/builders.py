@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import placements, products, stock
 from db.engine import Database, transaction
 from db.ids import new_id
-from db.placements import Answer, Placement
+from db.keys import Answer
+from db.placements import Placement
 from domain.address import Address
 from domain.funds import Attempt, AttemptKind, AttemptState, Payable
 from domain.money import Money

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from db import authorizations, orders, payments
+from db import authorizations, orders, payables, payments
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain.funds import OPEN, Attempt, AttemptState, Payable, ask_void, funds
@@ -42,8 +42,8 @@ async def _expire_some(database: Database, batch_max: int) -> int:
         if not ids:
             return 0
         before = await orders.lock(tx, ids)
-        _, payables = await payments.lock_payables(tx, ids)
-        ended = _decide(before, payables.values())
+        _, locked = await payables.lock_many(tx, ids)
+        ended = _decide(before, locked.values())
         await authorizations.notice(tx, [one.held.id for one in ended])
         await payments.insert(tx, [(one.payable, one.void) for one in ended if one.void])
         await orders.change_many(tx, before, [one.change for one in ended if one.change])

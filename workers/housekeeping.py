@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import breakers, placements, tasks
+from db import breakers, keys, tasks
 from domain.task import Kind, NewTask, Task
 
 # Done tasks explain recent orders; the timeline keeps the story for good.
@@ -23,7 +23,7 @@ async def prune(
     """Delete a batch of old rows per task, and ask for the next batch if there may be one."""
     for _ in group:
         gone = await tasks.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
-        keys = await placements.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
+        forgotten = await keys.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
         await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
-        if batch_max in {gone, keys}:
+        if batch_max in {gone, forgotten}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))

@@ -12,12 +12,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import orders, payments, tasks
+from db import orders, payables, payments, tasks
 from db.engine import Database, transaction
 from db.ids import new_id
-from domain.attempt import Decision, Plan, Step, Window, Withdrawal, next_step, verdict
+from domain.attempt import Decision, Plan, Step, Window, Withdrawal, next_step
 from domain.funds import TAKING, Attempt, Payable
 from domain.order import Change, Order
+from domain.outcome import verdict
 from domain.payment import (
     NOT_FOUND,
     WITHDRAWN,
@@ -90,23 +91,23 @@ async def prepare(
 
     Locks the orders, in the order of their ids.
     """
-    now, payables = await payments.lock_payables(tx, [order_of(task) for task in group])
+    now, locked = await payables.lock_many(tx, [order_of(task) for task in group])
     window = Window(now, timedelta(seconds=cashier.settings.gateway_window_s))
     decide = partial(next_step, gateway=cashier.route(), window=window)
-    decisions = [_reachable(cashier, made) for made in _decide(group, payables, decide)]
-    await _write(tx, payables, decisions)
+    decisions = [_reachable(cashier, made) for made in _decide(group, locked, decide)]
+    await _write(tx, locked, decisions)
     return [_step_or_verdict(decision) for decision in decisions]
 
 
 def _decide(
-    group: Sequence[Task], payables: Mapping[UUID, Payable], decide: Callable[..., Decision]
+    group: Sequence[Task], locked: Mapping[UUID, Payable], decide: Callable[..., Decision]
 ) -> list[Decision]:
     """Decide for each task; the second one of an order waits for what the first one does."""
     busy: set[UUID] = set()
     decisions: list[Decision] = []
     for task in group:
         order_id = order_of(task)
-        decision = NEXT if order_id in busy else decide(task, payables[order_id], fresh=new_id())
+        decision = NEXT if order_id in busy else decide(task, locked[order_id], fresh=new_id())
         if not isinstance(decision, Verdict):
             busy.add(order_id)
         decisions.append(decision)
@@ -114,10 +115,10 @@ def _decide(
 
 
 async def _write(
-    tx: AsyncConnection, payables: Mapping[UUID, Payable], decisions: Sequence[Decision]
+    tx: AsyncConnection, locked: Mapping[UUID, Payable], decisions: Sequence[Decision]
 ) -> None:
     def of(kind: type[Step | Plan]) -> list[tuple[Payable, Attempt]]:
-        return [(payables[order_of(d.task)], d.attempt) for d in decisions if isinstance(d, kind)]
+        return [(locked[order_of(d.task)], d.attempt) for d in decisions if isinstance(d, kind)]
 
     await payments.send(tx, of(Step))
     await payments.insert(tx, planned := of(Plan))

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db import breakers, explanations, orders, payments, stock
+from db import breakers, explanations, orders, payables, payments, stock
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain import order
@@ -147,7 +147,7 @@ async def test_attempts_are_told_as_they_are(database: Database, order_id: UUID)
     charge = Attempt(new_id(), AttemptKind.CHARGE, AttemptState.CREATED, 1000, "adyen")
     held = Attempt(new_id(), AttemptKind.AUTHORIZE, AttemptState.CREATED, 1000, "stripe")
     async with transaction(database) as tx:
-        payable = await payments.lock_payable(tx, order_id)
+        payable = await payables.lock(tx, order_id)
         await payments.send(tx, [(payable, charge)])
         await payments.settle(tx, [(charge, AttemptState.DECLINED, Declined("expired_card"))])
         await payments.send(tx, [(payable, held)])

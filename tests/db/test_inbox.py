@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import inbox, payments, tables
+from db import inbox, payables, payments, tables
 from db.engine import Busy, Database, transaction
 from db.ids import new_id
 from db.inbox import Message
@@ -50,7 +50,7 @@ async def test_an_order_that_is_not_ours_is_none(tx: AsyncConnection) -> None:
 async def test_the_order_is_found_by_a_reference_of_that_gateway(
     tx: AsyncConnection, order_id: UUID
 ) -> None:
-    payable = await payments.lock_payable(tx, order_id)
+    payable = await payables.lock(tx, order_id)
     attempt = an_attempt(gateway_ref=None)
     await payments.insert(tx, [(payable, attempt)])
     await tx.execute(update(tables.payment_attempts).values(gateway_ref="pi_1"))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import ledger, orders, payments
+from db import ledger, orders, payables, payments
 from db.engine import Database, transaction
 from db.ids import new_id
 from db.invariants import INVARIANTS, ROWS_MAX, check, unsettled
@@ -73,7 +73,7 @@ async def _cancel(database: Database, order_id: UUID) -> None:
 async def _capture(database: Database, order_id: UUID, amount_minor: int) -> None:
     """Ask for a part of what is authorized, as staff does."""
     async with transaction(database) as tx:
-        payable = await payments.lock_payable(tx, order_id)
+        payable = await payables.lock(tx, order_id)
         asked = ask_capture(payable, new_id(), amount_minor=amount_minor, final=False)
         await payments.insert(tx, [(payable, asked)])
         decide = partial(settlement.request, asked=asked, actor="staff")

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import orders, payments
+from db import orders, payables
 from db.engine import Database, run, transaction
 from db.ids import new_id
 from domain import order
@@ -209,7 +209,7 @@ async def test_previous_release_places_charges_and_refunds_on_this_schema(
         await _previous_release_settles(tx, order_id, "refund", -1)
 
     async with transaction(database) as tx:
-        payable = await payments.lock_payable(tx, order_id)
+        payable = await payables.lock(tx, order_id)
     assert (payable.capture, payable.holds, payable.status) == ("automatic", False, "cancelled")
     assert [(a.kind, a.state) for a in payable.attempts] == [
         ("charge", "succeeded"),
@@ -225,7 +225,7 @@ async def test_charge_that_the_previous_release_left_open_is_taken_over(
         await run(tx, PREVIOUS_SEND, _sent(new_id(), order_id))
 
     async with transaction(database) as tx:
-        left = (await payments.lock_payable(tx, order_id)).unsettled()
+        left = (await payables.lock(tx, order_id)).unsettled()
 
     # Its key may be forgotten by now, and the window has begun: it was sent when it was written.
     assert left is not None

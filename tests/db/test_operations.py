@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import operations, orders, tasks
 from db.engine import Database, transaction
 from db.ids import new_id
+from db.keys import IdempotencyKeyReused
 from db.operations import Operation
-from db.placements import IdempotencyKeyReused
 from domain import order
 from domain.refusal import NotFound, Refusal
 from domain.status import Status

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db import orders, payments, tasks
+from db import orders, payables, tasks
 from db.engine import Database, transaction
 from db.orders import OrderView
 from domain import order, settlement
@@ -183,7 +183,7 @@ async def test_order_whose_charge_is_sent_while_expired_ones_are_sought_does_not
     seeking = asyncio.create_task(seek())
     await until_blocked(admin)
     async with transaction(database) as worker:
-        await payments.lock_payable(worker, charged)
+        await payables.lock(worker, charged)
         await send(worker, charged, an_asked())
     await admin.execute("SELECT pg_advisory_unlock(hashtext('gate'))")
 
@@ -197,7 +197,7 @@ async def test_charge_that_comes_after_the_expiry_waits_and_sees_it(
 
     async def read() -> str:
         async with transaction(database) as tx:
-            return (await payments.lock_payable(tx, order_id)).status
+            return (await payables.lock(tx, order_id)).status
 
     async with transaction(database) as clock:
         before = await orders.lock_expired(clock, limit=1)
@@ -230,6 +230,6 @@ async def test_next_charge_is_made_to_the_method_that_was_set(database: Database
         await orders.set_payment_method(tx, changed, "pm_card_mastercard")
 
     async with transaction(database) as tx:
-        _, payables = await payments.lock_payables(tx, [changed, other])
-    assert payables[changed].payment_method == "pm_card_mastercard"
-    assert payables[other].payment_method == "pm_card_visa"
+        _, locked = await payables.lock_many(tx, [changed, other])
+    assert locked[changed].payment_method == "pm_card_mastercard"
+    assert locked[other].payment_method == "pm_card_visa"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import payments
+from db import payables, payments
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain.funds import OPEN, TAKING, AttemptKind, AttemptState, Payable
@@ -168,11 +168,11 @@ async def test_payables_tell_of_the_order_and_of_all_its_attempts(
     part = an_attempt(AttemptKind.CAPTURE, AttemptState.CREATED, 300, final=False)
     await payments.insert(tx, [(to_pay(held), part)])
 
-    now, payables = await payments.lock_payables(tx, [held, fresh, new_id()])
+    now, locked = await payables.lock_many(tx, [held, fresh, new_id()])
 
     assert abs(datetime.now(UTC) - now) < timedelta(minutes=1)
-    assert payables[fresh] == Payable(fresh, Status.PLACED, TOTAL, "pm_card_visa")
-    found = payables[held]
+    assert locked[fresh] == Payable(fresh, Status.PLACED, TOTAL, "pm_card_visa")
+    found = locked[held]
     assert (found.capture, found.holds, found.total) == (Capture.MANUAL, True, TOTAL)
     read = {a.id: (a.kind, a.state, a.amount_minor, a.error) for a in found.attempts}
     assert read == {
@@ -193,7 +193,7 @@ async def test_attempts_of_an_order_are_read_oldest_first(
             sent.append((await settled(tx, order_id, an_asked(), Declined("no"))).id)
 
     async with transaction(database) as tx:
-        locked = await payments.lock_payable(tx, order_id)
+        locked = await payables.lock(tx, order_id)
         shown = await payments.page(tx, order_id)
 
     assert [a.id for a in locked.attempts] == sent
@@ -214,9 +214,9 @@ async def test_people_see_what_became_of_an_attempt(tx: AsyncConnection, order_i
 
 async def test_order_that_is_not_there_cannot_be_locked(tx: AsyncConnection) -> None:
     with pytest.raises(NotFound, match="There is no order"):
-        await payments.lock_payable(tx, new_id())
+        await payables.lock(tx, new_id())
     with pytest.raises(NotFound):
-        await payments.lock_payables(tx, [new_id()])
+        await payables.lock_many(tx, [new_id()])
 
 
 async def test_payable_that_is_waited_for_tells_of_the_attempt_made_meanwhile(
@@ -224,10 +224,10 @@ async def test_payable_that_is_waited_for_tells_of_the_attempt_made_meanwhile(
 ) -> None:
     async def lock() -> Payable:
         async with transaction(database) as tx:
-            return await payments.lock_payable(tx, order_id)
+            return await payables.lock(tx, order_id)
 
     async with transaction(database) as first:
-        await payments.lock_payable(first, order_id)
+        await payables.lock(first, order_id)
         waiting = asyncio.create_task(lock())
         await until_blocked(admin)
         await send(first, order_id, attempt := an_asked())

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import events, orders, placements
+from db import events, keys, orders, placements
 from db.engine import Database, transaction
 from db.groups import in_halves
 from db.ids import new_id
+from db.keys import Answer, IdempotencyKeyReused
 from db.orders import OrderView
-from db.placements import Answer, IdempotencyKeyReused, Placement
+from db.placements import Placement
 from domain.product import DuplicateSku, UnknownSku
 from domain.refusal import Refusal
 from domain.task import Queue
@@ -256,7 +257,7 @@ async def test_old_keys_are_forgotten_in_batches_and_their_orders_kept(database:
     await _accept(database, [a_placement(("APPLE", 1), key="new")])
 
     async with transaction(database) as tx:
-        went = [await placements.prune(tx, keep_days=3, limit=2) for _ in range(3)]
+        went = [await keys.prune(tx, keep_days=3, limit=2) for _ in range(3)]
         left = (await tx.execute(text("SELECT key FROM idempotency_keys"))).scalars().all()
 
     assert (went, left) == ([2, 1, 0], ["new"])

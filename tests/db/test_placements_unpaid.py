@@ -10,7 +10,8 @@ from sqlalchemy import text
 from db import orders, placements
 from db.engine import Database, connect, transaction
 from db.ids import new_id
-from db.placements import Answer, Placement, TooManyUnpaid
+from db.keys import Answer
+from db.placements import Placement, TooManyUnpaid
 from domain.payment import Capture, OnDecline
 from domain.refusal import Refusal
 from domain.status import Status

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from db import orders, payments, tasks
+from db import ledger, orders, payables, payments, tasks
 from db.engine import Database, transaction
 from domain.event import PaymentResolved
 from domain.funds import AttemptState
@@ -63,13 +63,13 @@ async def decide(database: Database, order_id: UUID, outcome: Succeeded | Declin
     happened = isinstance(outcome, Succeeded)
     state = AttemptState.SUCCEEDED if happened else AttemptState.DECLINED
     async with transaction(database) as tx:
-        payable = await payments.lock_payable(tx, order_id)
+        payable = await payables.lock(tx, order_id)
         unknown = payable.unsettled()
         assert unknown is not None
         word = PaymentResolved(unknown.id, state.value, "Asked on the phone.", "staff", "Silence.")
         await payments.settle(tx, [(unknown, state, outcome)])
         if isinstance(outcome, Succeeded):
-            await payments.append_ledger(tx, [(order_id, unknown, "GBP", outcome)])
+            await ledger.append(tx, [(order_id, unknown, "GBP", outcome)])
         await orders.change(tx, order_id, lambda was: resolve(was, unknown, outcome, word))
 
 

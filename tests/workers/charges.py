@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from db import orders, payments
+from db import orders, payables, payments
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain import order
@@ -85,7 +85,7 @@ async def _request(
     database: Database, order_id: UUID, ask: Callable[[Payable], Attempt]
 ) -> Attempt:
     async with transaction(database) as tx:
-        payable = await payments.lock_payable(tx, order_id)
+        payable = await payables.lock(tx, order_id)
         asked = ask(payable)
         await payments.insert(tx, [(payable, asked)])
         await orders.change(tx, order_id, lambda was: request(was, asked, actor="staff"))

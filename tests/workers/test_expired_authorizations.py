@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db import orders, payments
+from db import orders, payables, payments
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain import order
@@ -48,7 +48,7 @@ async def capture(
 ) -> None:
     """Ask for a capture."""
     async with transaction(database) as tx:
-        payable = await payments.lock_payable(tx, order_id)
+        payable = await payables.lock(tx, order_id)
         asked = ask_capture(payable, new_id(), amount_minor=minor, final=final)
         await payments.insert(tx, [(payable, asked)])
         await orders.change(tx, order_id, lambda was: request(was, asked, actor="staff"))

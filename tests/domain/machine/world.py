@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import attempt, funds, settlement
+from domain import attempt, funds, outcome, settlement
 from domain.attempt import Step
 from domain.funds import Attempt
 from domain.money import Money
@@ -37,8 +37,8 @@ class Decisions(msgspec.Struct, frozen=True):
     """What is under test; a seeded bug is one of these replaced."""
 
     next_step: Callable[..., attempt.Decision] = attempt.next_step
-    state_after: Callable[[Step, Outcome], funds.AttemptState] = attempt.state_after
-    verdict: Callable[..., Verdict] = attempt.verdict
+    state_after: Callable[[Step, Outcome], funds.AttemptState] = outcome.state_after
+    verdict: Callable[..., Verdict] = outcome.verdict
     settle: Callable[..., Change | None] = settlement.settle
     ask_refund: Callable[..., Attempt] = funds.ask_refund
     is_current: Callable[[Row, Task], bool] = Row.is_current

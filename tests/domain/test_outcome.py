@@ -6,9 +6,10 @@ from itertools import product
 import pytest
 
 from db.ids import new_id
-from domain.attempt import AGAIN, Step, state_after, verdict
+from domain.attempt import AGAIN, Step
 from domain.funds import OPEN, AttemptKind, AttemptState
 from domain.money import Money
+from domain.outcome import state_after, verdict
 from domain.payment import (
     NOT_FOUND,
     ActionRequired,

@@ -1,0 +1,121 @@
+"""Payables: orders as far as their money goes, read with all their attempts under a lock."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import fetch
+from domain.funds import Attempt, AttemptKind, AttemptState, Payable
+from domain.money import Money
+from domain.payment import Capture, OnDecline, RefundReason
+from domain.refusal import NotFound
+from domain.status import Status
+
+
+class _PayableRow(msgspec.Struct):
+    order_id: UUID
+    status: str
+    total_minor: int
+    currency: str
+    payment_method: str
+    capture: str
+    on_decline: str
+    now: datetime
+
+
+class _AttemptRow(msgspec.Struct):
+    order_id: UUID
+    id: UUID
+    kind: str
+    state: str
+    amount_minor: int
+    gateway: str
+    gateway_ref: str | None
+    sent_at: datetime | None
+    final: bool
+    reason: str | None
+    error: str | None
+
+
+async def lock_many(
+    tx: AsyncConnection, order_ids: Sequence[UUID]
+) -> tuple[datetime, Mapping[UUID, Payable]]:
+    """Lock orders, in the order of their ids, and read their attempts; gives the time as well.
+
+    Two statements: the second sees the attempts that were committed while the first waited.
+    """
+    orders = await fetch(
+        tx,
+        _PayableRow,
+        """
+        SELECT id, status, total_minor, currency, payment_method, capture, on_decline,
+               clock_timestamp()
+        FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
+        """,
+        {"ids": list(order_ids)},
+    )
+    if not orders:
+        raise NotFound("There is no such order.")
+    attempts = await _attempts(tx, order_ids)
+    found = {row.order_id: _payable(row, attempts.get(row.order_id, ())) for row in orders}
+    return orders[0].now, found
+
+
+async def lock(tx: AsyncConnection, order_id: UUID) -> Payable:
+    """Lock one order and read its attempts; raises NotFound."""
+    try:
+        _, found = await lock_many(tx, [order_id])
+    except NotFound:
+        raise NotFound(f"There is no order {order_id}.") from None
+    return found[order_id]
+
+
+async def _attempts(
+    tx: AsyncConnection, order_ids: Sequence[UUID]
+) -> Mapping[UUID, Sequence[Attempt]]:
+    rows = await fetch(
+        tx,
+        _AttemptRow,
+        """
+        SELECT order_id, id, kind, state, amount_minor, gateway, gateway_ref,
+               CASE WHEN state IN ('sent', 'unknown') THEN coalesce(sent_at, created_at)
+               ELSE sent_at END,
+               final, reason, error
+        FROM payment_attempts WHERE order_id = ANY (%(ids)b::uuid[]) ORDER BY created_at, id
+        """,
+        {"ids": list(order_ids)},
+    )
+    found: dict[UUID, list[Attempt]] = {}
+    for row in rows:
+        found.setdefault(row.order_id, []).append(_attempt(row))
+    return found
+
+
+def _payable(row: _PayableRow, attempts: Sequence[Attempt]) -> Payable:
+    return Payable(
+        row.order_id,
+        Status(row.status),
+        Money(row.total_minor, row.currency),
+        row.payment_method,
+        Capture(row.capture),
+        row.on_decline == OnDecline.HOLD,
+        tuple(attempts),
+    )
+
+
+def _attempt(row: _AttemptRow) -> Attempt:
+    return Attempt(
+        row.id,
+        AttemptKind(row.kind),
+        AttemptState(row.state),
+        row.amount_minor,
+        row.gateway,
+        row.gateway_ref,
+        row.sent_at,
+        row.final,
+        None if row.reason is None else RefundReason(row.reason),
+        row.error,
+    )

@@ -1,0 +1,70 @@
+"""Outcomes of calls: what each makes of its attempt and of the task that made the call."""
+
+from domain.attempt import AGAIN, RETURNING, Step
+from domain.funds import AttemptState
+from domain.payment import (
+    NOT_FOUND,
+    ActionRequired,
+    Declined,
+    Held,
+    Outcome,
+    Succeeded,
+    Unknown,
+    Unsent,
+)
+from domain.status import Status
+from domain.task import ATTEMPTS_MAX, DONE, State, Verdict, ask_later, retry
+
+
+def state_after(step: Step, outcome: Outcome) -> AttemptState:
+    """Say what an outcome makes of its attempt.
+
+    A call that never left settles nothing if an earlier one may have happened. One that waits for
+    the customer does so until the gateway says otherwise: for all we know it may still succeed.
+    """
+    match outcome:
+        case Succeeded():
+            return AttemptState.SUCCEEDED
+        case ActionRequired():
+            return AttemptState.ACTION_REQUIRED
+        case Declined():
+            return AttemptState.DECLINED
+        case Unknown() | Unsent() | Held() if step.attempt.state is AttemptState.ACTION_REQUIRED:
+            return AttemptState.ACTION_REQUIRED
+        case Unknown():
+            return AttemptState.UNKNOWN
+        case Unsent() | Held():
+            return AttemptState.UNKNOWN if step.ask_first else AttemptState.CREATED
+
+
+def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
+    """Say what an outcome makes of its task; `chance` is the jitter of a retry.
+
+    What is open is asked after for as long as it is, so that it never ends without an answer.
+    """
+    task = step.task
+    # A task that waited was given as many tries more: they are none of this call's.
+    waited = max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
+    match outcome:
+        case Succeeded():
+            return DONE
+        case Declined(code):
+            return _refused(step, code)
+        case ActionRequired():
+            return ask_later(step.age_s, error="The customer has to authenticate the payment.")
+        case Held(retry_s):
+            error = f"{step.attempt.gateway} is out of service: its breaker is open."
+            return Verdict(State.READY, error, retry_s, spent=False)
+        case Unknown(reason) | Unsent(reason) if step.ask_first or isinstance(outcome, Unknown):
+            return ask_later(step.age_s, error=reason)
+        case Unknown(reason) | Unsent(reason):
+            tried, tries_max = task.attempt - waited, task.attempts_max - waited
+            return retry(tried, tries_max, error=reason, chance=chance)
+
+
+def _refused(step: Step, code: str) -> Verdict:
+    if code == NOT_FOUND and step.wanted:
+        return AGAIN
+    if step.status is Status.CANCELLED and step.attempt.kind in RETURNING:
+        return Verdict(State.DEAD, f"The gateway refused the {step.attempt.kind}: {code}.")
+    return DONE
