@@ -43,6 +43,9 @@ _AFTER_MAX_S = 4.0
 # A fault comes after the platform had a moment to work, and its lane rests between two.
 _FIRST_S = 0.5
 _PAUSE_S = (1.5, 5.0)
+# Without Redis no work is rung for, and without Postgres there is none: what else is broken is
+# seen only while both are there.
+_PAUSES_S: Mapping[str, tuple[float, float]] = {"redis": (6.0, 14.0), "postgres": (3.0, 7.0)}
 # A long outage takes no more than this part of a short storm.
 _SHARE_MAX = 0.25
 
@@ -169,4 +172,4 @@ def _lane(seed: int, lane: str, seconds: float, kinds: Sequence[Kind]) -> Iterat
         if at_s + lasts_s > seconds:
             return
         yield Strike(round(at_s, 3), kind.name, round(lasts_s, 3), chance.randrange(2**32))
-        at_s += lasts_s + chance.uniform(*_PAUSE_S)
+        at_s += lasts_s + chance.uniform(*_PAUSES_S.get(lane, _PAUSE_S))

@@ -40,6 +40,7 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     seen: Sequence[Seen]
     healing: Healing
+    looks: int  # of the auditor, while it raged
     evidence: Evidence
     violations: Sequence[Violation]
 
@@ -117,6 +118,9 @@ def _checks(storm: Storm) -> Table:
     counts = Counter(violation.invariant for violation in storm.violations)
     for name in dict.fromkeys((*CHECKS, *counts)):
         table.add_row(name, str(counts[name]))
+    table.caption = (
+        f"What Postgres tells by itself was also looked at {storm.looks} times meanwhile."
+    )
     for name, why in LATER.items():
         table.add_row(name, f"not applicable: {why}")
     return table

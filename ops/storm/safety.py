@@ -86,6 +86,15 @@ def accepted_lost(e: Evidence) -> Found:
             yield entry.asked.order, f"{entry.asked.op} was accepted and is gone"
         elif entry.asked.op is Op.CANCEL and not is_in(e, entry.asked.order, "cancelled"):
             yield entry.asked.order, "its cancellation was accepted and did not last"
+    yield from _methods_lost(e)
+
+
+def _methods_lost(e: Evidence) -> Found:
+    made = Counter(v.order_id for v in e.events if v.kind == "payment_method_changed")
+    asked = Counter(x.asked.order for x in _answered(e, Outcome.OK) if x.asked.op is Op.METHOD)
+    for order_id, times in asked.items():
+        if made[order_id] < times:
+            yield order_id, f"{times} payment methods were accepted, {made[order_id]} are there"
 
 
 def _differs(order: OrderRow, entry: Entry) -> str:

@@ -18,6 +18,7 @@ from ops.storm.nemesis import Nemesis, Seen
 from ops.storm.plan import RATE, Kind, Story, Strike, stock, stories, strikes
 from ops.storm.report import Storm
 from ops.storm.resources import resources
+from ops.storm.watch import Watch
 
 HISTORY = "history.jsonl"
 LOG = "storm.log"
@@ -33,6 +34,14 @@ class Orders(msgspec.Struct, frozen=True):
     rate: float = RATE
 
 
+class Raged(msgspec.Struct, frozen=True):
+    """What was seen between the first order and the platform's coming to rest."""
+
+    seen: Sequence[Seen]
+    healing: Healing
+    watch: Watch
+
+
 async def run(wanted: Orders, console: Console) -> Storm:
     """Let a storm rage, wait until it is over, and look at what it left. Raises CannotStart."""
     told = stories(wanted.seed, wanted.seconds, wanted.rate)
@@ -46,7 +55,7 @@ async def run(wanted: Orders, console: Console) -> Storm:
         async with arena(wanted.folder, stock(told), _into(log)) as on:
             before, history = await resources(on), History(file)
             console.print(f"Raging for {wanted.seconds:g} s ...")
-            seen, healed = await _rage(on, history, told, blows, console)
+            raged = await _rage(on, history, told, blows, console)
             found = await evidence.gather(
                 on.database_url,
                 on.sandbox,
@@ -58,10 +67,11 @@ async def run(wanted: Orders, console: Console) -> Storm:
     return Storm(
         seed=wanted.seed,
         seconds=wanted.seconds,
-        seen=seen,
-        healing=healed,
+        seen=raged.seen,
+        healing=raged.healing,
+        looks=raged.watch.looks,
         evidence=found,
-        violations=checks.check(found),
+        violations=[*raged.watch.broken, *checks.check(found)],
     )
 
 
@@ -71,22 +81,24 @@ async def _rage(
     told: Sequence[Story],
     blows: Sequence[Strike],
     console: Console,
-) -> tuple[Sequence[Seen], Healing]:
+) -> Raged:
     """Have load and faults at the same time, then peace; healing begins with the last fault."""
-    nemesis = Nemesis(on, history.now_s)
+    nemesis, watch = Nemesis(on, history.now_s), Watch(on.database_url)
     async with (
         clients(on.urls, on.env["ADMIN_API_KEY"], history) as load,
-        asyncio.TaskGroup() as both,
+        asyncio.TaskGroup() as together,
     ):
-        talk = both.create_task(load.tell(told))
+        talk = together.create_task(load.tell(told))
+        watching = together.create_task(watch.keep())
         await nemesis.rage(blows)
         calm_s = history.now_s()
         console.print(f"The faults are over after {calm_s:.1f} s. Healing ...")
         await talk
+        watching.cancel()
     healed = await healing.heal(on.database_url)
     if healed.seconds is not None:
         healed = Healing(history.now_s() - calm_s)
-    return nemesis.seen, healed
+    return Raged(nemesis.seen, healed, watch)
 
 
 def _into(log: TextIO) -> Say:

@@ -78,6 +78,11 @@ def refunded(order_id: str, attempt_id: str) -> Entry:
     return an_entry(asked, body={"id": attempt_id})
 
 
+def method_changed(order_id: str) -> Entry:
+    path = f"/v1/orders/{order_id}/payment-method"
+    return an_entry(Asked(Op.METHOD, "POST", path, "k-m", order_id))
+
+
 def refused(key: str) -> Entry:
     asked = Asked(Op.PLACE, "POST", "/v1/orders", key, content=content())
     return an_entry(asked, Outcome.REFUSED, Try(422, "unknown_sku", problem=True))

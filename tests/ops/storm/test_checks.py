@@ -18,6 +18,7 @@ from tests.ops.storm.remains import (
     a_task,
     an_order,
     evidence,
+    method_changed,
     placed,
     read,
     refunded,
@@ -132,6 +133,11 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         "S5 accepted means durable",
         "an address has changed",
         lambda e: _put("orders", PAID, replace(e.orders[PAID], email="bob@example.com"))(e),
+    ),
+    (
+        "S5 accepted means durable",
+        "an accepted payment method is gone",
+        _more("history", method_changed(PAID)),
     ),
     (
         "S6 refused means nothing",

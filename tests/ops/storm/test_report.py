@@ -22,6 +22,7 @@ def a_storm(**changes: object) -> Storm:
         seconds=20.0,
         seen=[STRUCK, MISSED],
         healing=Healing(3.21),
+        looks=12,
         evidence=evidence(),
         violations=[],
     )
