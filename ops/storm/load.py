@@ -13,10 +13,10 @@ import msgspec
 from ops.storm.history import Asked, Entry, History, Op, Outcome, Try
 from ops.storm.plan import CURRENCY, Act, Story
 
-# More clients than that wait for each other, as they would at a load balancer.
-_CONNECTIONS = 200
+# A process that is frozen holds the connections of many clients, and the other one has to serve on.
+_CONNECTIONS = 2000
 # Longer than the platform lets a request wait for anything.
-_TIMEOUT_S = 6.0
+_TIMEOUT_S = 5.0
 GIVE_UP_AFTER_S = 30.0
 _AGAIN_FIRST_S, _AGAIN_MAX_S = 0.1, 1.0
 _SERVER_ERROR, _REDIRECT = 500, 300
