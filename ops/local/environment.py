@@ -61,7 +61,9 @@ def assemble(
         "STRIPE_API_BASE": f"http://{HOST}:{at.gateway}",
         "STRIPE_WEBHOOK_SECRETS": _WEBHOOK_SECRET,
         "BREAKER_OPEN_S": environ.get("BREAKER_OPEN_S") or _BREAKER_OPEN_S,
-        "SANDBOX_WEBHOOK_URL": f"http://{HOST}:{at.web}/v1/gateways/stripe/webhook",
+        "SANDBOX_WEBHOOK_URL": environ.get(
+            "SANDBOX_WEBHOOK_URL", f"http://{HOST}:{at.web}/v1/gateways/stripe/webhook"
+        ),
         "SANDBOX_WEBHOOK_SECRET": _WEBHOOK_SECRET,
         "SMTP_URL": f"smtp://{HOST}:{at.smtp}",
         "SANDBOX_GATEWAY_PORT": str(at.gateway),
