@@ -130,11 +130,13 @@ def _charge(
     task: Task, payable: Payable, fresh: UUID, gateway: str | None, window: Window
 ) -> Decision:
     wanted = payable.status is Status.RESERVED
+    # An order that is out of time is not charged any more: the clock ends it.
+    begins = wanted and not _out_of_time(payable, window)
     live = payable.taking()
-    if live is None and not wanted:
+    if live is None and not begins:
         return DONE
     if live is None or live.state is AttemptState.CREATED:
-        if live is not None and not wanted:
+        if live is not None and not begins:
             return Withdrawal(task, live.id)
         if gateway is None:
             return _wait(EVERY_GATEWAY_OUT)
@@ -145,6 +147,11 @@ def _charge(
     if live.state is AttemptState.SUCCEEDED:
         return DONE
     return _step(task, payable, live, window, wanted=wanted)
+
+
+def _out_of_time(payable: Payable, window: Window) -> bool:
+    until = payable.reserved_until
+    return payable.status is Status.RESERVED and until is not None and until <= window.now
 
 
 def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Decision:
@@ -211,7 +218,7 @@ def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wan
         wanted=wanted,
         overdue=window.is_over(attempt),
         holds=payable.holds,
-        keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length),
+        keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length) and not _out_of_time(payable, window),
         age_s=age.total_seconds(),
     )
 
