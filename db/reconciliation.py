@@ -78,6 +78,7 @@ async def accounts(
                    WHERE b.state = 'succeeded' AND b.kind IN ('charge', 'capture')), 0)::bigint,
                coalesce(sum(b.amount_minor) FILTER (
                    WHERE b.state = 'succeeded' AND b.kind = 'refund'), 0)::bigint,
+               sum(b.fee_minor)::bigint,
                bool_or(b.state = 'succeeded'
                        AND (b.kind = 'void' OR b.kind = 'capture' AND b.final)),
                bool_or(b.state IN ('sent', 'unknown', 'action_required')

@@ -122,6 +122,8 @@ Outcome = Succeeded | ActionRequired | Declined | Unknown | Unsent | Held
 
 # The code of an attempt that the gateway's books do not hold after its processing window.
 NOT_FOUND = "not_found"
+# How the code of a refund begins that came to nothing on its way to the customer's bank.
+REFUND_FAILED = "refund_failed"
 # The code of an attempt that was not needed any more before it was sent.
 WITHDRAWN = "withdrawn"
 
@@ -137,6 +139,7 @@ class Booked(msgspec.Struct, frozen=True):
     captured_minor: int
     refunded_minor: int
     created_at: datetime
+    fee_minor: int | None = None  # what the gateway kept; None if it does not tell
 
 
 class Statement(msgspec.Struct, frozen=True):

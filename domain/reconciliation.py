@@ -19,6 +19,7 @@ class Difference(StrEnum):
     CAPTURED_THERE_ONLY = "captured_there_only"  # declined or never sent, as far as we know
     CAPTURED_AMOUNT = "captured_amount_differs"
     REFUNDED_AMOUNT = "refunded_amount_differs"
+    FEE = "fee_differs"  # only where the gateway tells what it kept
     CURRENCY = "currency_differs"
     HELD_MORE_THERE = "held_more_there"  # authorized there; here voided, expired or captured
     HELD_LESS_THERE = "held_less_there"  # here it may still be captured
@@ -54,6 +55,7 @@ class Account(msgspec.Struct, frozen=True):
     total_minor: int  # of the order
     captured_minor: int
     refunded_minor: int
+    fee_minor: int
     released: bool  # voided, or the rest given up with the last capture
     moving: bool  # something with the order's money is not settled, or was just now
 
@@ -166,6 +168,8 @@ def _of_amounts(payment: Booked, ours: Account) -> Iterator[tuple[Difference, st
         more = payment.authorized_minor > held
         detail = f"{payment.authorized_minor} held there, {held} here."
         yield (Difference.HELD_MORE_THERE if more else Difference.HELD_LESS_THERE), detail
+    if payment.fee_minor not in {None, ours.fee_minor}:
+        yield Difference.FEE, f"{payment.fee_minor} kept there, {ours.fee_minor} here."
     if ours.amount_minor != ours.total_minor:
         detail = f"{ours.amount_minor} was asked for an order of {ours.total_minor}."
         yield Difference.ORDER_TOTAL, detail

@@ -41,6 +41,7 @@ class Deposit(msgspec.Struct):
     held: int = 0
     captured: int = 0
     refunded: int = 0
+    fee: int = 0
     authenticating: bool = False
     created_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
@@ -189,6 +190,7 @@ class Bank:
         if charge.capture is Capture.MANUAL:
             return Succeeded(ref, expires_at=self.authorized_until)
         self._move(deposit, charge.amount.minor)
+        deposit.fee = self.fee_minor
         deposit.held = 0
         return Succeeded(ref, self.fee_minor)
 
@@ -211,6 +213,7 @@ class Bank:
         if minor > deposit.held:
             return "amount_too_large"
         self._move(deposit, minor)
+        deposit.fee += self.fee_minor
         final = isinstance(call, TakeAuthorized) and call.final
         deposit.held = 0 if final else deposit.held - minor
         return None
@@ -277,6 +280,7 @@ def _booked(ref: str, deposit: Deposit) -> Booked:
         deposit.captured,
         deposit.refunded,
         deposit.created_at,
+        deposit.fee,
     )
 
 

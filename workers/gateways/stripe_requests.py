@@ -76,7 +76,7 @@ def payments(since: datetime, until: datetime) -> Mapping[str, object]:
     Stripe knows whole seconds. Both ends are cut alike, so that times side by side share none.
     """
     made = {"gte": int(since.timestamp()), "lt": int(until.timestamp())}
-    return {"created": made, "limit": PAGE, "expand": ["data.latest_charge"]}
+    return {"created": made, "limit": PAGE, **whole("data.")}
 
 
 def _charge(charge: Charge) -> Mapping[str, object]:

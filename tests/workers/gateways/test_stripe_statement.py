@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from domain.money import Money
-from domain.payment import Booked, Statement, Unknown, Unsent
+from domain.payment import Booked, Statement, Succeeded, Unknown, Unsent
 from tests.outside import Start
 from tests.workers.gateways.account import (
     a_capture,
@@ -39,6 +39,7 @@ async def test_books_show_what_is_held_captured_and_refunded(start: Start, tmp_p
             payment_method="pm_card_visa",
             confirm="true",
         )
+        found = await gateway.find(charge)
 
         statement = await gateway.statement(SINCE, UNTIL, None)
 
@@ -48,6 +49,8 @@ async def test_books_show_what_is_held_captured_and_refunded(start: Start, tmp_p
     assert sums(of_charge) == (charged, "GBP", 0, 1999, 600)
     assert sums(of_hold) == (held, "GBP", 999, 1000, 0)
     assert sums(others)[1:] == ("EUR", 0, 5, 0)
+    assert isinstance(found, Succeeded)
+    assert of_charge.fee_minor == found.fee_minor > 0
     assert (of_hold.attempt_id, of_hold.order_id) == (hold.attempt_id, hold.order_id)
     assert (others.attempt_id, others.order_id) == (None, None)
     assert abs(datetime.now(UTC) - of_charge.created_at) < timedelta(minutes=1)
