@@ -169,7 +169,10 @@ class Gateway(Protocol):
     async def statement(
         self, since: datetime, until: datetime, cursor: str | None
     ) -> Statement | Unsent | Unknown:
-        """Read a part of what the gateway booked in a time, at most a hundred payments."""
+        """Read a part of the payments made or changed in a time, as they are now.
+
+        A part has at most a hundred; one payment may be in several parts.
+        """
         ...
 
     async def close(self) -> None:

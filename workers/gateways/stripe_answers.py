@@ -28,14 +28,20 @@ from domain.payment import (
 from workers.gateways import stripe_requests as requests
 from workers.gateways.stripe_objects import (
     BalanceTransaction,
+    Event,
+    Events,
     LatestCharge,
     PaymentIntent,
     RefundMade,
+    Subject,
     counted,
     minor,
     payment_decoder,
     refund_decoder,
 )
+
+# The events of what changes the sums of a payment.
+_CHANGES = ("payment_intent.", "charge.refund", "refund.")
 
 
 def executed(call: Call, body: str) -> Outcome:
@@ -176,6 +182,24 @@ def booked(payment: PaymentIntent) -> Booked:
         created_at=datetime.fromtimestamp(payment.created, UTC),
         fee_minor=_kept(payment, payment.amount_received),
     )
+
+
+def changed(page: Events, since: datetime) -> list[str]:
+    """Name the payments that events tell a change of, save those made since then."""
+    named = [_changed(event.data.about, since) for event in page.data if _tells(event)]
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def _tells(event: Event) -> bool:
+    return event.type.startswith(_CHANGES)
+
+
+def _changed(about: Subject, since: datetime) -> str | None:
+    if about.kind != "payment_intent":
+        return about.payment_intent if isinstance(about.payment_intent, str) else None
+    if about.created is not None and about.created >= int(since.timestamp()):
+        return None
+    return about.id
 
 
 def _uuid(text: str | None) -> UUID | None:
