@@ -175,6 +175,14 @@ class Gateway(Protocol):
         """
         ...
 
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        """Read one payment as it is now; None if the gateway does not know of it."""
+        ...
+
+    async def booked(self, gateway_ref: str) -> Booked | None | Unsent | Unknown:
+        """Read one payment as it is now; None if the gateway does not know of it."""
+        ...
+
     async def close(self) -> None:
         """Give back the connections."""
         ...

@@ -28,13 +28,18 @@ class Difference(StrEnum):
 
 
 class Portion(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is left to do of a reconciliation: first the gateway's books, then what they lack."""
+    """What is left to do of a reconciliation.
+
+    First the gateway's books are read, then the payments of orders that changed here, then what
+    the books lack is looked for.
+    """
 
     gateway: str
     since: datetime
     until: datetime
     cursor: str | None = None  # in the gateway's books
-    after: UUID | None = None  # these are read: ours that they lack are looked for, after this one
+    changed: UUID | None = None  # the books are read: our changed ones are next, after this one
+    after: UUID | None = None  # those are, too: ours that are not there are next, after this one
 
 
 # Before the first of our attempts.
@@ -67,10 +72,11 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Sought(msgspec.Struct, frozen=True):
-    """A charge of ours that succeeded and that the gateway's books did not show."""
+    """A charge of ours that the gateway is asked after by itself."""
 
     charge: Charge
     released: bool  # the gateway then calls it cancelled
+    gateway_ref: str | None = None  # its payment is to be compared; else that it is there will do
 
 
 class Comparison(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -44,6 +44,7 @@ class Deposit(msgspec.Struct):
     fee: int = 0
     authenticating: bool = False
     created_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+    changed_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
 class Bank:
@@ -58,6 +59,8 @@ class Bank:
 
     def __init__(self, name: str = "bank") -> None:
         self.name = name
+        self.looked: list[str] = []
+        self.unread: deque[Unknown] = deque()
         self.asked: list[tuple[str, UUID]] = []
         self.answers: deque[Outcome] = deque()
         self.found: deque[Outcome | None] = deque()
@@ -119,11 +122,20 @@ class Bank:
         listed = [
             _booked(ref, deposit)
             for ref, deposit in self._deposits.items()
-            if since <= deposit.created_at < until and not deposit.authenticating
+            if since <= deposit.changed_at < until and not deposit.authenticating
         ]
         begin = int(cursor or 0)
         end = begin + PART_MAX
         return Statement(tuple(listed[begin:end]), str(end) if end < len(listed) else None)
+
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        self.looked.append(gateway_ref)
+        if self.down:
+            return Unsent("No connection.")
+        if self.unread:
+            return self.unread.popleft()
+        deposit = self._deposits.get(gateway_ref)
+        return deposit and _booked(gateway_ref, deposit)
 
     async def close(self) -> None:
         self.closed = True
@@ -137,6 +149,12 @@ class Bank:
         ]
         deposit.authenticating = False
         self._done[deposit.charge.attempt_id] = deposit.charge, self._take(ref, deposit)
+
+    def age(self, by: timedelta) -> None:
+        """Let time pass since all that is in the books."""
+        for deposit in self._deposits.values():
+            deposit.created_at -= by
+            deposit.changed_at -= by
 
     def verbs(self) -> list[str]:
         """What was asked, in order."""
@@ -206,6 +224,7 @@ class Bank:
         refused = do(deposit, call.amount.minor, call)
         if refused:
             return Declined(refused)
+        deposit.changed_at = datetime.now(UTC)
         fee_minor = self.fee_minor if isinstance(call, TakeAuthorized) else 0
         return Succeeded(f"{verb_of(call)}_{call.attempt_id.hex}", fee_minor)
 

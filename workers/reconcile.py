@@ -36,12 +36,16 @@ async def reconcile(
     """Reconcile a period with one gateway, and print what differs; raises Failed."""
     totals = Totals()
     rest: Portion | None = Portion(gateway.name, since, until)
+    told: set[tuple[str, str]] = set()
     while rest:
         seen = await _portion(database, config, gateway, rest)
         totals.payments += seen.payments
-        totals.findings += len(seen.findings)
-        for one in seen.findings:
+        # A payment may come up twice: in the gateway's books, and as one that changed here.
+        new = {(one.kind, one.subject): one for one in seen.findings}
+        totals.findings += len(new.keys() - told)
+        for one in (found for key, found in new.items() if key not in told):
             sys.stdout.write(f"{one.kind} {one.subject} {one.detail}\n")
+        told |= new.keys()
         sys.stderr.write(f"{gateway.name}: {totals.payments} payments, {totals.findings} differ\n")
         rest = seen.rest
     return totals

@@ -254,7 +254,8 @@ def test_lookup_that_failed_is_no_answer() -> None:
     [
         Portion("bank", NOON, NOON),
         Portion("bank", NOON, NOON, cursor="pi_7"),
-        Portion("bank", NOON, NOON, after=FIRST),
+        Portion("bank", NOON, NOON, changed=FIRST),
+        Portion("bank", NOON, NOON, changed=FIRST, after=FIRST),
         Portion("bank", NOON, NOON, after=new_id()),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from db.engine import Database, connect
 from ops.config import Settings
 from tests.bank import Bank
-from tests.workers.paid import a_foreign_charge, paid, period, still_open
+from tests.workers.paid import a_foreign_charge, paid, period, refunded_here, still_open
 from workers import reconcile
 
 
@@ -85,6 +85,20 @@ async def test_one_of_several_gateways_can_be_chosen(
     assert code == 1
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["payments"] == 1
     assert [finding.subject[:5] for finding in await still_open(database)] == ["other"]
+
+
+async def test_payment_that_comes_up_on_both_sides_is_told_of_once(
+    database: Database, settings: Settings, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await paid(database, settings, bank)
+    await refunded_here(database, 300)
+
+    await reconcile.run(database, settings, [bank], asked())
+
+    line, last = capsys.readouterr().out.splitlines()
+    assert line.startswith("refunded_amount_differs ")
+    assert '"findings":1' in last
+    assert len(bank.looked) == 1
 
 
 async def test_all_gateways_are_reconciled_unless_one_is_chosen(

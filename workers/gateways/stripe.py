@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 from domain.payment import (
+    Booked,
     Call,
     Charge,
     Declined,
@@ -92,6 +93,16 @@ class StripeGateway:
         except FAILURES as error:
             failure = failed(error)
             return failure if isinstance(failure, Unsent) else lookup_failed(error)
+
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        """Read one payment as it is now; None if the account has none of that name."""
+        try:
+            return answers.booked(await self._payment(gateway_ref))
+        except FAILURES as error:
+            failure = failed(error)
+            if isinstance(failure, Declined) and failure.code.endswith(":resource_missing"):
+                return None
+            return lookup_failed(error)
 
     async def close(self) -> None:
         """Give back the connections."""

@@ -113,6 +113,16 @@ async def test_payments_made_before_a_time_are_in_its_books_if_they_changed_in_i
     }
 
 
+async def test_single_payment_is_told_as_it_stands_or_not_known(gateway: StripeGateway) -> None:
+    ref = await paid(gateway, a_charge())
+
+    booked = await gateway.booked(ref)
+
+    assert isinstance(booked, Booked)
+    assert sums(booked) == (ref, "GBP", 0, 1999, 0)
+    assert await gateway.booked("pi_nobodys") is None
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "outcome"),
     [
@@ -129,6 +139,8 @@ async def test_books_that_cannot_be_read_are_no_statement(
 
     async with answering(error) as url, adapter(url) as gateway:
         assert isinstance(await gateway.statement(SINCE, UNTIL, None), outcome)
+    async with answering(error) as url, adapter(url) as gateway:
+        assert isinstance(await gateway.booked("pi_1"), Unknown)
 
 
 async def whole(gateway: StripeGateway, since: datetime, until: datetime) -> list[list[Booked]]:
