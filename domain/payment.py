@@ -179,10 +179,6 @@ class Gateway(Protocol):
         """Read one payment as it is now; None if the gateway does not know of it."""
         ...
 
-    async def booked(self, gateway_ref: str) -> Booked | None | Unsent | Unknown:
-        """Read one payment as it is now; None if the gateway does not know of it."""
-        ...
-
     async def close(self) -> None:
         """Give back the connections."""
         ...

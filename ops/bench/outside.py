@@ -44,10 +44,6 @@ class InstantGateway:
         """Show nothing: no books are kept."""
         del gateway_ref
 
-    async def booked(self, gateway_ref: str) -> Booked | None | Unsent | Unknown:
-        """Show nothing: no books are kept."""
-        del gateway_ref
-
     async def close(self) -> None:
         """Nothing is held."""
 
