@@ -15,19 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.cards import looks_like_card_number
 from api.problems import Forbidden, InvalidRequest
 from api.signature import HEADER, verify
-from db import inbox, orders, tasks
+from db import inbox, orders, payments, tasks
 from db.engine import transaction
 from db.inbox import Message
 from domain import settlement
 from domain.order import Change, Order
 from domain.refusal import NotFound
-from domain.task import Queue
+from domain.task import LOOK_AGAIN, Kind, NewTask, Queue
 from ops.config import Settings
 
 # Stripe's events take some kilobytes.
 WEBHOOK_BYTES_MAX = 256 * 1024
 
 DISPUTE_OPENED = "charge.dispute.created"
+# What succeeded or was pending may fail at the bank, days later.
+REFUND_CHANGED = frozenset({"refund.failed", "refund.updated", "charge.refund.updated"})
 
 # Of an object only this is kept: no name, no address, nothing of a card.
 _KEPT = ("id", "object", "status", "amount", "payment_intent", "charge", "reason")
@@ -137,7 +139,16 @@ async def _act(tx: AsyncConnection, message: Message, order_id: UUID) -> None:
             )
 
         await orders.change(tx, order_id, decide)
+    if message.kind in REFUND_CHANGED:
+        await _look_again(tx, message, order_id)
     await tasks.hurry(tx, [order_id], Queue.PAYMENTS)
+
+
+async def _look_again(tx: AsyncConnection, message: Message, order_id: UUID) -> None:
+    """Have refunds looked up that were thought to be settled."""
+    for attempt_id in await payments.refunds(tx, order_id, message.refs):
+        task = NewTask(Kind.REFUND, {"attempt_id": str(attempt_id), LOOK_AGAIN: "true"})
+        await tasks.schedule(tx, task, order_id=order_id)
 
 
 router = Router("/v1/gateways", route_handlers=[receive_webhook], tags=["payments"])

@@ -89,7 +89,11 @@ def pay(was: Order, paid: Attempt, gateway_ref: str) -> Change:
 
 def _declined(was: Order, attempt: Attempt, code: str, *, holds: bool) -> Change | None:
     if attempt.kind not in TAKING:
-        return order.append(was, PaymentRefused(attempt.id, attempt.kind.value, code))
+        refused = PaymentRefused(attempt.id, attempt.kind.value, code)
+        if attempt.state is AttemptState.SUCCEEDED and was.status is Status.CANCELLED:
+            # The money of a cancelled order, thought to be given back, is still with us.
+            return order.append(was, refused, NewTask(Kind.UNDO_PAYMENT))
+        return order.append(was, refused)
     if code == NOT_FOUND and was.status is Status.RESERVED:
         # Nothing happened at the gateway: the charge is made afresh.
         return None

@@ -85,6 +85,10 @@ LOOKUP_AFTER_S = (5.0, 30.0, 120.0, 600.0, 3600.0)
 AT_THE_GATEWAY = frozenset({Kind.CHARGE, Kind.CAPTURE, Kind.VOID, Kind.REFUND})
 
 
+# In the payload: the attempt is settled, and its task only looks whether that was right.
+LOOK_AGAIN = "look_again"
+
+
 class NewTask(msgspec.Struct, frozen=True):
     """Work to be written with its cause."""
 

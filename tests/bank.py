@@ -150,6 +150,15 @@ class Bank:
         deposit.authenticating = False
         self._done[deposit.charge.attempt_id] = deposit.charge, self._take(ref, deposit)
 
+    def fail_refunds(self, order_id: UUID) -> None:
+        """Have the customer's bank send back what was refunded of an order."""
+        for call, outcome in list(self._done.values()):
+            if isinstance(call, Refund) and call.order_id == order_id:
+                if isinstance(outcome, Succeeded):
+                    self._deposits[call.gateway_ref].refunded -= call.amount.minor
+                    self._moved.append((order_id, call.amount.minor))
+                self._done[call.attempt_id] = call, Declined("refund_failed:lost_card")
+
     def age(self, by: timedelta) -> None:
         """Let time pass since all that is in the books."""
         for deposit in self._deposits.values():
