@@ -155,3 +155,14 @@ def test_command_line_that_is_not_understood_ends_it_with_2_and_a_sentence(
 
     assert ended.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_missing_database_ends_it_with_2_and_says_whose_settings_are_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+
+    code = reconcile.main(["--since", "2026-01-01T00:00:00Z"])
+
+    assert code == 2
+    assert "the settings of the worker's environment" in capsys.readouterr().err
