@@ -31,7 +31,7 @@ from domain.payment import (
     Void,
 )
 from domain.status import Status
-from domain.task import ATTEMPTS_MAX, DONE, LOOK_AGAIN, Kind, State, Task, Verdict
+from domain.task import ATTEMPTS_MAX, DONE, LOOK_AGAIN, LOOK_UNTIL, Kind, State, Task, Verdict
 
 # A gateway keeps an idempotency key for a day at least (Stripe: 24 hours). After this an attempt
 # is only asked after, never sent again.
@@ -76,7 +76,7 @@ class Step(msgspec.Struct, frozen=True):
     call: Call
     status: Status  # of the order, when it was decided
     wanted: bool  # False: only asked after, and ended where it waits for the customer
-    overdue: bool  # the gateway's window is over
+    overdue: bool  # the gateway's window, or the time to look again, is over
     holds: bool  # a declined order keeps its stock for another payment method
     keyed: bool  # it may be sent again under its idempotency key
     age_s: float = 0.0  # since it was sent
@@ -138,15 +138,26 @@ def next_step(
 
 
 def _look_again(task: Task, payable: Payable, window: Window) -> Decision:
-    """Look at a refund that succeeded: it may fail at the bank, days later."""
+    """Look at what was settled, and may show itself otherwise later."""
     attempt = payable.get(UUID(task.payload["attempt_id"]))
     if attempt is None or attempt.state is AttemptState.CREATED:
         return DONE
     if attempt.state in OPEN:
         return _wait(f"The {attempt.kind} of this order is not settled.")
-    if (attempt.kind, attempt.state) != (AttemptKind.REFUND, AttemptState.SUCCEEDED):
+    if not _may_be_wrong(attempt, payable):
         return DONE
-    return _step(task, payable, attempt, window, wanted=False)
+    until = task.payload.get(LOOK_UNTIL)
+    over = until is not None and datetime.fromisoformat(until) <= window.now
+    step = _step(task, payable, attempt, window, wanted=False)
+    return msgspec.structs.replace(step, overdue=over)
+
+
+def _may_be_wrong(attempt: Attempt, payable: Payable) -> bool:
+    """Tell whether it is a refund, which may fail at the bank, or a charge that nobody saw."""
+    if attempt.kind is AttemptKind.REFUND:
+        return attempt.state is AttemptState.SUCCEEDED
+    closed = attempt.kind in TAKING and attempt.state is AttemptState.DECLINED
+    return closed and payable.status is Status.CANCELLED and payable.taking() is None
 
 
 def _charge(

@@ -13,7 +13,7 @@ from domain.payment import (
     Unsent,
 )
 from domain.status import Status
-from domain.task import ATTEMPTS_MAX, DONE, State, Task, Verdict, ask_later, retry
+from domain.task import ATTEMPTS_MAX, DONE, LOOK_AGAIN_S, State, Task, Verdict, ask_later, retry
 
 
 def state_after(step: Step, outcome: Outcome) -> AttemptState:
@@ -57,8 +57,12 @@ def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
 
 
 def _looked(step: Step, outcome: Outcome, chance: float) -> Verdict:
-    """Decide on a look at what is settled."""
+    """Decide on a look at what is settled; one at a charge that nobody saw is repeated."""
+    repeated = step.attempt.state is AttemptState.DECLINED
     match outcome:
+        case Unknown(reason) | Unsent(reason) | Declined(reason) if repeated:
+            unseen = isinstance(outcome, Declined) and step.overdue
+            return DONE if unseen else Verdict(State.READY, reason, LOOK_AGAIN_S, spent=False)
         case Unknown(reason) | Unsent(reason):
             return retry(*_tries(step.task), error=reason, chance=chance)
         case Held(retry_s):

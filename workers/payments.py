@@ -179,8 +179,6 @@ async def _ask(gateway: Gateway, step: Step) -> Outcome:
     if not step.ask_first:
         return await _execute(gateway, step)
     found = await gateway.find(step.call)
-    if step.again:
-        return found or Unknown("The gateway does not show it any more.", pending=True)
     match found:
         case ActionRequired(gateway_ref) if isinstance(step.call, Charge) and not step.wanted:
             return await gateway.abandon(step.call, gateway_ref)
