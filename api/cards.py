@@ -14,10 +14,16 @@ _FIRST = frozenset("3456")
 
 # Groups of digits as they stand on a card, and what people write between them.
 _GROUP = re.compile(r"\d+")
-_BETWEEN = re.compile(r"[\s_\u2010-\u2015-]{1,3}")
+_BETWEEN = re.compile(r"[\s_.,/\u2010-\u2015-]{1,3}")
 
-# Nearly no body holds so many digits, so nearly none is looked at any closer.
-_MAYBE = re.compile(rb"[0-9](?:[\s_-]{0,3}[0-9]){12}|\\u")
+# Nearly no body holds so many digits, or an escape that may hide what stands between them, so
+# nearly none is looked at any closer.
+_MAYBE = re.compile(rb"[0-9](?:[\s_.,/-]{0,3}[0-9]){12}|\\")
+
+# Of random UUIDs one in eight hundred has digits that pass for a card number; so have digests.
+_RANDOM = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32,}", re.IGNORECASE
+)
 
 # They hold numbers of our own: an EAN has thirteen digits, too.
 _OURS = frozenset({"sku", "quantity"})
@@ -45,6 +51,15 @@ def refuse_card_numbers(body: bytes) -> None:
         raise CardNumberRefused(
             "It looks like a card number: send a token of the gateway, e.g. pm_card_visa.",
             field=field,
+        )
+
+
+def refuse_card_number_as_key(key: str) -> None:
+    """Raise CardNumberRefused for an Idempotency-Key, which is kept, unless it is a random one."""
+    if looks_like_card_number(_RANDOM.sub("x", key)):
+        raise CardNumberRefused(
+            "It looks like a card number: send a key that says nothing, e.g. a UUID.",
+            field="Idempotency-Key",
         )
 
 

@@ -15,6 +15,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.cards import refuse_card_number_as_key
 from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from db import operations
 from db.engine import Database, transaction
@@ -42,7 +43,10 @@ async def provide_key(
         str | None, HeaderParameter(name="Idempotency-Key", required=True, description=_ABOUT)
     ] = None,
 ) -> str:
-    """Check the Idempotency-Key; raises IdempotencyKeyMissing or IdempotencyKeyInvalid."""
+    """Check the Idempotency-Key.
+
+    Raises IdempotencyKeyMissing, IdempotencyKeyInvalid or CardNumberRefused.
+    """
     if idempotency_key is None:
         raise IdempotencyKeyMissing(
             "Missing: send a fresh key for each request, and the same one for its retries.",
@@ -54,6 +58,7 @@ async def provide_key(
             "Send it once, as 1 to 255 printable ASCII characters without spaces, e.g. a UUID.",
             field="Idempotency-Key",
         )
+    refuse_card_number_as_key(idempotency_key)
     return idempotency_key
 
 

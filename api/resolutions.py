@@ -21,14 +21,18 @@ from db.operations import Locked
 from domain import settlement
 from domain.attempt import Window
 from domain.event import PaymentResolved
-from domain.funds import Attempt, AttemptState, PaymentOpen
+from domain.funds import TAKING, Attempt, AttemptState, PaymentOpen
 from domain.payment import Declined, Succeeded
-from domain.task import Queue
+from domain.task import LOOK_AGAIN, LOOK_UNTIL, Kind, NewTask, Queue
 from domain.text import ON_ONE_LINE, ONE_LINE
 from ops.config import Settings
 
 # The code of an attempt of which a person says that it moved nothing.
 DID_NOT_HAPPEN = "did_not_happen"
+
+
+# A gateway's outage seldom lasts longer; later its books are compared with ours every night.
+LOOKED_UP_FOR = timedelta(days=1)
 
 
 class Answer(StrEnum):
@@ -81,7 +85,11 @@ async def resolve_payment(
     order_id: FromPath[UUID],
     data: JSONBody[ResolvePayment],
 ) -> Resolution:
-    """Settle the one payment of an order whose outcome the gateway could not say in its window."""
+    """Settle the one payment of an order whose outcome the gateway could not say in its window.
+
+    A charge that did not happen is looked up hourly for a day more: should it show after all, the
+    money goes back. One that happened is booked without a fee, as the gateway did not tell it.
+    """
     settings: Settings = request.app.state.settings
     outcome = _outcome(data)
     found = await operations.lock(tx, order_id)
@@ -130,6 +138,10 @@ async def _settle(
         currency = found.payable.total.currency
         await ledger.append(tx, [(order_id, attempt, currency, outcome)])
     await orders.change_many(tx, {order_id: found.order}, [change])
+    if not happened and attempt.kind in TAKING:
+        until = (found.now + LOOKED_UP_FOR).isoformat()
+        payload = {"attempt_id": str(attempt.id), LOOK_AGAIN: "true", LOOK_UNTIL: until}
+        await tasks.schedule(tx, NewTask(Kind.CHARGE, payload), order_id=order_id)
     await tasks.hurry(tx, [order_id], Queue.PAYMENTS)
     return change.order.status.value
 

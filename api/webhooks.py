@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, cast
 from uuid import UUID
@@ -15,19 +16,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.cards import looks_like_card_number
 from api.problems import Forbidden, InvalidRequest
 from api.signature import HEADER, verify
-from db import inbox, orders, tasks
-from db.engine import transaction
+from db import inbox, orders, payments, tasks
+from db.engine import Busy, transaction
 from db.inbox import Message
 from domain import settlement
 from domain.order import Change, Order
 from domain.refusal import NotFound
-from domain.task import Queue
+from domain.task import LOOK_AGAIN, Kind, NewTask, Queue
 from ops.config import Settings
 
 # Stripe's events take some kilobytes.
 WEBHOOK_BYTES_MAX = 256 * 1024
 
 DISPUTE_OPENED = "charge.dispute.created"
+# What succeeded or was pending may fail at the bank, days later.
+REFUND_CHANGED = frozenset({"refund.failed", "refund.updated", "charge.refund.updated"})
 
 # Of an object only this is kept: no name, no address, nothing of a card.
 _KEPT = ("id", "object", "status", "amount", "payment_intent", "charge", "reason")
@@ -51,7 +54,8 @@ async def receive_webhook(
     """Take note of a gateway's event; the gateway itself is asked for what is true.
 
     A dispute is written to the timeline here, under the order's lock. If that is not to be had
-    in 100 ms the answer is 503 and nothing is kept, so that the gateway sends it again.
+    in 100 ms, or a charge is open that the dispute may turn out to be of, the answer is 503 and
+    nothing is kept, so that the gateway sends it again.
     """
     settings: Settings = request.app.state.settings
     if name not in _names(settings):
@@ -63,6 +67,8 @@ async def receive_webhook(
         new, order_id = await inbox.insert(tx, message)
         if new and order_id is not None:
             await _act(tx, message, order_id)
+        elif order_id is None and message.kind == DISPUTE_OPENED:
+            await _refuse_early(tx, message)
     return Received()
 
 
@@ -137,7 +143,30 @@ async def _act(tx: AsyncConnection, message: Message, order_id: UUID) -> None:
             )
 
         await orders.change(tx, order_id, decide)
+    if message.kind in REFUND_CHANGED:
+        await _look_again(tx, message, order_id)
     await tasks.hurry(tx, [order_id], Queue.PAYMENTS)
+
+
+async def _refuse_early(tx: AsyncConnection, message: Message) -> None:
+    """Raise Busy for a dispute that may be of a charge whose answer is not known yet."""
+    if await inbox.may_become_ours(tx, message.source, said_at=_time(message.payload["created"])):
+        raise Busy("A charge is open that this may be about: send it again.")
+
+
+def _time(seconds: object) -> datetime:
+    """Read when an event was made: now, if it does not say so, or nothing that can be."""
+    now = datetime.now(UTC)
+    if not isinstance(seconds, int) or not 0 <= seconds <= now.timestamp():
+        return now
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+async def _look_again(tx: AsyncConnection, message: Message, order_id: UUID) -> None:
+    """Have refunds looked up that were thought to be settled."""
+    for attempt_id in await payments.refunds(tx, order_id, message.refs):
+        task = NewTask(Kind.REFUND, {"attempt_id": str(attempt_id), LOOK_AGAIN: "true"})
+        await tasks.schedule(tx, task, order_id=order_id)
 
 
 router = Router("/v1/gateways", route_handlers=[receive_webhook], tags=["payments"])

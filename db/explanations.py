@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine import fetch, run
 from db.tasks import KNOWN
 from domain.attempt import Window
-from domain.event import OrderCancelled
+from domain.event import OrderCancelled, PaymentDisputed
 from domain.explanation import BreakerState, DatedAttempt, Facts, QueueState, Subject, Work
 from domain.funds import AttemptKind, AttemptState
 from domain.money import Money
@@ -37,6 +37,8 @@ class _Row(msgspec.Struct):
     since: datetime
     cancelled: dict[str, Any] | None
     had_stock: bool
+    disputed: dict[str, Any] | None
+    disputed_at: datetime | None
     now: datetime
 
 
@@ -72,8 +74,13 @@ async def _row(tx: AsyncConnection, order_id: UUID) -> _Row:
                (SELECT data FROM order_events e
                 WHERE e.order_id = o.id AND e.kind = 'order_cancelled'),
                EXISTS (SELECT FROM reservations r WHERE r.order_id = o.id),
-               now()
-        FROM orders o WHERE id = %(id)s
+               disputed.data, disputed.at, now()
+        FROM orders o
+        LEFT JOIN LATERAL (
+            SELECT data, at FROM order_events e
+            WHERE e.order_id = o.id AND e.kind = 'payment_disputed'
+            ORDER BY version DESC LIMIT 1) disputed ON true
+        WHERE id = %(id)s
         """,
         {"id": order_id},
     )
@@ -83,7 +90,7 @@ async def _row(tx: AsyncConnection, order_id: UUID) -> _Row:
 
 
 def _subject(row: _Row) -> Subject:
-    told = row.cancelled
+    told, disputed = row.cancelled, row.disputed
     return Subject(
         row.id,
         Status(row.status),
@@ -92,6 +99,8 @@ def _subject(row: _Row) -> Subject:
         row.reserved_until,
         None if told is None else msgspec.convert(told, OrderCancelled),
         row.had_stock,
+        disputed=None if disputed is None else msgspec.convert(disputed, PaymentDisputed),
+        disputed_at=row.disputed_at,
     )
 
 

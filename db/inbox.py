@@ -1,6 +1,7 @@
 """The inbox: what gateways told us, each message kept once."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,27 @@ async def insert(tx: AsyncConnection, message: Message) -> tuple[bool, UUID | No
         },
     )
     return new == 1, order_id
+
+
+async def may_become_ours(tx: AsyncConnection, source: str, *, said_at: datetime) -> bool:
+    """Tell whether a message about an unknown payment may be of one that is not settled yet.
+
+    The gateway gives us its reference with its answer, which may come after the message. Only
+    what was sent before the message counts, give or take the difference of two clocks, so that
+    what is of somebody else is not put off for as long as there are charges.
+    """
+    found = await fetch(
+        tx,
+        int,
+        """
+        SELECT 1 FROM payment_attempts
+        WHERE state IN ('sent', 'unknown', 'action_required') AND gateway = %(source)s
+          AND kind IN ('charge', 'authorize')
+          AND coalesce(sent_at, created_at) <= %(said_at)s + interval '1 minute' LIMIT 1
+        """,
+        {"source": source, "said_at": said_at},
+    )
+    return bool(found)
 
 
 async def _order_of(tx: AsyncConnection, message: Message) -> UUID | None:

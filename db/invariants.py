@@ -173,7 +173,8 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
-        # As `domain.ledger.book` says: cash and fees are what was captured and not refunded.
+        # As `domain.ledger.book` says: cash and fees are what was captured and not refunded. A
+        # refund that failed later is booked twice, there and back.
         "S4 the ledger is what the gateway did",
         """
         SELECT coalesce(a.order_id, l.order_id)::text,
@@ -191,6 +192,16 @@ INVARIANTS: Sequence[Invariant] = (
             ) AS entry (account, minor)
             WHERE state = 'succeeded' AND kind IN ('charge', 'capture', 'refund')
               AND order_id >= %(orders_from)s AND minor <> 0
+            UNION ALL
+            SELECT booked, order_id, currency, account, minor
+            FROM payment_attempts
+            CROSS JOIN LATERAL (SELECT md5(id || ':reversed')::uuid AS reversal) AS r
+            CROSS JOIN LATERAL (VALUES
+                (id, 'gateway_cash', -amount_minor), (id, 'refunds', amount_minor),
+                (reversal, 'gateway_cash', amount_minor), (reversal, 'refunds', -amount_minor)
+            ) AS entry (booked, account, minor)
+            WHERE state = 'declined' AND kind = 'refund' AND order_id >= %(orders_from)s
+              AND EXISTS (SELECT FROM ledger_entries WHERE transaction_id = reversal)
         ) AS a FULL JOIN (
             SELECT transaction_id, order_id, currency, account, amount_minor
             FROM ledger_entries WHERE order_id >= %(orders_from)s

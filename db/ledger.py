@@ -19,7 +19,7 @@ ENTRIES_MAX = 1000
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
-    """One entry; those of a transaction, which is a payment attempt, sum to zero."""
+    """One entry; those of a transaction, a payment attempt or its reversal, sum to zero."""
 
     transaction_id: UUID
     account: str
@@ -62,6 +62,24 @@ async def append(
             "account": [account.value for _, _, _, account, _ in entries],
             "minor": [minor for _, _, _, _, minor in entries],
         },
+    )
+
+
+async def reverse(tx: AsyncConnection, attempt_ids: Sequence[UUID]) -> None:
+    """Take back what was booked of attempts that came to nothing after all.
+
+    Nothing booked is changed: each has one more transaction, whose id follows from its own.
+    """
+    if not attempt_ids:
+        return
+    await run(
+        tx,
+        """
+        INSERT INTO ledger_entries (order_id, transaction_id, currency, account, amount_minor)
+        SELECT order_id, md5(transaction_id || ':reversed')::uuid, currency, account, -amount_minor
+        FROM ledger_entries WHERE transaction_id = ANY (%(ids)b::uuid[])
+        """,
+        {"ids": list(attempt_ids)},
     )
 
 

@@ -23,6 +23,7 @@ class _PayableRow(msgspec.Struct):
     payment_method: str
     capture: str
     on_decline: str
+    reserved_until: datetime | None
     now: datetime
 
 
@@ -52,7 +53,7 @@ async def lock_many(
         _PayableRow,
         """
         SELECT id, status, total_minor, currency, payment_method, capture, on_decline,
-               clock_timestamp()
+               reserved_until, clock_timestamp()
         FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
         """,
         {"ids": list(order_ids)},
@@ -103,6 +104,7 @@ def _payable(row: _PayableRow, attempts: Sequence[Attempt]) -> Payable:
         Capture(row.capture),
         row.on_decline == OnDecline.HOLD,
         tuple(attempts),
+        row.reserved_until,
     )
 
 

@@ -1,11 +1,11 @@
 """Payment attempts and the ledger: what was asked of a gateway, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import ledger, tables
@@ -22,6 +22,9 @@ from domain.payment import (
     Unknown,
     Unsent,
 )
+
+# A refund that never was sent or was refused is not what a gateway takes back.
+_MAY_FAIL = ("sent", "unknown", "succeeded")
 
 
 class AttemptView(msgspec.Struct, frozen=True):
@@ -110,7 +113,7 @@ async def withdraw(tx: AsyncConnection, attempt_ids: Sequence[UUID], *, code: st
 
 
 async def record(tx: AsyncConnection, outcomes: Sequence[tuple[Step, Outcome]]) -> None:
-    """Write what came of calls, and the ledger entries of the money that moved."""
+    """Write what came of calls, and the ledger entries of the money that moved or did not."""
     await settle(tx, [(step.attempt, state_after(step, o), o) for step, o in outcomes])
     moved = [
         (step.call.order_id, step.attempt, step.call.amount.currency, outcome)
@@ -118,6 +121,12 @@ async def record(tx: AsyncConnection, outcomes: Sequence[tuple[Step, Outcome]]) 
         if isinstance(outcome, Succeeded)
     ]
     await ledger.append(tx, moved)
+    undone = [
+        step.attempt.id
+        for step, outcome in outcomes
+        if step.attempt.state is AttemptState.SUCCEEDED and isinstance(outcome, Declined)
+    ]
+    await ledger.reverse(tx, undone)
 
 
 async def settle(
@@ -158,6 +167,26 @@ async def settle(
             ],
         },
     )
+
+
+async def states(tx: AsyncConnection, attempt_ids: Sequence[UUID]) -> Mapping[UUID, AttemptState]:
+    """Read how attempts stand now."""
+    a = tables.payment_attempts.c
+    found = await tx.execute(select(a.id, a.state).where(a.id.in_(attempt_ids)))
+    return {attempt_id: AttemptState(state) for attempt_id, state in found}
+
+
+async def refunds(tx: AsyncConnection, order_id: UUID, refs: Sequence[str]) -> Sequence[UUID]:
+    """Find the refunds of an order that a gateway may speak of under one of its references.
+
+    One whose answer is not recorded yet has no reference of ours, so it may be any.
+    """
+    a = tables.payment_attempts.c
+    named = or_(a.gateway_ref.in_(refs), a.gateway_ref.is_(None))
+    query = select(a.id).where(
+        a.order_id == order_id, a.kind == "refund", a.state.in_(_MAY_FAIL), named
+    )
+    return (await tx.scalars(query)).all()
 
 
 async def page(tx: AsyncConnection, order_id: UUID) -> list[AttemptView]:

@@ -58,6 +58,11 @@ class Placement(msgspec.Struct, frozen=True):
         """Give scope and key."""
         return self.scope, self.key
 
+    @property
+    def customer(self) -> str:
+        """Give what tells customers apart: mail goes to one mailbox in whatever case."""
+        return self.email.lower()
+
 
 class _Clock(msgspec.Struct):
     now: datetime
@@ -65,7 +70,7 @@ class _Clock(msgspec.Struct):
 
 
 class _Unpaid(msgspec.Struct):
-    email: str
+    customer: str
     orders: int
 
 
@@ -98,14 +103,14 @@ async def insert_many(
     catalogue = await products.find_many(tx, sorted(skus))
     patience = "SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true)"
     [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
-    room = {email: unpaid_max - n for email, n in (await _unpaid(tx, group)).items()}
+    room = {customer: unpaid_max - n for customer, n in (await _unpaid(tx, group)).items()}
     # Near the limit, what was accepted before is known first, as it takes no more of it.
-    wanted = Counter(p.email for p in group)
-    before = await keys.find(tx, [p.pair for p in group if wanted[p.email] > room[p.email]])
+    wanted = Counter(p.customer for p in group)
+    before = await keys.find(tx, [p.pair for p in group if wanted[p.customer] > room[p.customer]])
     decided: dict[UUID, _Ready | Refusal] = {}
     for p in group:
-        decided[p.order_id] = found = _decide(p, catalogue, clock.now, render, room[p.email])
-        room[p.email] -= isinstance(found, _Ready) and p.pair not in before
+        decided[p.order_id] = found = _decide(p, catalogue, clock.now, render, room[p.customer])
+        room[p.customer] -= isinstance(found, _Ready) and p.pair not in before
     ready = [d for d in decided.values() if isinstance(d, _Ready)]
     fresh = await keys.take(tx, [_claim(r) for r in ready])
     await _insert(tx, [r for r in ready if r.placement.pair in fresh])
@@ -115,27 +120,27 @@ async def insert_many(
 
 async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, int]:
     """Count the unpaid orders of customers, whom no other transaction counts until this ends."""
-    emails = sorted({placement.email for placement in group})
+    customers = sorted({placement.customer for placement in group})
     await run(
         tx,
         """
-        SELECT pg_advisory_xact_lock(hashtextextended(email, 0))
-        FROM unnest(%(emails)b::text[]) AS e (email)
+        SELECT pg_advisory_xact_lock(hashtextextended(customer, 0))
+        FROM unnest(%(customers)b::text[]) AS c (customer)
         """,
-        {"emails": emails},
+        {"customers": customers},
     )
     rows = await fetch(
         tx,
         _Unpaid,
         """
-        SELECT email, count(*) FROM orders
-        WHERE email = ANY (%(emails)b::text[])
+        SELECT lower(email), count(*) FROM orders
+        WHERE lower(email) = ANY (%(customers)b::text[])
           AND status IN ('placed', 'backordered', 'reserved')
-        GROUP BY email
+        GROUP BY lower(email)
         """,
-        {"emails": emails},
+        {"customers": customers},
     )
-    return dict.fromkeys(emails, 0) | {row.email: row.orders for row in rows}
+    return dict.fromkeys(customers, 0) | {row.customer: row.orders for row in rows}
 
 
 def _decide(

@@ -27,6 +27,7 @@ class _SoughtRow(msgspec.Struct):
     currency: str
     payment_method: str
     released: bool
+    gateway_ref: str | None = None
 
 
 class _Nights(msgspec.Struct):
@@ -78,6 +79,7 @@ async def accounts(
                    WHERE b.state = 'succeeded' AND b.kind IN ('charge', 'capture')), 0)::bigint,
                coalesce(sum(b.amount_minor) FILTER (
                    WHERE b.state = 'succeeded' AND b.kind = 'refund'), 0)::bigint,
+               sum(b.fee_minor)::bigint,
                bool_or(b.state = 'succeeded'
                        AND (b.kind = 'void' OR b.kind = 'capture' AND b.final)),
                bool_or(b.state IN ('sent', 'unknown', 'action_required')
@@ -140,12 +142,54 @@ async def unconfirmed(
     return [_sought(row) for row in rows]
 
 
+async def changed(
+    tx: AsyncConnection, portion: Portion, *, window_s: float, limit: int
+) -> list[Sought]:
+    """Read the charges of orders whose money changed in the period and that did not agree since.
+
+    In the order of their ids. Orders that were charged in the period and did not change later
+    are left to the gateway's books and to `unconfirmed`; the index has the others alone.
+    """
+    rows = await fetch(
+        tx,
+        _SoughtRow,
+        """
+        SELECT a.id, a.order_id, a.kind, a.amount_minor, a.currency, o.payment_method, false,
+               a.gateway_ref
+        FROM payment_attempts a JOIN orders o ON o.id = a.order_id
+        WHERE a.id > %(after)s AND a.gateway = %(gateway)s AND a.gateway_ref IS NOT NULL
+          AND a.kind IN ('charge', 'authorize')
+          AND a.order_id IN (
+              SELECT b.order_id FROM payment_attempts b
+              WHERE b.updated_at >= %(since)s AND b.updated_at < %(until)s
+                AND (b.kind IN ('capture', 'void', 'refund')
+                     OR b.updated_at - b.created_at > interval '1 hour'))
+          AND (a.reconciled_at IS NULL
+               OR a.reconciled_at < (SELECT max(b.updated_at) FROM payment_attempts b
+                                     WHERE b.order_id = a.order_id))
+          AND a.sent_at < now() - make_interval(secs => %(window_s)s)
+          AND NOT EXISTS (SELECT FROM payment_attempts b WHERE b.order_id = a.order_id
+                          AND b.state IN ('sent', 'unknown', 'action_required'))
+        ORDER BY a.id LIMIT %(limit)s
+        """,
+        {
+            "after": portion.changed,
+            "gateway": portion.gateway,
+            "since": portion.since,
+            "until": portion.until,
+            "window_s": window_s,
+            "limit": limit,
+        },
+    )
+    return [_sought(row) for row in rows]
+
+
 def _sought(row: _SoughtRow) -> Sought:
     amount = Money(row.amount_minor, row.currency)
     held = row.kind == AttemptKind.AUTHORIZE
     capture = Capture.MANUAL if held else Capture.AUTOMATIC
     charge = Charge(row.attempt_id, row.order_id, amount, row.payment_method, capture)
-    return Sought(charge, row.released)
+    return Sought(charge, row.released, row.gateway_ref)
 
 
 async def record(tx: AsyncConnection, seen: Comparison) -> None:

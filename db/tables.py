@@ -262,13 +262,20 @@ Index(
     & payment_attempts.c.expiry_noticed_at.is_(None),
 )
 Index(
+    "payment_attempts_changed",
+    payment_attempts.c.updated_at,
+    postgresql_where=text(
+        "kind IN ('capture', 'void', 'refund') OR updated_at - created_at > interval '1 hour'"
+    ),
+)
+Index(
     "orders_reserved_until",
     orders.c.reserved_until,
     postgresql_where=orders.c.status == "reserved",
 )
 Index(
-    "orders_unpaid",
-    orders.c.email,
+    "orders_unpaid_customer",
+    func.lower(orders.c.email),
     postgresql_where=orders.c.status.in_(("placed", "backordered", "reserved")),
 )
 Index("ledger_entries_order", ledger_entries.c.order_id)

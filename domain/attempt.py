@@ -20,6 +20,7 @@ from domain.funds import (
 from domain.money import Money
 from domain.payment import (
     NOT_FOUND,
+    REFUND_FAILED,
     WITHDRAWN,
     Call,
     Capture,
@@ -30,7 +31,7 @@ from domain.payment import (
     Void,
 )
 from domain.status import Status
-from domain.task import DONE, Kind, State, Task, Verdict
+from domain.task import ATTEMPTS_MAX, DONE, LOOK_AGAIN, LOOK_UNTIL, Kind, State, Task, Verdict
 
 # A gateway keeps an idempotency key for a day at least (Stripe: 24 hours). After this an attempt
 # is only asked after, never sent again.
@@ -42,6 +43,9 @@ SENT_AGAIN = 0.25
 
 # Another operation with the order's money is settled first; its end calls those who wait.
 WAIT_S = 5.0
+
+# So often a refund of a cancelled order fails on its way before a person has to find another way.
+REFUNDS_FAILED_MAX = 3
 
 EVERY_GATEWAY_OUT = "Every payment gateway is out of service: its breaker is open."
 
@@ -72,7 +76,7 @@ class Step(msgspec.Struct, frozen=True):
     call: Call
     status: Status  # of the order, when it was decided
     wanted: bool  # False: only asked after, and ended where it waits for the customer
-    overdue: bool  # the gateway's window is over
+    overdue: bool  # the gateway's window, or the time to look again, is over
     holds: bool  # a declined order keeps its stock for another payment method
     keyed: bool  # it may be sent again under its idempotency key
     age_s: float = 0.0  # since it was sent
@@ -80,7 +84,12 @@ class Step(msgspec.Struct, frozen=True):
     @property
     def ask_first(self) -> bool:
         """Tell whether an earlier call of the attempt may have happened."""
-        return self.attempt.state in OPEN
+        return self.attempt.state is not AttemptState.CREATED
+
+    @property
+    def again(self) -> bool:
+        """Tell whether the attempt is settled, and only looked at again: it may turn out wrong."""
+        return self.attempt.state in {AttemptState.SUCCEEDED, AttemptState.DECLINED}
 
 
 class Withdrawal(msgspec.Struct, frozen=True):
@@ -114,6 +123,8 @@ def next_step(
     `fresh` is the id of the attempt, should a new one be needed, and `gateway` where a new
     charge goes: None if none can take it now.
     """
+    if LOOK_AGAIN in task.payload:
+        return _look_again(task, payable, window)
     match task.kind:
         case Kind.CHARGE:
             return _charge(task, payable, fresh, gateway, window)
@@ -126,15 +137,40 @@ def next_step(
             return _asked_for(task, payable, fresh, window)
 
 
+def _look_again(task: Task, payable: Payable, window: Window) -> Decision:
+    """Look at what was settled, and may show itself otherwise later."""
+    attempt = payable.get(UUID(task.payload["attempt_id"]))
+    if attempt is None or attempt.state is AttemptState.CREATED:
+        return DONE
+    if attempt.state in OPEN:
+        return _wait(f"The {attempt.kind} of this order is not settled.")
+    if not _may_be_wrong(attempt, payable):
+        return DONE
+    until = task.payload.get(LOOK_UNTIL)
+    over = until is not None and datetime.fromisoformat(until) <= window.now
+    step = _step(task, payable, attempt, window, wanted=False)
+    return msgspec.structs.replace(step, overdue=over)
+
+
+def _may_be_wrong(attempt: Attempt, payable: Payable) -> bool:
+    """Tell whether it is a refund, which may fail at the bank, or a charge that nobody saw."""
+    if attempt.kind is AttemptKind.REFUND:
+        return attempt.state is AttemptState.SUCCEEDED
+    closed = attempt.kind in TAKING and attempt.state is AttemptState.DECLINED
+    return closed and payable.status is Status.CANCELLED and payable.taking() is None
+
+
 def _charge(
     task: Task, payable: Payable, fresh: UUID, gateway: str | None, window: Window
 ) -> Decision:
     wanted = payable.status is Status.RESERVED
+    # An order that is out of time is not charged any more: the clock ends it.
+    begins = wanted and not _out_of_time(payable, window)
     live = payable.taking()
-    if live is None and not wanted:
+    if live is None and not begins:
         return DONE
     if live is None or live.state is AttemptState.CREATED:
-        if live is not None and not wanted:
+        if live is not None and not begins:
             return Withdrawal(task, live.id)
         if gateway is None:
             return _wait(EVERY_GATEWAY_OUT)
@@ -145,6 +181,11 @@ def _charge(
     if live.state is AttemptState.SUCCEEDED:
         return DONE
     return _step(task, payable, live, window, wanted=wanted)
+
+
+def _out_of_time(payable: Payable, window: Window) -> bool:
+    until = payable.reserved_until
+    return payable.status is Status.RESERVED and until is not None and until <= window.now
 
 
 def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Decision:
@@ -183,6 +224,8 @@ def _undo(task: Task, payable: Payable, fresh: UUID) -> Decision:
     if left.capturable and not (left.refundable and _is_void_refused(payable)):
         return Plan(task, ask_void(payable, fresh), more=left.refundable > 0)
     if left.refundable > 0:
+        if _refunds_failed(payable) >= REFUNDS_FAILED_MAX and _tried(task) == 1:
+            return Verdict(State.DEAD, "Refunds fail at the customer's bank: retry, or pay back.")
         reason = RefundReason.REQUESTED_BY_CUSTOMER
         return Plan(task, ask_refund(payable, fresh, amount_minor=None, reason=reason))
     return DONE
@@ -195,6 +238,16 @@ def _is_void_refused(payable: Payable) -> bool:
         and a.error not in {NOT_FOUND, WITHDRAWN}
         for a in payable.attempts
     )
+
+
+def _refunds_failed(payable: Payable) -> int:
+    refunds = (a for a in payable.attempts if a.kind is AttemptKind.REFUND)
+    return sum((a.error or "").startswith(REFUND_FAILED) for a in refunds)
+
+
+def _tried(task: Task) -> int:
+    """Count the tries of a task, without those in which it only waited."""
+    return task.attempt - max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
 
 
 def _wait(why: str) -> Verdict:
@@ -211,7 +264,7 @@ def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wan
         wanted=wanted,
         overdue=window.is_over(attempt),
         holds=payable.holds,
-        keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length),
+        keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length) and not _out_of_time(payable, window),
         age_s=age.total_seconds(),
     )
 

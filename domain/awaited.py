@@ -1,5 +1,8 @@
 """What an order waits for people to do about its payment: to decide, to confirm, to capture."""
 
+from datetime import datetime
+
+from domain.at_rest import money
 from domain.explanation import Code, DatedAttempt, Explanation, Facts, Owner, iso, quoted
 from domain.funds import TAKING, AttemptKind, AttemptState
 from domain.holding import holding, unsettled
@@ -119,6 +122,63 @@ def capture(facts: Facts) -> Explanation | None:
         "its capture",
         until,
     )
+
+
+def dispute(facts: Facts) -> Explanation | None:
+    """Have staff settle a dispute before the goods go out."""
+    order, told, at = facts.order, facts.order.disputed, facts.order.disputed_at
+    if order.status is not Status.PAID or told is None or at is None or not _kept(facts):
+        return None
+    return Explanation(
+        f"The paid order waits since {iso(at)} for its dispute {told.dispute_ref} to be settled:"
+        f" the customer asked the bank for {facts.amount(told.amount_minor)} back with"
+        f" {quoted(told.reason)}, and goods that are shipped meanwhile may be lost.",
+        at,
+        Owner.STAFF,
+        f"look at dispute {told.dispute_ref} in the gateway's dashboard; ship once it is won, or"
+        f" POST /v1/orders/{order.id}/cancel",
+        Code.PAYMENT_DISPUTED,
+        "its dispute to be settled",
+    )
+
+
+def shortfall(facts: Facts) -> Explanation | None:
+    """Have staff decide on a paid order whose money is gone, or was captured in part only."""
+    order, moved, kept = facts.order, facts.funds(), _kept(facts)
+    if order.status is not Status.PAID or (kept and moved.captured >= order.total.minor):
+        return None
+    since = _last_moved(facts)
+    total, cancel = facts.amount(order.total.minor), f"POST /v1/orders/{order.id}/cancel"
+    if not kept:
+        return Explanation(
+            f"The order waits since {iso(since)} for its cancellation: nothing of its total of"
+            f" {total} is paid any more ({money(facts)}).",
+            since,
+            Owner.STAFF,
+            cancel,
+            Code.NOTHING_PAID,
+            "its cancellation",
+        )
+    return Explanation(
+        f"The order waits since {iso(since)} for staff to ship what is paid for or to cancel it:"
+        f" its total of {total} was captured in part only ({money(facts)}).",
+        since,
+        Owner.STAFF,
+        f"hand the goods that are paid for to a carrier, or {cancel}",
+        Code.PARTLY_PAID,
+        "staff to ship what is paid for or to cancel it",
+    )
+
+
+def _kept(facts: Facts) -> int:
+    """Sum up what is ours of the order's money, or will be once it is captured."""
+    moved = facts.funds()
+    return moved.captured - moved.refunded + moved.capturable
+
+
+def _last_moved(facts: Facts) -> datetime:
+    moved = (a.updated_at for a in facts.attempts if a.state is AttemptState.SUCCEEDED)
+    return max(moved, default=facts.order.since)
 
 
 def _until(facts: Facts) -> str:

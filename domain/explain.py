@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from domain.at_rest import at_rest, lack
-from domain.awaited import authentication, capture, other_method, review
+from domain.awaited import authentication, capture, dispute, other_method, review, shortfall
 from domain.explanation import Code, Explanation, Facts, Owner, Work, iso
 from domain.funds import AttemptState
 from domain.holding import by_need, holding, owed, unsettled, what
@@ -27,9 +27,11 @@ def explain(facts: Facts) -> Explanation:
     | 6  | is backordered, and stock is still short              | staff                   |
     | 7  | has work to do; `standing` says why it is not done    | platform, gateway, staff |
     | 8  | has something left to do and no work that does it     | staff                   |
-    | 9  | has money that is authorized and not captured         | staff                   |
-    | 10 | is through but for its mail, which does not hold it   | platform, staff         |
-    | 11 | is at rest                                            | staff if paid, or nobody |
+    | 9  | is paid, and the customer asked the bank for it back  | staff                   |
+    | 10 | has money that is authorized and not captured         | staff                   |
+    | 11 | is paid in part only, or its money is gone            | staff                   |
+    | 12 | is through but for its mail, which does not hold it   | platform, staff         |
+    | 13 | is at rest                                            | staff if paid, or nobody |
     """
     return next(found for rule in RULES if (found := rule(facts)))
 
@@ -138,7 +140,9 @@ RULES: Sequence[Callable[[Facts], Explanation | None]] = (
     _no_stock,
     _work,
     _nothing_under_way,
+    dispute,
     capture,
+    shortfall,
     _mail,
     at_rest,
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from domain.attempt import Window
-from domain.event import OrderCancelled
+from domain.event import OrderCancelled, PaymentDisputed
 from domain.funds import Attempt, Funds, funds
 from domain.money import Money
 from domain.notice import amount
@@ -48,7 +48,10 @@ class Code(StrEnum):
     DUE = "due"
     NOTHING_UNDER_WAY = "nothing_under_way"
     AUTHORIZATION_EXPIRED = "authorization_expired"
+    PAYMENT_DISPUTED = "payment_disputed"
     CAPTURE_OUTSTANDING = "capture_outstanding"
+    NOTHING_PAID = "nothing_paid"
+    PARTLY_PAID = "partly_paid"
     MAIL_NOT_SENT = "mail_not_sent"
     AWAITS_SHIPMENT = "awaits_shipment"
     SHIPPED = "shipped"
@@ -80,6 +83,8 @@ class Subject(msgspec.Struct, frozen=True):
     cancelled: OrderCancelled | None = None
     had_stock: bool = False
     short: tuple[Short, ...] = ()  # what a backordered order lacks
+    disputed: PaymentDisputed | None = None  # the newest one
+    disputed_at: datetime | None = None
 
 
 class Work(msgspec.Struct, frozen=True):

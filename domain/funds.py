@@ -79,6 +79,7 @@ class Payable(msgspec.Struct, frozen=True):
     capture: Capture = Capture.AUTOMATIC
     holds: bool = False  # a declined order keeps its stock for another payment method
     attempts: tuple[Attempt, ...] = ()
+    reserved_until: datetime | None = None
 
     def get(self, attempt_id: UUID) -> Attempt | None:
         """Find one of the attempts."""

@@ -13,7 +13,7 @@ from domain.payment import (
     Unsent,
 )
 from domain.status import Status
-from domain.task import ATTEMPTS_MAX, DONE, State, Verdict, ask_later, retry
+from domain.task import ATTEMPTS_MAX, DONE, LOOK_AGAIN_S, State, Task, Verdict, ask_later, retry
 
 
 def state_after(step: Step, outcome: Outcome) -> AttemptState:
@@ -37,14 +37,41 @@ def state_after(step: Step, outcome: Outcome) -> AttemptState:
             return AttemptState.UNKNOWN if step.ask_first else AttemptState.CREATED
 
 
+def is_news(step: Step, outcome: Outcome) -> bool:
+    """Tell whether an outcome is to be recorded: of what was settled, only the opposite is."""
+    match step.attempt.state:
+        case AttemptState.SUCCEEDED:
+            return isinstance(outcome, Declined)
+        case AttemptState.DECLINED:
+            return isinstance(outcome, Succeeded)
+        case _:
+            return True
+
+
 def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
     """Say what an outcome makes of its task; `chance` is the jitter of a retry.
 
     What is open is asked after for as long as it is, so that it never ends without an answer.
     """
-    task = step.task
-    # A task that waited was given as many tries more: they are none of this call's.
-    waited = max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
+    return (_looked if step.again else _called)(step, outcome, chance)
+
+
+def _looked(step: Step, outcome: Outcome, chance: float) -> Verdict:
+    """Decide on a look at what is settled; one at a charge that nobody saw is repeated."""
+    repeated = step.attempt.state is AttemptState.DECLINED
+    match outcome:
+        case Unknown(reason) | Unsent(reason) | Declined(reason) if repeated:
+            unseen = isinstance(outcome, Declined) and step.overdue
+            return DONE if unseen else Verdict(State.READY, reason, LOOK_AGAIN_S, spent=False)
+        case Unknown(reason) | Unsent(reason):
+            return retry(*_tries(step.task), error=reason, chance=chance)
+        case Held(retry_s):
+            return _held(step, retry_s)
+        case _:
+            return DONE
+
+
+def _called(step: Step, outcome: Outcome, chance: float) -> Verdict:
     match outcome:
         case Succeeded():
             return DONE
@@ -53,13 +80,25 @@ def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
         case ActionRequired():
             return ask_later(step.age_s, error="The customer has to authenticate the payment.")
         case Held(retry_s):
-            error = f"{step.attempt.gateway} is out of service: its breaker is open."
-            return Verdict(State.READY, error, retry_s, spent=False)
+            return _held(step, retry_s)
         case Unknown(reason) | Unsent(reason) if step.ask_first or isinstance(outcome, Unknown):
             return ask_later(step.age_s, error=reason)
         case Unknown(reason) | Unsent(reason):
-            tried, tries_max = task.attempt - waited, task.attempts_max - waited
-            return retry(tried, tries_max, error=reason, chance=chance)
+            return retry(*_tries(step.task), error=reason, chance=chance)
+
+
+def _tries(task: Task) -> tuple[int, int]:
+    """Give the number of this try and of the last one.
+
+    A task that waited was given as many tries more: they are none of this call's.
+    """
+    waited = max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
+    return task.attempt - waited, task.attempts_max - waited
+
+
+def _held(step: Step, retry_s: float) -> Verdict:
+    error = f"{step.attempt.gateway} is out of service: its breaker is open."
+    return Verdict(State.READY, error, retry_s, spent=False)
 
 
 def _refused(step: Step, code: str) -> Verdict:

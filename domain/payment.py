@@ -122,6 +122,8 @@ Outcome = Succeeded | ActionRequired | Declined | Unknown | Unsent | Held
 
 # The code of an attempt that the gateway's books do not hold after its processing window.
 NOT_FOUND = "not_found"
+# How the code of a refund begins that came to nothing on its way to the customer's bank.
+REFUND_FAILED = "refund_failed"
 # The code of an attempt that was not needed any more before it was sent.
 WITHDRAWN = "withdrawn"
 
@@ -137,6 +139,7 @@ class Booked(msgspec.Struct, frozen=True):
     captured_minor: int
     refunded_minor: int
     created_at: datetime
+    fee_minor: int | None = None  # what the gateway kept; None if it does not tell
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -166,7 +169,14 @@ class Gateway(Protocol):
     async def statement(
         self, since: datetime, until: datetime, cursor: str | None
     ) -> Statement | Unsent | Unknown:
-        """Read a part of what the gateway booked in a time, at most a hundred payments."""
+        """Read a part of the payments made or changed in a time, as they are now.
+
+        A part has at most a hundred; one payment may be in several parts.
+        """
+        ...
+
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        """Read one payment as it is now; None if the gateway does not know of it."""
         ...
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ class Difference(StrEnum):
     CAPTURED_THERE_ONLY = "captured_there_only"  # declined or never sent, as far as we know
     CAPTURED_AMOUNT = "captured_amount_differs"
     REFUNDED_AMOUNT = "refunded_amount_differs"
+    FEE = "fee_differs"  # only where the gateway tells what it kept
     CURRENCY = "currency_differs"
     HELD_MORE_THERE = "held_more_there"  # authorized there; here voided, expired or captured
     HELD_LESS_THERE = "held_less_there"  # here it may still be captured
@@ -27,13 +28,18 @@ class Difference(StrEnum):
 
 
 class Portion(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is left to do of a reconciliation: first the gateway's books, then what they lack."""
+    """What is left to do of a reconciliation.
+
+    First the gateway's books are read, then the payments of orders that changed here, then what
+    the books lack is looked for.
+    """
 
     gateway: str
     since: datetime
     until: datetime
     cursor: str | None = None  # in the gateway's books
-    after: UUID | None = None  # these are read: ours that they lack are looked for, after this one
+    changed: UUID | None = None  # the books are read: our changed ones are next, after this one
+    after: UUID | None = None  # those are, too: ours that are not there are next, after this one
 
 
 # Before the first of our attempts.
@@ -54,6 +60,7 @@ class Account(msgspec.Struct, frozen=True):
     total_minor: int  # of the order
     captured_minor: int
     refunded_minor: int
+    fee_minor: int
     released: bool  # voided, or the rest given up with the last capture
     moving: bool  # something with the order's money is not settled, or was just now
 
@@ -65,10 +72,11 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Sought(msgspec.Struct, frozen=True):
-    """A charge of ours that succeeded and that the gateway's books did not show."""
+    """A charge of ours that the gateway is asked after by itself."""
 
     charge: Charge
     released: bool  # the gateway then calls it cancelled
+    gateway_ref: str | None = None  # its payment is to be compared; else that it is there will do
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -166,6 +174,8 @@ def _of_amounts(payment: Booked, ours: Account) -> Iterator[tuple[Difference, st
         more = payment.authorized_minor > held
         detail = f"{payment.authorized_minor} held there, {held} here."
         yield (Difference.HELD_MORE_THERE if more else Difference.HELD_LESS_THERE), detail
+    if payment.fee_minor not in {None, ours.fee_minor}:
+        yield Difference.FEE, f"{payment.fee_minor} kept there, {ours.fee_minor} here."
     if ours.amount_minor != ours.total_minor:
         detail = f"{ours.amount_minor} was asked for an order of {ours.total_minor}."
         yield Difference.ORDER_TOTAL, detail

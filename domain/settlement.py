@@ -89,7 +89,11 @@ def pay(was: Order, paid: Attempt, gateway_ref: str) -> Change:
 
 def _declined(was: Order, attempt: Attempt, code: str, *, holds: bool) -> Change | None:
     if attempt.kind not in TAKING:
-        return order.append(was, PaymentRefused(attempt.id, attempt.kind.value, code))
+        refused = PaymentRefused(attempt.id, attempt.kind.value, code)
+        if attempt.state is AttemptState.SUCCEEDED and was.status is Status.CANCELLED:
+            # The money of a cancelled order, thought to be given back, is still with us.
+            return order.append(was, refused, NewTask(Kind.UNDO_PAYMENT))
+        return order.append(was, refused)
     if code == NOT_FOUND and was.status is Status.RESERVED:
         # Nothing happened at the gateway: the charge is made afresh.
         return None
@@ -114,7 +118,7 @@ def _unknown(was: Order, attempt: Attempt, reason: str, *, overdue: bool) -> Cha
 def refuse_unpaid(was: Order, wanted: AttemptKind) -> None:
     """Raise IllegalMove for an order that has no money that could be moved on request."""
     if was.status not in {Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.RETURNED}:
-        raise IllegalMove(f"An order that is {was.status} has no money to {wanted}.")
+        raise IllegalMove(f"An order in status {was.status} has no money to {wanted}.")
 
 
 def request(was: Order, asked: Attempt, *, actor: str) -> Change:

@@ -85,6 +85,13 @@ LOOKUP_AFTER_S = (5.0, 30.0, 120.0, 600.0, 3600.0)
 AT_THE_GATEWAY = frozenset({Kind.CHARGE, Kind.CAPTURE, Kind.VOID, Kind.REFUND})
 
 
+# In the payload: the attempt is settled, and its task only looks whether that was right.
+LOOK_AGAIN = "look_again"
+# With it: until when, as a date of ISO 8601; without it once.
+LOOK_UNTIL = "until"
+LOOK_AGAIN_S = 3600.0
+
+
 class NewTask(msgspec.Struct, frozen=True):
     """Work to be written with its cause."""
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -41,8 +41,10 @@ class Deposit(msgspec.Struct):
     held: int = 0
     captured: int = 0
     refunded: int = 0
+    fee: int = 0
     authenticating: bool = False
     created_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+    changed_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
 class Bank:
@@ -57,6 +59,8 @@ class Bank:
 
     def __init__(self, name: str = "bank") -> None:
         self.name = name
+        self.looked: list[str] = []
+        self.unread: deque[Unknown] = deque()
         self.asked: list[tuple[str, UUID]] = []
         self.answers: deque[Outcome] = deque()
         self.found: deque[Outcome | None] = deque()
@@ -118,11 +122,20 @@ class Bank:
         listed = [
             _booked(ref, deposit)
             for ref, deposit in self._deposits.items()
-            if since <= deposit.created_at < until and not deposit.authenticating
+            if since <= deposit.changed_at < until and not deposit.authenticating
         ]
         begin = int(cursor or 0)
         end = begin + PART_MAX
         return Statement(tuple(listed[begin:end]), str(end) if end < len(listed) else None)
+
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        self.looked.append(gateway_ref)
+        if self.down:
+            return Unsent("No connection.")
+        if self.unread:
+            return self.unread.popleft()
+        deposit = self._deposits.get(gateway_ref)
+        return deposit and _booked(gateway_ref, deposit)
 
     async def close(self) -> None:
         self.closed = True
@@ -136,6 +149,21 @@ class Bank:
         ]
         deposit.authenticating = False
         self._done[deposit.charge.attempt_id] = deposit.charge, self._take(ref, deposit)
+
+    def fail_refunds(self, order_id: UUID) -> None:
+        """Have the customer's bank send back what was refunded of an order."""
+        for call, outcome in list(self._done.values()):
+            if isinstance(call, Refund) and call.order_id == order_id:
+                if isinstance(outcome, Succeeded):
+                    self._deposits[call.gateway_ref].refunded -= call.amount.minor
+                    self._moved.append((order_id, call.amount.minor))
+                self._done[call.attempt_id] = call, Declined("refund_failed:lost_card")
+
+    def age(self, by: timedelta) -> None:
+        """Let time pass since all that is in the books."""
+        for deposit in self._deposits.values():
+            deposit.created_at -= by
+            deposit.changed_at -= by
 
     def verbs(self) -> list[str]:
         """What was asked, in order."""
@@ -189,6 +217,7 @@ class Bank:
         if charge.capture is Capture.MANUAL:
             return Succeeded(ref, expires_at=self.authorized_until)
         self._move(deposit, charge.amount.minor)
+        deposit.fee = self.fee_minor
         deposit.held = 0
         return Succeeded(ref, self.fee_minor)
 
@@ -204,6 +233,7 @@ class Bank:
         refused = do(deposit, call.amount.minor, call)
         if refused:
             return Declined(refused)
+        deposit.changed_at = datetime.now(UTC)
         fee_minor = self.fee_minor if isinstance(call, TakeAuthorized) else 0
         return Succeeded(f"{verb_of(call)}_{call.attempt_id.hex}", fee_minor)
 
@@ -211,6 +241,7 @@ class Bank:
         if minor > deposit.held:
             return "amount_too_large"
         self._move(deposit, minor)
+        deposit.fee += self.fee_minor
         final = isinstance(call, TakeAuthorized) and call.final
         deposit.held = 0 if final else deposit.held - minor
         return None
@@ -277,6 +308,7 @@ def _booked(ref: str, deposit: Deposit) -> Booked:
         deposit.captured,
         deposit.refunded,
         deposit.created_at,
+        deposit.fee,
     )
 
 

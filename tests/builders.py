@@ -61,9 +61,12 @@ def a_payable(
     total_minor: int = 1000,
     capture: Capture = Capture.AUTOMATIC,
     holds: bool = False,
+    reserved_until: datetime | None = None,
 ) -> Payable:
     total = Money(total_minor, "GBP")
-    return Payable(new_id(), status, total, "pm_card_visa", capture, holds, attempts)
+    return Payable(
+        new_id(), status, total, "pm_card_visa", capture, holds, attempts, reserved_until
+    )
 
 
 def a_product(

@@ -79,7 +79,7 @@ async def schedule(database: Database) -> None:
 
 
 async def schedule_reconciliation(database: Database, *, gateways: Sequence[str]) -> None:
-    """Have what gateways booked since the last night compared with our books."""
+    """Have what was made or changed since the last night compared, on either side."""
     if not gateways:
         return
     async with transaction(database) as tx:

@@ -12,13 +12,14 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import orders, payables, payments, tasks
+from db import findings, orders, payables, payments, tasks
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain.attempt import Decision, Plan, Step, Window, Withdrawal, next_step
+from domain.finding import Finding
 from domain.funds import TAKING, Attempt, Payable
 from domain.order import Change, Order
-from domain.outcome import verdict
+from domain.outcome import is_news, verdict
 from domain.payment import (
     NOT_FOUND,
     WITHDRAWN,
@@ -33,6 +34,7 @@ from domain.payment import (
     Unsent,
 )
 from domain.settlement import settle
+from domain.status import Status
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from ops.config import Settings
 from ops.telemetry import metrics
@@ -185,10 +187,8 @@ async def _ask(gateway: Gateway, step: Step) -> Outcome:
         case None if step.wanted and step.keyed:
             # Sent again under its key it still happens once, whether or not it was there.
             return await gateway.execute(step.call)
-        case None:
-            return Unknown("The gateway does not know of it yet.", pending=True)
         case _:
-            return found
+            return found or Unknown("The gateway does not know of it yet.", pending=True)
 
 
 async def _execute(gateway: Gateway, step: Step) -> Outcome:
@@ -208,16 +208,39 @@ async def record(cashier: Cashier, pairs: Sequence[tuple[Step, Outcome]]) -> Non
     ]
     async with transaction(cashier.database) as tx:
         ours = await tasks.finish(tx, verdicts, leased=True)
-        current = [(step, outcome) for step, outcome in pairs if step.task.id in ours]
+        current = [(s, o) for s, o in pairs if s.task.id in ours and is_news(s, o)]
         if not current:
             return
         before = await orders.lock(tx, [step.call.order_id for step, _ in current])
+        current = await _not_overtaken(tx, current)
         changes = [decide(before[step.call.order_id], step, o) for step, o in current]
         await payments.record(tx, current)
+        await findings.insert(tx, [found for step, o in current if (found := _found(step, o))])
         await orders.change_many(tx, before, [change for change in changes if change])
         await _call_the_next(tx, current)
     for task, ended in verdicts:
         metrics.tasks.labels(kind=task.kind.value, outcome=ended.state.value).inc()
+
+
+async def _not_overtaken(
+    tx: AsyncConnection, pairs: Sequence[tuple[Step, Outcome]]
+) -> Sequence[tuple[Step, Outcome]]:
+    """Leave out what somebody else, who looked at the same attempt again, has recorded."""
+    again = [step.attempt.id for step, _ in pairs if step.again]
+    if not again:
+        return pairs
+    now = await payments.states(tx, again)
+    return [(s, o) for s, o in pairs if not s.again or now.get(s.attempt.id) is s.attempt.state]
+
+
+def _found(step: Step, outcome: Outcome) -> Finding | None:
+    """Tell people of a refund that failed later; of a cancelled order it is made again."""
+    again = step.again and step.status is not Status.CANCELLED
+    if not again or not isinstance(outcome, Declined):
+        return None
+    amount = f"{step.call.amount.minor} {step.call.amount.currency} in minor units"
+    detail = f"The refund of {amount} failed later ({outcome.code}): the money is with us again."
+    return Finding("refund_failed", str(step.attempt.id), step.call.order_id, detail)
 
 
 def decide(was: Order, step: Step, outcome: Outcome) -> Change | None:

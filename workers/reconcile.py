@@ -18,6 +18,12 @@ from workers.reconciliation import Seen, ask, failure, read, write
 
 NOTHING_DIFFERS, DIFFERS, FAILED = 0, 1, 2
 
+# Nobody is told to start everything: most often it runs, under settings that a shell lacks.
+NO_DATABASE = (
+    "DATABASE_URL is empty: give this command the settings of the worker's environment."
+    " README.md says which those of `make up` are.\n"
+)
+
 
 class Failed(Exception):
     """It cannot be done, or not to the end; the message says why and what to do."""
@@ -36,12 +42,16 @@ async def reconcile(
     """Reconcile a period with one gateway, and print what differs; raises Failed."""
     totals = Totals()
     rest: Portion | None = Portion(gateway.name, since, until)
+    told: set[tuple[str, str]] = set()
     while rest:
         seen = await _portion(database, config, gateway, rest)
         totals.payments += seen.payments
-        totals.findings += len(seen.findings)
-        for one in seen.findings:
+        # A payment may come up twice: in the gateway's books, and as one that changed here.
+        new = {(one.kind, one.subject): one for one in seen.findings}
+        totals.findings += len(new.keys() - told)
+        for one in (found for key, found in new.items() if key not in told):
             sys.stdout.write(f"{one.kind} {one.subject} {one.detail}\n")
+        told |= new.keys()
         sys.stderr.write(f"{gateway.name}: {totals.payments} payments, {totals.findings} differ\n")
         rest = seen.rest
     return totals
@@ -121,11 +131,14 @@ def _moment(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks for."""
-    given = arguments()
+    given = arguments(argv)
     try:
         config = settings()
+        if not config.database_url:
+            sys.stderr.write(NO_DATABASE)
+            return FAILED
         made = gateways(config)
         # The clock rings for what is to be looked up, within a second.
         database = connect(config, name="orderflow reconcile", ring=lambda _: None)

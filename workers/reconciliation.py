@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import reconciliation, tasks
 from db.engine import Database, transaction
 from domain.finding import Finding
-from domain.payment import Gateway, Outcome, Statement, Unknown, Unsent
+from domain.payment import Booked, Gateway, Outcome, Statement, Unknown, Unsent
 from domain.reconciliation import FIRST, Portion, Sought, compare, is_no_answer, judge
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict, retry
 from ops.config import Settings
@@ -40,7 +40,7 @@ class Reading(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """The answers to lookups, one for each charge."""
 
-    answers: tuple[tuple[Sought, Outcome | None], ...]
+    answers: tuple[tuple[Sought, Outcome | Booked | None], ...]
 
 
 Answer = Statement | Found | Unsent | Unknown
@@ -109,11 +109,10 @@ async def _prepare(clerk: Clerk, tx: AsyncConnection, task: Task) -> Errand | Ve
 async def read(tx: AsyncConnection, portion: Portion, settings: Settings) -> Reading:
     """Say what to ask for a portion; afterwards our books are to be read anew."""
     asked_at = await reconciliation.asked_at(tx)
-    if portion.after is None:
+    if portion.changed is None and portion.after is None:
         return Reading(portion, asked_at)
-    sought = await reconciliation.unconfirmed(
-        tx, portion, window_s=settings.gateway_window_s, limit=SOUGHT_MAX
-    )
+    look = reconciliation.changed if portion.after is None else reconciliation.unconfirmed
+    sought = await look(tx, portion, window_s=settings.gateway_window_s, limit=SOUGHT_MAX)
     return Reading(portion, asked_at, tuple(sought))
 
 
@@ -128,15 +127,21 @@ async def ask(gateway: Gateway, reading: Reading, *, timeout_s: float) -> Answer
     portion = reading.portion
     try:
         async with asyncio.timeout(timeout_s):
-            if portion.after is None:
+            if portion.changed is None and portion.after is None:
                 return await gateway.statement(portion.since, portion.until, portion.cursor)
-            found = await asyncio.gather(*(gateway.find(s.charge) for s in reading.sought))
+            found = await asyncio.gather(*(_look_up(gateway, s) for s in reading.sought))
             return Found(tuple(zip(reading.sought, found, strict=True)))
     except TimeoutError:
         return Unknown("The gateway did not answer in time.")
     except Exception as error:
         log.exception("The gateway adapter failed")
         return Unknown(f"The gateway adapter failed: {type(error).__name__}.")
+
+
+async def _look_up(gateway: Gateway, sought: Sought) -> Outcome | Booked | None:
+    if sought.gateway_ref:
+        return await gateway.booked(sought.gateway_ref)
+    return await gateway.find(sought.charge)
 
 
 def failure(answer: Answer) -> str | None:
@@ -181,25 +186,32 @@ async def write(
     """Compare with our books as they are now. Unless it `is_last`, lookups may fail once more."""
     portion = reading.portion
     if isinstance(answer, Statement):
-        ids = [payment.attempt_id for payment in answer.payments if payment.attempt_id]
-        accounts = await reconciliation.accounts(tx, ids, asked_at=reading.asked_at)
-        seen = compare(portion.gateway, answer.payments, accounts)
-        payments, rest = len(answer.payments), _after_page(portion, answer)
+        payments, missed, rest = answer.payments, [], _after_page(portion, answer)
     else:
-        answers = [a for a in answer.answers if is_last or not is_no_answer(a[1])]
-        seen = judge(portion.gateway, answers)
-        payments, rest = 0, _after_lookups(portion, reading.sought)
-    await reconciliation.record(tx, seen)
-    return Seen(payments, seen.findings, rest)
+        payments = tuple(found for _, found in answer.answers if isinstance(found, Booked))
+        missed = [(s, found) for s, found in answer.answers if not isinstance(found, Booked)]
+        missed = [each for each in missed if is_last or not is_no_answer(each[1])]
+        rest = _after_lookups(portion, reading.sought)
+    ids = [payment.attempt_id for payment in payments if payment.attempt_id]
+    accounts = await reconciliation.accounts(tx, ids, asked_at=reading.asked_at)
+    looks = compare(portion.gateway, payments, accounts), judge(portion.gateway, missed)
+    for seen in looks:
+        await reconciliation.record(tx, seen)
+    return Seen(len(payments), looks[0].findings + looks[1].findings, rest)
 
 
 def _after_page(portion: Portion, page: Statement) -> Portion:
     if page.cursor is None:
-        return msgspec.structs.replace(portion, cursor=None, after=FIRST)
+        return msgspec.structs.replace(portion, cursor=None, changed=FIRST)
     return msgspec.structs.replace(portion, cursor=page.cursor)
 
 
 def _after_lookups(portion: Portion, sought: Sequence[Sought]) -> Portion | None:
+    """Go on with the same, or with what comes next."""
+    if portion.after is None:
+        if len(sought) < SOUGHT_MAX:
+            return msgspec.structs.replace(portion, after=FIRST)
+        return msgspec.structs.replace(portion, changed=sought[-1].charge.attempt_id)
     if len(sought) < SOUGHT_MAX:
         return None
     return msgspec.structs.replace(portion, after=sought[-1].charge.attempt_id)

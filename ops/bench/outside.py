@@ -3,7 +3,16 @@
 from datetime import datetime
 
 from domain.mail import Delivery, Mail, Sent
-from domain.payment import Call, Charge, Outcome, Statement, Succeeded, Unknown, Unsent
+from domain.payment import (
+    Booked,
+    Call,
+    Charge,
+    Outcome,
+    Statement,
+    Succeeded,
+    Unknown,
+    Unsent,
+)
 
 
 class InstantGateway:
@@ -30,6 +39,10 @@ class InstantGateway:
         """Show nothing: no books are kept."""
         del since, until, cursor
         return Statement((), None)
+
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        """Show nothing: no books are kept."""
+        del gateway_ref
 
     async def close(self) -> None:
         """Nothing is held."""

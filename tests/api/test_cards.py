@@ -2,7 +2,12 @@ import json
 
 import pytest
 
-from api.cards import CardNumberRefused, looks_like_card_number, refuse_card_numbers
+from api.cards import (
+    CardNumberRefused,
+    looks_like_card_number,
+    refuse_card_number_as_key,
+    refuse_card_numbers,
+)
 
 VISA = "4242424242424242"
 
@@ -14,6 +19,9 @@ VISA = "4242424242424242"
         "4242 4242 4242 4242",
         "4242-4242-4242-4242",
         "4242 - 4242 - 4242 - 4242",
+        "4242.4242.4242.4242",
+        "4242/4242/4242/4242",
+        "4242, 4242, 4242, 4242",
         "378282246310005",
         "3782 822463 10005",
         "5555555555554444",
@@ -71,9 +79,15 @@ def test_its_field_is_named_and_the_number_is_not(document: object, field: str) 
     assert VISA not in refused.value.detail
 
 
-def test_escapes_hide_no_card_number() -> None:
-    hidden = "".join(f"\\u{ord(digit):04x}" for digit in VISA)
-
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "".join(f"\\u{ord(digit):04x}" for digit in VISA),
+        r"4242\/4242\/4242\/4242",
+        r"4242\n4242\n4242\n4242",
+    ],
+)
+def test_escapes_hide_no_card_number(hidden: str) -> None:
     with pytest.raises(CardNumberRefused):
         refuse_card_numbers(f'{{"a": "{hidden}"}}'.encode())
 
@@ -92,3 +106,26 @@ def test_escapes_hide_no_card_number() -> None:
 )
 def test_what_is_no_json_or_our_own_number_is_left_to_others(body: bytes) -> None:
     refuse_card_numbers(body)
+
+
+@pytest.mark.parametrize("key", [VISA, f"order-{VISA}", "4242.4242.4242.4242"])
+def test_a_card_number_is_no_key(key: str) -> None:
+    with pytest.raises(CardNumberRefused) as refused:
+        refuse_card_number_as_key(key)
+
+    assert refused.value.field == "Idempotency-Key"
+    assert VISA not in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "k",
+        "1763713779000",
+        "a1b2c3d4-4242-4242-4242-4242abcdefab",
+        f"order-{VISA[:8]}-4242-4242-a242-424242424242",
+        f"{VISA}aaaabbbbccccdddd",
+    ],
+)
+def test_a_random_key_that_happens_to_hold_digits_is_taken(key: str) -> None:
+    refuse_card_number_as_key(key)

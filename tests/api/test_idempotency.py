@@ -70,6 +70,18 @@ async def test_a_key_that_is_no_single_word_of_ascii_is_refused(
     assert await rows(database) == before
 
 
+async def test_a_card_number_as_a_key_is_refused_and_kept_nowhere(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    before = await rows(database)
+
+    answer = await post_order(client, ("APPLE", 1), key="4242-4242-4242-4242")
+
+    assert_problem(answer, 400, "card_number_refused", "Idempotency-Key")
+    assert "4242" not in answer.text
+    assert await rows(database) == before
+
+
 @pytest.mark.parametrize("key", ["a", "a" * 255, '"quoted"', "!~/\\%00'--"])
 async def test_any_single_word_of_ascii_is_a_key(client: httpx.AsyncClient, key: str) -> None:
     first = await post_order(client, ("APPLE", 1), key=key)

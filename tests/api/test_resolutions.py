@@ -2,15 +2,27 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import select, text
 
-from db.engine import Database
-from domain.payment import Unknown
+from db import tables
+from db.engine import Database, transaction
+from domain.money import Money
+from domain.payment import Charge, Unknown
+from domain.task import Queue
 from ops.config import Settings
 from tests.api.paid import TOTAL, Pay, lost
 from tests.api.routes import STAFF
 from tests.bank import Bank
-from tests.records import assert_sound, make_due, sent_long_ago, timeline
-from tests.stages import drain_payments
+from tests.records import (
+    assert_sound,
+    attempts,
+    cash,
+    left,
+    make_due,
+    sent_long_ago,
+    timeline,
+)
+from tests.stages import drain_payments, settle_payments
 from tests.web import assert_problem, rows
 
 
@@ -117,3 +129,58 @@ async def test_a_late_word_for_a_cancelled_order_gives_the_money_back(
     assert_problem(early, 409, "illegal_move")
     assert (late.status_code, late.json()["status"]) == (200, "cancelled")
     assert (await timeline(database, order_id))[-2:] == ["payment_resolved", "late_payment"]
+
+
+async def test_a_charge_that_shows_after_all_is_given_back(
+    client: httpx.AsyncClient,
+    database: Database,
+    settings: Settings,
+    bank: Bank,
+    in_review: str,
+) -> None:
+    order_id = UUID(in_review.rpartition("/")[2])
+    answer = await client.post(f"{in_review}/resolve", json=DID_NOT, headers=STAFF)
+    await drain_payments(database, settings, bank)
+    assert answer.status_code == 200
+    assert await attempts(database, order_id) == [("charge", "declined")]
+    assert bank.takings(order_id) == []
+
+    await charged_late(bank, database, order_id)
+    await settle_payments(database, settings, bank)
+
+    assert await attempts(database, order_id) == [("charge", "succeeded"), ("refund", "succeeded")]
+    assert await cash(database, order_id) == bank.takings(order_id) == [TOTAL, -TOTAL]
+    told = await timeline(database, order_id)
+    assert told[-2:] == ["late_payment", "payment_refunded"]
+    await assert_sound(database)
+
+
+async def test_a_charge_that_never_shows_is_looked_up_for_a_day(
+    client: httpx.AsyncClient,
+    database: Database,
+    settings: Settings,
+    bank: Bank,
+    in_review: str,
+) -> None:
+    order_id = UUID(in_review.rpartition("/")[2])
+    await client.post(f"{in_review}/resolve", json=DID_NOT, headers=STAFF)
+    await drain_payments(database, settings, bank)
+    assert await left(database, Queue.PAYMENTS) == 1
+
+    async with transaction(database) as tx:
+        day_over = 'UPDATE tasks SET payload = payload || \'{"until": "2020-01-01T00:00:00Z"}\''
+        await tx.execute(text(day_over + " WHERE payload ? 'until'"))
+    await settle_payments(database, settings, bank)
+
+    assert await attempts(database, order_id) == [("charge", "declined")]
+    assert await left(database, Queue.PAYMENTS) == 0
+    await assert_sound(database)
+
+
+async def charged_late(bank: Bank, database: Database, order_id: UUID) -> None:
+    """Have the bank do what it was asked long ago."""
+    a = tables.payment_attempts.c
+    async with transaction(database) as tx:
+        attempt_id = await tx.scalar(select(a.id).where(a.order_id == order_id))
+    assert attempt_id is not None
+    await bank.execute(Charge(attempt_id, order_id, Money(TOTAL, "GBP"), "pm_card_visa"))

@@ -1,5 +1,7 @@
 import json
+import time
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +16,14 @@ from api.webhooks import DISPUTE_OPENED, WEBHOOK_BYTES_MAX
 from db import tables
 from db.engine import Database, transaction
 from db.ids import new_id
+from domain.payment import Succeeded
 from domain.task import Kind
 from ops.config import Settings
-from tests.api.paid import Pay, lost
+from tests.api.paid import TOTAL, Pay, lost
 from tests.api.routes import WEBHOOK
 from tests.bank import Bank
 from tests.postgres import locked
-from tests.records import timeline, work
+from tests.records import make_due, timeline, work
 from tests.signed import SIGNING_KEY, signed
 from tests.stages import drain_payments
 from tests.web import assert_problem, rows, served
@@ -137,6 +140,39 @@ async def test_a_dispute_of_an_order_that_is_held_for_long_is_to_be_sent_again(
     assert nothing == []
     assert late.status_code == 200
     assert (await timeline(database, UUID(order_id))).count("payment_disputed") == 1
+
+
+async def test_a_dispute_of_a_charge_that_is_not_settled_is_to_be_sent_again(
+    app: Litestar, client: httpx.AsyncClient, database: Database, settings: Settings, bank: Bank
+) -> None:
+    app.state.settings = msgspec.structs.replace(
+        app.state.settings, payment_gateways="bank=https://sk_1@bank.example"
+    )
+    location = await lost(client, database, settings, bank)
+    order_id = UUID(location.rpartition("/")[2])
+    a = tables.payment_attempts.c
+    query = select(a.id, a.gateway_ref).where(a.order_id == order_id)
+    async with transaction(database) as tx:
+        attempt_id, ref = (await tx.execute(query)).one()
+    before = an_event(DISPUTE_OPENED, "evt_0", id="dp_0", payment_intent="pi_foreign")
+    event = an_event(DISPUTE_OPENED, id="dp_1", payment_intent="pi_1", amount=TOTAL)
+    now = event.replace(b'"created": 1', b'"created": %d' % time.time())
+
+    async def say(body: bytes) -> int:
+        path = WEBHOOK.replace("stripe", "bank")
+        answer = await client.post(path, content=body, headers=signed(body, SIGNING_KEY))
+        return answer.status_code
+
+    assert ref is None
+    assert await say(now) == HTTPStatus.SERVICE_UNAVAILABLE
+    assert await kept(database) == []
+    assert await say(before) == HTTPStatus.OK
+    bank.found.append(Succeeded("pi_1"))
+    await make_due(database)
+    await drain_payments(database, settings, bank)
+    assert await say(now) == HTTPStatus.OK
+    assert (await timeline(database, order_id)).count("payment_disputed") == 1
+    assert ("find", attempt_id) in bank.asked
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -10,9 +11,9 @@ from sqlalchemy import text
 from db import breakers, explanations, orders, payables, payments, stock
 from db.engine import Database, transaction
 from db.ids import new_id
-from domain import order
+from domain import order, settlement
 from domain.attempt import Window
-from domain.event import CancelReason
+from domain.event import CancelReason, PaymentDisputed
 from domain.explanation import Facts, QueueState, Subject
 from domain.funds import Attempt, AttemptKind, AttemptState
 from domain.payment import Declined, Succeeded
@@ -100,6 +101,21 @@ async def test_cancelled_order_has_its_reason_and_what_was_short(
     )
     assert out.order.cancelled.short == (Short("PEAR", 3, 1),)
     assert (by_staff.order.had_stock, out.order.had_stock) == (True, False)
+
+
+async def test_newest_dispute_is_told_with_its_time(database: Database, order_id: UUID) -> None:
+    before = (await _facts(database, order_id)).order
+    for ref in ("du_1", "du_2"):
+        asked = partial(settlement.dispute, dispute_ref=ref, amount_minor=300, reason="fraudulent")
+        async with transaction(database) as tx:
+            await orders.change(tx, order_id, asked)
+
+    told = (await _facts(database, order_id)).order
+
+    assert (before.disputed, before.disputed_at) == (None, None)
+    assert told.disputed == PaymentDisputed("du_2", 300, "fraudulent")
+    assert told.disputed_at is not None
+    assert told.disputed_at >= told.since
 
 
 async def test_backordered_order_names_what_is_short_now(database: Database) -> None:

@@ -61,6 +61,19 @@ async def test_group_is_accepted_up_to_what_each_customer_may_hold(database: Dat
     assert _accepted(await _accept(database, _orders_of("ann@example.com", 1))) == [False]
 
 
+async def test_address_in_another_case_is_the_same_customer(database: Database) -> None:
+    ann, shouted = "ann@example.com", "Ann@EXAMPLE.com"
+    group = [*_orders_of(ann, 1), *_orders_of(shouted, 1), *_orders_of(ann.upper(), 2)]
+
+    answers = await _accept(database, group)
+
+    assert _accepted(answers) == [True, True, True, False]
+    assert _accepted(await _accept(database, _orders_of(shouted, 1))) == [False]
+    async with transaction(database) as tx:
+        kept = await tx.scalars(text("SELECT email FROM orders"))
+    assert set(kept) == {ann, shouted, ann.upper()}
+
+
 # Of an order in review the customer does not know what to pay, so it is not held against anybody.
 @pytest.mark.parametrize("status", Status)
 async def test_only_orders_that_wait_for_money_count(database: Database, status: Status) -> None:
@@ -85,6 +98,21 @@ async def test_two_processes_accept_no_more_than_one_does(
         await until_blocked(admin)
 
     assert _accepted(mine) == [True, True]
+    assert _accepted(await theirs) == [True, False]
+    await elsewhere.engine.dispose()
+
+
+async def test_address_in_another_case_waits_for_the_same_customer(
+    database: Database, settings: Settings, admin: Admin
+) -> None:
+    elsewhere = connect(settings, name="another web process", ring=lambda _: None)
+    async with transaction(database) as here:
+        await placements.insert_many(
+            here, _orders_of("ann@example.com", 2), msgspec.json.encode, unpaid_max=UNPAID_MAX
+        )
+        theirs = asyncio.create_task(_accept(elsewhere, _orders_of("ANN@example.com", 2)))
+        await until_blocked(admin)
+
     assert _accepted(await theirs) == [True, False]
     await elsewhere.engine.dispose()
 

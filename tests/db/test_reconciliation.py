@@ -67,6 +67,7 @@ async def test_account_sums_what_was_captured_and_refunded(
     attempt_id = await put(tx, order_id, TAKING, 1000)
     for kind, minor in (("capture", 300), ("capture", 200), ("refund", 50), ("refund", 70)):
         await put(tx, order_id, kind, minor)
+    await tx.execute(text("UPDATE payment_attempts SET fee_minor = 3 WHERE kind = 'capture'"))
     await put(tx, order_id, "capture", 111, state="declined")
     await put(tx, order_id, "refund", 111, state="declined")
 
@@ -75,6 +76,7 @@ async def test_account_sums_what_was_captured_and_refunded(
     assert (found.order_id, found.kind, found.state) == (order_id, TAKING, AttemptState.SUCCEEDED)
     assert (found.amount_minor, found.total_minor) == (1000, 1000)
     assert (found.captured_minor, found.refunded_minor) == (500, 120)
+    assert found.fee_minor == 6
     assert found.held_minor() == 500
     assert (found.released, found.moving) == (False, False)
 

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
+from domain.event import PaymentDisputed
 from domain.explain import explain
-from domain.explanation import Code, Explanation, Owner
+from domain.explanation import Code, DatedAttempt, Explanation, Owner, Subject
 from domain.funds import AttemptKind, AttemptState
 from domain.status import Status
 from domain.task import Kind
@@ -26,6 +28,7 @@ from tests.domain.facts import (
 HELD_UNTIL = subject(Status.RESERVED, reserved_until=LATER)
 AUTHORIZED = attempt(AttemptKind.AUTHORIZE, expires_at=LATER)
 AT = "2026-11-21T11:00:00Z"
+CANCEL = f"POST /v1/orders/{ORDER}/cancel"
 
 
 def test_payment_waits_for_the_customer_to_authenticate_it() -> None:
@@ -135,3 +138,91 @@ def test_authorization_that_ran_out_is_taken_note_of_by_itself() -> None:
 
     assert (found.code, found.owner) == (Code.AUTHORIZATION_EXPIRED, Owner.PLATFORM)
     assert found.sentence.endswith(": 10.00 GBP were not captured in time.")
+
+
+GONE = [
+    ([attempt(), attempt(AttemptKind.REFUND)], "10.00 GBP captured and 10.00 GBP refunded"),
+    ([AUTHORIZED, attempt(AttemptKind.VOID)], "10.00 GBP released"),
+    (
+        [
+            AUTHORIZED,
+            attempt(AttemptKind.CAPTURE, amount_minor=300),
+            attempt(AttemptKind.REFUND, amount_minor=300),
+        ],
+        "3.00 GBP captured and 3.00 GBP refunded and 7.00 GBP released",
+    ),
+]
+
+
+@pytest.mark.parametrize(("attempts", "money"), GONE)
+def test_paid_order_whose_money_is_gone_is_to_be_cancelled_and_not_shipped(
+    attempts: list[DatedAttempt], money: str
+) -> None:
+    last = msgspec.structs.replace(attempts[-1], updated_at=JUST_NOW)
+
+    assert explain(facts(Status.PAID, attempts=[*attempts[:-1], last])) == Explanation(
+        sentence="The order waits since 2026-11-21T11:59:55Z for its cancellation: nothing of its"
+        f" total of 10.00 GBP is paid any more ({money}).",
+        since=JUST_NOW,
+        owner=Owner.STAFF,
+        action=CANCEL,
+        code=Code.NOTHING_PAID,
+        waits_for="its cancellation",
+    )
+
+
+def test_order_that_was_captured_in_part_only_names_the_choice() -> None:
+    part = attempt(AttemptKind.CAPTURE, amount_minor=300)
+
+    assert explain(facts(Status.PAID, attempts=[AUTHORIZED, part])) == Explanation(
+        sentence=f"The order waits since {AT} for staff to ship what is paid for or to cancel it:"
+        " its total of 10.00 GBP was captured in part only (3.00 GBP captured and 7.00 GBP"
+        " released).",
+        since=EARLIER,
+        owner=Owner.STAFF,
+        action=f"hand the goods that are paid for to a carrier, or {CANCEL}",
+        code=Code.PARTLY_PAID,
+        waits_for="staff to ship what is paid for or to cancel it",
+    )
+
+
+def test_mail_does_not_hide_that_nothing_is_paid_any_more() -> None:
+    mail = work(Kind.NOTIFY, payload={"notice": "order_confirmed"})
+
+    found = explain(facts(Status.PAID, mail, attempts=[attempt(), attempt(AttemptKind.REFUND)]))
+
+    assert found.code is Code.NOTHING_PAID
+
+
+@pytest.mark.parametrize("status", [Status.SHIPPED, Status.DELIVERED, Status.RETURNED])
+def test_order_that_went_out_waits_for_no_decision_on_its_money(status: Status) -> None:
+    refunded = [attempt(), attempt(AttemptKind.REFUND)]
+
+    assert explain(facts(_disputed(status), attempts=refunded)).code == status.value
+
+
+def test_dispute_is_settled_before_anything_is_shipped() -> None:
+    assert explain(facts(_disputed(Status.PAID), attempts=[attempt()])) == Explanation(
+        sentence="The paid order waits since 2026-11-21T11:59:55Z for its dispute du_1 to be"
+        ' settled: the customer asked the bank for 4.00 GBP back with "fraudulent", and goods'
+        " that are shipped meanwhile may be lost.",
+        since=JUST_NOW,
+        owner=Owner.STAFF,
+        action=f"look at dispute du_1 in the gateway's dashboard; ship once it is won, or {CANCEL}",
+        code=Code.PAYMENT_DISPUTED,
+        waits_for="its dispute to be settled",
+    )
+
+
+def test_dispute_goes_before_the_capture_of_what_is_left_and_after_money_that_is_gone() -> None:
+    part = attempt(AttemptKind.CAPTURE, amount_minor=300, final=False)
+
+    left = explain(facts(_disputed(Status.PAID), attempts=[AUTHORIZED, part]))
+    gone = explain(facts(_disputed(Status.PAID), attempts=GONE[0][0]))
+
+    assert (left.code, gone.code) == (Code.PAYMENT_DISPUTED, Code.NOTHING_PAID)
+
+
+def _disputed(status: Status) -> Subject:
+    told = PaymentDisputed("du_1", 400, "fraudulent")
+    return subject(status, disputed=told, disputed_at=JUST_NOW)

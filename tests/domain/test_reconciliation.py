@@ -50,6 +50,7 @@ def ours(**changes: Any) -> Account:
         total_minor=1000,
         captured_minor=1000,
         refunded_minor=0,
+        fee_minor=30,
         released=False,
         moving=False,
     )
@@ -58,7 +59,7 @@ def ours(**changes: Any) -> Account:
 
 def theirs(account: Account, **changes: Any) -> Booked:
     """The same charge as the gateway books it, unless told otherwise."""
-    payment = Booked("pi_1", account.attempt_id, account.order_id, "GBP", 0, 1000, 0, NOON)
+    payment = Booked("pi_1", account.attempt_id, account.order_id, "GBP", 0, 1000, 0, NOON, 30)
     return msgspec.structs.replace(payment, **changes)
 
 
@@ -76,6 +77,7 @@ def kinds(seen: Comparison) -> list[str]:
         ({}, {}),
         ({}, {"currency": "gbp"}),
         ({"gateway_ref": None}, {}),
+        ({}, {"fee_minor": None}),
         ({"refunded_minor": 300}, {"refunded_minor": 300}),
         (AUTHORIZED, {"captured_minor": 0, "authorized_minor": 1000}),
         (
@@ -105,6 +107,8 @@ def test_what_is_the_same_on_both_sides_is_a_match(
         ({"captured_minor": 1001}, {}, Difference.CAPTURED_AMOUNT),
         ({}, {"refunded_minor": 1}, Difference.REFUNDED_AMOUNT),
         ({"refunded_minor": 1}, {}, Difference.REFUNDED_AMOUNT),
+        ({}, {"fee_minor": 29}, Difference.FEE),
+        ({"fee_minor": 0}, {}, Difference.FEE),
         ({}, {"currency": "EUR", "captured_minor": 1}, Difference.CURRENCY),
         ({"total_minor": 999}, {}, Difference.ORDER_TOTAL),
         (
@@ -250,7 +254,8 @@ def test_lookup_that_failed_is_no_answer() -> None:
     [
         Portion("bank", NOON, NOON),
         Portion("bank", NOON, NOON, cursor="pi_7"),
-        Portion("bank", NOON, NOON, after=FIRST),
+        Portion("bank", NOON, NOON, changed=FIRST),
+        Portion("bank", NOON, NOON, changed=FIRST, after=FIRST),
         Portion("bank", NOON, NOON, after=new_id()),
     ],
 )

@@ -203,7 +203,7 @@ def test_only_an_order_that_was_paid_and_not_cancelled_may_be_asked_for_its_mone
         task = NewTask(Kind(kind.value), {"attempt_id": str(asked.id)})
         assert _is(settlement.request(was, asked, actor="staff"), status, [noted], [task])
     else:
-        with pytest.raises(IllegalMove, match=f"that is {status} has no money to {kind}"):
+        with pytest.raises(IllegalMove, match=f"in status {status} has no money to {kind}"):
             settlement.request(was, asked, actor="staff")
 
 

@@ -13,6 +13,7 @@ from domain.mail import Delivery, Mail, Refused, Sent
 from domain.mail import Unsent as NotSent
 from domain.payment import (
     ActionRequired,
+    Booked,
     Call,
     Charge,
     Declined,
@@ -99,6 +100,10 @@ class CallingBank:
         """Show nothing: the books are read in the process that keeps them."""
         del since, until, cursor
         return Statement((), None)
+
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        """Say nothing: the books are read in the process that keeps them."""
+        return Unknown(f"{gateway_ref} cannot be asked after from here.")
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -9,12 +9,21 @@ import pytest
 
 from db import orders, payables, stock
 from db.engine import Database, transaction
-from domain.payment import OnDecline
+from domain.payment import OnDecline, Unknown
 from domain.settlement import change_method
 from ops.config import Settings
 from tests.bank import AUTHENTICATED, DECLINED, Bank
 from tests.builders import a_placement, place, put_products
-from tests.records import assert_sound, attempts, expire, make_due, shelf, status, timeline
+from tests.records import (
+    assert_sound,
+    attempts,
+    expire,
+    make_due,
+    sent_long_ago,
+    shelf,
+    status,
+    timeline,
+)
 from tests.scenarios.processes import Surroundings, running
 from tests.stages import drain_inventory, drain_payments, settle_payments
 from tests.waiting import eventually
@@ -119,6 +128,29 @@ async def test_reservation_outlasts_a_charge_whose_outcome_is_unknown(
     await settle_payments(database, settings, bank)
 
     assert (meanwhile, await status(database, order_id)) == ("reserved", "paid")
+
+
+async def test_charge_that_was_not_found_is_not_made_again_once_the_time_is_over(
+    database: Database, settings: Settings, bank: Bank
+) -> None:
+    order_id = await reserved(database)
+    bank.answers.append(Unknown("The connection broke before anything was sent."))
+    await drain_payments(database, settings, bank)
+    await expire(database, order_id)
+    await make_due(database)
+    await drain_payments(database, settings, bank)
+    await clock.expire(database)
+    meanwhile = await status(database, order_id)
+
+    await sent_long_ago(database, order_id, by_s=settings.gateway_window_s)
+    await settle_payments(database, settings, bank)
+    await clock.expire(database)
+
+    assert (meanwhile, await status(database, order_id)) == ("reserved", "cancelled")
+    assert bank.verbs() == ["charge", "find", "find"]
+    assert await attempts(database, order_id) == [("charge", "declined")]
+    assert await shelf(database, "APPLE") == (10, 0)
+    await assert_sound(database)
 
 
 async def test_charge_that_waits_for_its_customer_is_abandoned_when_the_time_is_over(

@@ -45,6 +45,28 @@ async def paid(
     return ids
 
 
+async def paid_last_week(database: Database, settings: Settings, bank: Bank) -> UUID:
+    """An order that was paid before the period that tests reconcile."""
+    [order_id] = await paid(database, settings, bank)
+    bank.age(timedelta(days=7))
+    past = "now() - interval '7 days'"
+    await rewrite(
+        database,
+        f"UPDATE payment_attempts SET sent_at = {past}, created_at = {past}, updated_at = {past}",  # noqa: S608 - of ours
+    )
+    return order_id
+
+
+async def refunded_here(database: Database, minor: int) -> None:
+    """Have our books say that each order just got money back, of which no gateway knows."""
+    await rewrite(
+        database,
+        "INSERT INTO payment_attempts (id, order_id, kind, state, amount_minor, currency, gateway,"  # noqa: S608 - of ours
+        f" sent_at) SELECT gen_random_uuid(), order_id, 'refund', 'succeeded', {minor}, currency,"
+        " gateway, now() - interval '2 hours' FROM payment_attempts",
+    )
+
+
 def a_foreign_charge(minor: int = 500) -> Charge:
     """A charge that somebody else makes at the bank."""
     return Charge(new_id(), new_id(), Money(minor, "GBP"), "pm_card_visa")

@@ -10,7 +10,7 @@ import pytest
 from db.engine import Database, connect
 from ops.config import Settings
 from tests.bank import Bank
-from tests.workers.paid import a_foreign_charge, paid, period, still_open
+from tests.workers.paid import a_foreign_charge, paid, period, refunded_here, still_open
 from workers import reconcile
 
 
@@ -87,6 +87,20 @@ async def test_one_of_several_gateways_can_be_chosen(
     assert [finding.subject[:5] for finding in await still_open(database)] == ["other"]
 
 
+async def test_payment_that_comes_up_on_both_sides_is_told_of_once(
+    database: Database, settings: Settings, bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await paid(database, settings, bank)
+    await refunded_here(database, 300)
+
+    await reconcile.run(database, settings, [bank], asked())
+
+    line, last = capsys.readouterr().out.splitlines()
+    assert line.startswith("refunded_amount_differs ")
+    assert '"findings":1' in last
+    assert len(bank.looked) == 1
+
+
 async def test_all_gateways_are_reconciled_unless_one_is_chosen(
     database: Database, settings: Settings, bank: Bank, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,3 +155,14 @@ def test_command_line_that_is_not_understood_ends_it_with_2_and_a_sentence(
 
     assert ended.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_missing_database_ends_it_with_2_and_says_whose_settings_are_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+
+    code = reconcile.main(["--since", "2026-01-01T00:00:00Z"])
+
+    assert code == 2
+    assert "the settings of the worker's environment" in capsys.readouterr().err

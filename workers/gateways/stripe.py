@@ -1,9 +1,10 @@
 """Stripe, through its SDK: one PaymentIntent per charge attempt, and every answer checked."""
 
-from collections.abc import Mapping
+import asyncio
 from datetime import datetime
 
 from domain.payment import (
+    Booked,
     Call,
     Charge,
     Declined,
@@ -23,10 +24,14 @@ from workers.gateways.stripe_failures import FAILURES, failed, lookup_failed
 from workers.gateways.stripe_objects import (
     PaymentIntent,
     cursor,
+    events_decoder,
     payment_decoder,
     payments_decoder,
     refunds_decoder,
 )
+
+# A cursor in the events begins so; others are in the payments, which are read first.
+_EVENTS = "events:"
 
 
 class StripeGateway:
@@ -76,14 +81,28 @@ class StripeGateway:
     async def statement(
         self, since: datetime, until: datetime, cursor: str | None
     ) -> Statement | Unsent | Unknown:
-        """Read a part of what was booked in a time, at most a hundred payments, newest first."""
-        fields = requests.payments(since, until)
-        after = {} if cursor is None else {"starting_after": cursor}
+        """Read a part of the payments made or changed in a time, at most a hundred, newest first.
+
+        First come those made in it, then those that its events tell a change of, which Stripe
+        keeps for 30 days.
+        """
         try:
-            return await self._statement({**fields, **after})
+            if cursor is None or not cursor.startswith(_EVENTS):
+                return await self._made(since, until, cursor)
+            return await self._changed(since, until, cursor)
         except FAILURES as error:
             failure = failed(error)
             return failure if isinstance(failure, Unsent) else lookup_failed(error)
+
+    async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
+        """Read one payment as it is now; None if the account has none of that name."""
+        try:
+            return answers.booked(await self._payment(gateway_ref))
+        except FAILURES as error:
+            failure = failed(error)
+            if isinstance(failure, Declined) and failure.code.endswith(":resource_missing"):
+                return None
+            return lookup_failed(error)
 
     async def close(self) -> None:
         """Give back the connections."""
@@ -148,6 +167,21 @@ class StripeGateway:
         path = requests.payment(gateway_ref)
         return payment_decoder.decode(await self._connection.get(path, requests.whole()))
 
-    async def _statement(self, fields: Mapping[str, object]) -> Statement:
+    async def _made(self, since: datetime, until: datetime, after: str | None) -> Statement:
+        fields = {**requests.payments(since, until), **_starting(after)}
         page = payments_decoder.decode(await self._connection.get(requests.PAYMENTS, fields))
-        return Statement(tuple(answers.booked(each) for each in page.data), cursor(page))
+        return Statement(tuple(answers.booked(each) for each in page.data), cursor(page) or _EVENTS)
+
+    async def _changed(self, since: datetime, until: datetime, after: str) -> Statement:
+        """Read events, and each payment as it stands now."""
+        fields = {**requests.events(since, until), **_starting(after.removeprefix(_EVENTS))}
+        page = events_decoder.decode(await self._connection.get(requests.EVENTS, fields))
+        named = answers.changed(page, since)
+        payments = await asyncio.gather(*(self._payment(name) for name in named))
+        further = cursor(page)
+        booked = tuple(answers.booked(each) for each in payments)
+        return Statement(booked, further and _EVENTS + further)
+
+
+def _starting(after: str | None) -> dict[str, str]:
+    return {"starting_after": after} if after else {}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.payment import (
+    REFUND_FAILED,
     ActionRequired,
     Booked,
     Call,
@@ -27,14 +28,20 @@ from domain.payment import (
 from workers.gateways import stripe_requests as requests
 from workers.gateways.stripe_objects import (
     BalanceTransaction,
+    Event,
+    Events,
     LatestCharge,
     PaymentIntent,
     RefundMade,
+    Subject,
     counted,
     minor,
     payment_decoder,
     refund_decoder,
 )
+
+# The events of what changes the sums of a payment.
+_CHANGES = ("payment_intent.", "charge.refund", "refund.")
 
 
 def executed(call: Call, body: str) -> Outcome:
@@ -155,7 +162,7 @@ def refunded(refund: Refund, made: RefundMade) -> Outcome:
         case "succeeded" | "pending":
             return Succeeded(made.id)
         case "failed" | "canceled":
-            return Declined(f"gateway_refused:refund_{made.status}")
+            return Declined(f"{REFUND_FAILED}:{made.failure_reason or made.status}")
         case status:
             return Unknown(f"{made.id} is {status}.")
 
@@ -173,7 +180,26 @@ def booked(payment: PaymentIntent) -> Booked:
         captured_minor=minor(payment.amount_received, payment.currency),
         refunded_minor=minor(returned, payment.currency),
         created_at=datetime.fromtimestamp(payment.created, UTC),
+        fee_minor=_kept(payment, payment.amount_received),
     )
+
+
+def changed(page: Events, since: datetime) -> list[str]:
+    """Name the payments that events tell a change of, save those made since then."""
+    named = [_changed(event.data.about, since) for event in page.data if _tells(event)]
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def _tells(event: Event) -> bool:
+    return event.type.startswith(_CHANGES)
+
+
+def _changed(about: Subject, since: datetime) -> str | None:
+    if about.kind != "payment_intent":
+        return about.payment_intent if isinstance(about.payment_intent, str) else None
+    if about.created is not None and about.created >= int(since.timestamp()):
+        return None
+    return about.id
 
 
 def _uuid(text: str | None) -> UUID | None:
@@ -185,12 +211,17 @@ def _uuid(text: str | None) -> UUID | None:
 
 def _fee(call: Charge | TakeAuthorized, payment: PaymentIntent) -> int:
     """Return what Stripe kept of this call; 0 if it does not say so, or in another currency."""
+    return _kept(payment, counted(call.amount)) or 0
+
+
+def _kept(payment: PaymentIntent, amount: int) -> int | None:
+    """Return what Stripe kept of an amount, which it counts; None if it does not say so."""
     charge = payment.latest_charge
     moved = charge.balance_transaction if isinstance(charge, LatestCharge) else None
     if not isinstance(moved, BalanceTransaction):
-        return 0
-    if (moved.amount, moved.currency) != (counted(call.amount), payment.currency):
-        return 0
+        return None
+    if (moved.amount, moved.currency) != (amount, payment.currency):
+        return None
     return minor(moved.fee, payment.currency)
 
 

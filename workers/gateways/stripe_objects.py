@@ -70,6 +70,7 @@ class RefundMade(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
     currency: str
     payment_intent: str | None
+    failure_reason: str | None = None
     metadata: dict[str, str] = {}
 
 
@@ -87,9 +88,36 @@ class Refunds(msgspec.Struct, frozen=True):
     has_more: bool = False
 
 
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event is about: a payment, or what bears the id of one."""
+
+    kind: str = msgspec.field(name="object")
+    id: str | None = None
+    created: _Time | None = None
+    payment_intent: object = None
+
+
+class EventData(msgspec.Struct, frozen=True):
+    about: Subject = msgspec.field(name="object")
+
+
+class Event(msgspec.Struct, frozen=True):
+    id: str
+    type: str
+    data: EventData
+
+
+class Events(msgspec.Struct, frozen=True):
+    """A page of a list."""
+
+    data: list[Event]
+    has_more: bool = False
+
+
 payment_decoder = msgspec.json.Decoder(PaymentIntent)
 payments_decoder = msgspec.json.Decoder(Payments)
 refund_decoder = msgspec.json.Decoder(RefundMade)
+events_decoder = msgspec.json.Decoder(Events)
 refunds_decoder = msgspec.json.Decoder(Refunds)
 errors_decoder = msgspec.json.Decoder(Errors)
 
@@ -104,6 +132,6 @@ def minor(amount: int, currency: str) -> int:
     return amount // 100 if currency.upper() in _COUNTED_IN_HUNDREDTHS else amount
 
 
-def cursor(page: Payments | Refunds) -> str | None:
+def cursor(page: Payments | Refunds | Events) -> str | None:
     """Return after which object the next page starts; None if there is none."""
     return page.data[-1].id if page.has_more and page.data else None

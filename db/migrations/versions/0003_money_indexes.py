@@ -57,6 +57,11 @@ INDEXES = {
         ON payment_attempts (expires_at)
         WHERE expires_at IS NOT NULL AND expiry_noticed_at IS NULL
     """,
+    "payment_attempts_changed": """
+    CREATE INDEX CONCURRENTLY IF NOT EXISTS payment_attempts_changed
+        ON payment_attempts (updated_at)
+        WHERE kind IN ('capture', 'void', 'refund') OR updated_at - created_at > interval '1 hour'
+    """,
     "orders_reserved_until": """
     CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_reserved_until
         ON orders (reserved_until) WHERE status = 'reserved'

@@ -79,6 +79,7 @@ class Records:
             self.capture,
             self.holds,
             tuple(self.attempts.values()),
+            self.reserved_until,
         )
 
     def change(self, change: Change | None, now: datetime) -> None:
@@ -147,6 +148,8 @@ class Records:
         """Note that a call is about to be made; the time of the first one is kept."""
         known = self.attempts.get(attempt.id, attempt)
         created = known.state is AttemptState.CREATED
+        if created and attempt.kind in TAKING:
+            assert not self.is_out_of_time(now), "A charge is begun past its reservation."
         state = AttemptState.SENT if created else known.state
         self.write(msgspec.structs.replace(known, state=state, sent_at=known.sent_at or now))
 
@@ -164,12 +167,14 @@ class Records:
         sent_at = None if state is AttemptState.CREATED else was.sent_at
         self.write(msgspec.structs.replace(was, state=state, sent_at=sent_at, **known))
 
+    def is_out_of_time(self, now: datetime) -> bool:
+        return self.reserved_until is not None and self.reserved_until <= now
+
     def may_expire(self, now: datetime) -> bool:
         """Tell whether the reservation ran out and no charge is sent or unknown."""
         return (
             self.order.status is Status.RESERVED
-            and self.reserved_until is not None
-            and self.reserved_until <= now
+            and self.is_out_of_time(now)
             and not any(
                 a.state in {AttemptState.SENT, AttemptState.UNKNOWN} for a in self.attempts.values()
             )

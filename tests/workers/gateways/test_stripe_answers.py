@@ -180,7 +180,7 @@ def test_payment_is_booked_as_it_stands() -> None:
         amount_received=400,
         amount_capturable=100,
         currency="isk",
-        latest_charge=LatestCharge(300),
+        latest_charge=LatestCharge(300, BalanceTransaction(400, "isk", 100)),
         metadata={"attempt_id": str(ATTEMPT), "order_id": str(ORDER)},
     )
 
@@ -193,6 +193,7 @@ def test_payment_is_booked_as_it_stands() -> None:
         captured_minor=4,
         refunded_minor=3,
         created_at=datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC),
+        fee_minor=1,
     )
 
 

@@ -111,7 +111,7 @@ async def test_pending_refund_counts_and_one_that_failed_is_found_as_declined(
     assert isinstance(await gateway.execute(pending), Succeeded)
     assert isinstance(await gateway.find(pending), Succeeded)
     assert isinstance(await gateway.execute(failing), Succeeded)
-    assert await gateway.find(failing) == Declined("gateway_refused:refund_failed")
+    assert await gateway.find(failing) == Declined("refund_failed:expired_or_canceled_card")
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,20 @@
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from domain.money import Money
-from domain.payment import Booked, Statement, Unknown, Unsent
+from domain.payment import Booked, Statement, Succeeded, Unknown, Unsent
 from tests.outside import Start
+from tests.waiting import eventually
 from tests.workers.gateways.account import (
     a_capture,
     a_charge,
     a_hold,
     a_refund,
+    a_void,
     adapter,
     answering,
     by_hand,
@@ -39,15 +42,17 @@ async def test_books_show_what_is_held_captured_and_refunded(start: Start, tmp_p
             payment_method="pm_card_visa",
             confirm="true",
         )
+        found = await gateway.find(charge)
 
         statement = await gateway.statement(SINCE, UNTIL, None)
 
     assert isinstance(statement, Statement)
-    assert statement.cursor is None
     others, of_hold, of_charge = statement.payments
     assert sums(of_charge) == (charged, "GBP", 0, 1999, 600)
     assert sums(of_hold) == (held, "GBP", 999, 1000, 0)
     assert sums(others)[1:] == ("EUR", 0, 5, 0)
+    assert isinstance(found, Succeeded)
+    assert of_charge.fee_minor == found.fee_minor > 0
     assert (of_hold.attempt_id, of_hold.order_id) == (hold.attempt_id, hold.order_id)
     assert (others.attempt_id, others.order_id) == (None, None)
     assert abs(datetime.now(UTC) - of_charge.created_at) < timedelta(minutes=1)
@@ -62,7 +67,7 @@ async def test_long_books_are_read_part_by_part_each_payment_once(
 
         parts = await whole(gateway, SINCE, UNTIL)
 
-    assert [len(part) for part in parts] == [100, 100, 5]
+    assert [len(part) for part in parts] == [100, 100, 5, 0, 0, 0]
     read = [payment.gateway_ref for part in parts for payment in part]
     assert sorted(read) == sorted(made)
 
@@ -73,19 +78,49 @@ async def test_times_side_by_side_share_no_payment_and_miss_none(
     outside = start(tmp_path)
     async with adapter(outside.gateway_url) as gateway:
         ref = await paid(gateway, a_charge())
-        ((booked,),) = await whole(gateway, SINCE, UNTIL)
+        ((booked,), *_) = await whole(gateway, SINCE, UNTIL)
         # Stripe knows the second alone; a border within it must not part the payment from both.
         border = booked.created_at + timedelta(milliseconds=500)
         next_border = border + timedelta(seconds=1)
 
-        before = await gateway.statement(SINCE, border, None)
-        within = await gateway.statement(border, next_border, None)
-        after = await gateway.statement(next_border, UNTIL, None)
+        times = [(SINCE, border), (border, next_border), (next_border, UNTIL)]
+        parts = [part for period in times for part in await whole(gateway, *period)]
 
-    parts = [before, within, after]
-    assert all(isinstance(part, Statement) for part in parts)
-    found = [p.gateway_ref for part in parts if isinstance(part, Statement) for p in part.payments]
-    assert found == [ref]
+    assert [payment.gateway_ref for part in parts for payment in part] == [ref]
+
+
+async def test_payments_made_before_a_time_are_in_its_books_if_they_changed_in_it(
+    start: Start, tmp_path: Path
+) -> None:
+    outside = start(tmp_path)
+    async with adapter(outside.gateway_url) as gateway:
+        await paid(gateway, a_charge())
+        hold = a_hold()
+        refunded, held = await paid(gateway, a_charge()), await paid(gateway, hold)
+        released = await paid(gateway, to_release := a_hold())
+        since = await next_second()
+        await gateway.execute(a_refund(refunded, amount=Money(500, "GBP")))
+        await gateway.execute(a_capture(hold, held, 1000))
+        await gateway.execute(a_void(to_release, released))
+
+        parts = await whole(gateway, since, UNTIL)
+
+    changed = {sums(payment) for part in parts for payment in part}
+    assert changed == {
+        (refunded, "GBP", 0, 1999, 500),
+        (held, "GBP", 999, 1000, 0),
+        (released, "GBP", 0, 0, 0),
+    }
+
+
+async def test_single_payment_is_told_as_it_stands_or_not_known(gateway: StripeGateway) -> None:
+    ref = await paid(gateway, a_charge())
+
+    booked = await gateway.booked(ref)
+
+    assert isinstance(booked, Booked)
+    assert sums(booked) == (ref, "GBP", 0, 1999, 0)
+    assert await gateway.booked("pi_nobodys") is None
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,8 @@ async def test_books_that_cannot_be_read_are_no_statement(
 
     async with answering(error) as url, adapter(url) as gateway:
         assert isinstance(await gateway.statement(SINCE, UNTIL, None), outcome)
+    async with answering(error) as url, adapter(url) as gateway:
+        assert isinstance(await gateway.booked("pi_1"), Unknown)
 
 
 async def whole(gateway: StripeGateway, since: datetime, until: datetime) -> list[list[Booked]]:
@@ -115,6 +152,17 @@ async def whole(gateway: StripeGateway, since: datetime, until: datetime) -> lis
         parts.append(list(part.payments))
         cursor = part.cursor
     return parts
+
+
+async def next_second() -> datetime:
+    """Wait until a second begins: Stripe counts no shorter times."""
+    before = int(time.time())
+
+    async def begun() -> bool:
+        return time.time() >= before + 1
+
+    await eventually(begun)
+    return datetime.fromtimestamp(before + 1, UTC)
 
 
 def sums(each: Booked) -> tuple[str, str, int, int, int]:
