@@ -23,6 +23,7 @@ from api import (
     webhooks,
 )
 from api.acceptance import Acceptance
+from api.authentication import Authentication
 from api.bounds import refuse_unbounded
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
@@ -111,5 +112,7 @@ def build(config: Settings) -> Litestar:
         ),
         logging_config=None,
     )
-    app.asgi_handler = Edge(app.asgi_handler, quiet=QUIET)
+    # From the inside out: what is put between the two knows who asks by scope["user"].
+    identified = Authentication(app.asgi_handler, config)
+    app.asgi_handler = Edge(identified, quiet=QUIET)
     return app
