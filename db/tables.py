@@ -13,7 +13,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Named,
     SmallInteger,
     Table,
@@ -25,11 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-metadata = MetaData()
-
-
-def _moment() -> Column[datetime]:
-    return Column(DateTime(timezone=True), server_default=func.now(), nullable=False)
+from db import account_tables
+from db.metadata import metadata, moment
 
 
 class ProductColumns(TypedColumns):
@@ -39,8 +35,8 @@ class ProductColumns(TypedColumns):
     currency: Named[str] = Column(Text())
     active: Named[bool] = Column(server_default=text("true"))
     version: Named[int] = Column(Integer(), server_default=text("1"))
-    created_at: Named[datetime] = _moment()
-    updated_at: Named[datetime] = _moment()
+    created_at: Named[datetime] = moment()
+    updated_at: Named[datetime] = moment()
 
 
 class StockColumns(TypedColumns):
@@ -48,7 +44,7 @@ class StockColumns(TypedColumns):
     on_hand: Named[int] = Column(BigInteger())
     reserved: Named[int] = Column(BigInteger(), server_default=text("0"))
     version: Named[int] = Column(Integer(), server_default=text("1"))
-    updated_at: Named[datetime] = _moment()
+    updated_at: Named[datetime] = moment()
 
 
 class OrderColumns(TypedColumns):
@@ -64,10 +60,12 @@ class OrderColumns(TypedColumns):
     on_decline: Named[str] = Column(Text(), server_default="cancel")
     reserve_for_s: Named[int] = Column(Integer(), server_default=text("3600"))
     reserved_until: Named[datetime | None] = Column(DateTime(timezone=True))
+    user_id: Named[UUID | None] = Column(Uuid())
+    claim_hash: Named[bytes | None] = Column(LargeBinary())
     version: Named[int] = Column(Integer())
     traceparent: Named[str | None] = Column(Text())
-    created_at: Named[datetime] = _moment()
-    updated_at: Named[datetime] = _moment()
+    created_at: Named[datetime] = moment()
+    updated_at: Named[datetime] = moment()
 
 
 class OrderLineColumns(TypedColumns):
@@ -84,7 +82,7 @@ class OrderEventColumns(TypedColumns):
     kind: Named[str] = Column(Text())
     status: Named[str] = Column(Text())
     data: Named[dict[str, Any]] = Column(JSONB())
-    at: Named[datetime] = _moment()
+    at: Named[datetime] = moment()
 
 
 class ReservationColumns(TypedColumns):
@@ -101,7 +99,7 @@ class IdempotencyKeyColumns(TypedColumns):
     status: Named[int] = Column(SmallInteger())
     body: Named[bytes] = Column(LargeBinary())
     order_id: Named[UUID] = Column(Uuid())
-    created_at: Named[datetime] = _moment()
+    created_at: Named[datetime] = moment()
 
 
 class QueueColumns(TypedColumns):
@@ -119,11 +117,11 @@ class TaskColumns(TypedColumns):
     state: Named[str] = Column(Text(), server_default="ready")
     attempt: Named[int] = Column(Integer(), server_default=text("0"))
     attempts_max: Named[int] = Column(Integer())
-    run_at: Named[datetime] = _moment()
+    run_at: Named[datetime] = moment()
     lease_until: Named[datetime | None] = Column(DateTime(timezone=True))
     last_error: Named[str | None] = Column(Text())
     traceparent: Named[str | None] = Column(Text())
-    created_at: Named[datetime] = _moment()
+    created_at: Named[datetime] = moment()
     finished_at: Named[datetime | None] = Column(DateTime(timezone=True))
 
 
@@ -150,8 +148,8 @@ class PaymentAttemptColumns(TypedColumns):
     expiry_noticed_at: Named[datetime | None] = Column(DateTime(timezone=True))
     client_secret: Named[str | None] = Column(Text())
     reconciled_at: Named[datetime | None] = Column(DateTime(timezone=True))
-    created_at: Named[datetime] = _moment()
-    updated_at: Named[datetime] = _moment()
+    created_at: Named[datetime] = moment()
+    updated_at: Named[datetime] = moment()
 
 
 class LedgerEntryColumns(TypedColumns):
@@ -160,7 +158,7 @@ class LedgerEntryColumns(TypedColumns):
     order_id: Named[UUID] = Column(Uuid())
     amount_minor: Named[int] = Column(BigInteger())
     currency: Named[str] = Column(Text())
-    created_at: Named[datetime] = _moment()
+    created_at: Named[datetime] = moment()
 
 
 class InboxColumns(TypedColumns):
@@ -169,7 +167,7 @@ class InboxColumns(TypedColumns):
     kind: Named[str] = Column(Text())
     payload: Named[dict[str, Any]] = Column(JSONB())
     order_id: Named[UUID | None] = Column(Uuid())
-    received_at: Named[datetime] = _moment()
+    received_at: Named[datetime] = moment()
 
 
 class FindingColumns(TypedColumns):
@@ -178,7 +176,7 @@ class FindingColumns(TypedColumns):
     subject: Named[str] = Column(Text())
     order_id: Named[UUID | None] = Column(Uuid())
     detail: Named[str] = Column(Text())
-    opened_at: Named[datetime] = _moment()
+    opened_at: Named[datetime] = moment()
     closed_at: Named[datetime | None] = Column(DateTime(timezone=True))
     note: Named[str | None] = Column(Text())
 
@@ -187,7 +185,7 @@ class GatewayBreakerColumns(TypedColumns):
     gateway: Named[str] = Column(Text(), primary_key=True)
     process: Named[str] = Column(Text(), primary_key=True)
     state: Named[str] = Column(Text())
-    since: Named[datetime] = _moment()
+    since: Named[datetime] = moment()
 
 
 class NotificationColumns(TypedColumns):
@@ -197,9 +195,12 @@ class NotificationColumns(TypedColumns):
     recipient: Named[str] = Column(Text())
     state: Named[str] = Column(Text(), server_default="pending")
     error: Named[str | None] = Column(Text())
-    created_at: Named[datetime] = _moment()
+    created_at: Named[datetime] = moment()
     sent_at: Named[datetime | None] = Column(DateTime(timezone=True))
 
+
+# Who has this module's metadata has the tables of accounts in it, too.
+accounts = account_tables
 
 products = Table("products", metadata, ProductColumns)
 stock = Table("stock", metadata, StockColumns)
@@ -277,6 +278,12 @@ Index(
     "orders_unpaid_customer",
     func.lower(orders.c.email),
     postgresql_where=orders.c.status.in_(("placed", "backordered", "reserved")),
+)
+Index(
+    "orders_user_id",
+    orders.c.user_id,
+    orders.c.id,
+    postgresql_where=orders.c.user_id.is_not(None),
 )
 Index("ledger_entries_order", ledger_entries.c.order_id)
 Index("inbox_received", inbox.c.received_at)

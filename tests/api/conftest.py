@@ -9,12 +9,11 @@ from litestar import Litestar
 
 from api.application import build
 from db.engine import Database, connect, transaction
-from db.tables import metadata
 from ops.config import Settings
 from tests.api.paid import pay
 from tests.bank import bank
 from tests.builders import put_product
-from tests.conftest import ADMIN_API_KEY, KEPT
+from tests.conftest import ADMIN_API_KEY, empty
 from tests.signed import SIGNING_KEY
 from tests.web import served
 
@@ -35,9 +34,7 @@ async def shop_database(database_url: str) -> AsyncGenerator[Database]:
         await put_product(tx, "APPLE", price_minor=250)
         await put_product(tx, "PENNY", price_minor=1)
     yield made
-    async with transaction(made) as tx:
-        tables = ", ".join(table for table in metadata.tables if table not in KEPT)
-        await tx.exec_driver_sql(f"TRUNCATE {tables}")
+    await empty(made)
     await made.engine.dispose()
 
 

@@ -158,7 +158,10 @@ async def test_migration_that_failed_half_way_is_done_again(
 
     for _ in range(2):
         await empty.execute("UPDATE alembic_version SET version_num = '0002'")
-        await asyncio.to_thread(command.upgrade, alembic, "head")
+        await asyncio.to_thread(command.upgrade, alembic, "0004")
+    await asyncio.to_thread(command.upgrade, alembic, "head")
+    await empty.execute("UPDATE alembic_version SET version_num = '0005'")
+    await asyncio.to_thread(command.upgrade, alembic, "head")
 
     found = await empty.execute("SELECT FROM pg_index WHERE NOT indisvalid")
     assert found.rowcount == 0

@@ -51,6 +51,15 @@ async def test_column_allows_exactly_the_values_of_the_code(
     assert set(re.findall(r"'([\w-]+)'", definition)) == set(values)
 
 
+@pytest.mark.parametrize(
+    "rewriting",
+    ["UPDATE audit_log SET actor = NULL", "DELETE FROM audit_log", "TRUNCATE audit_log"],
+)
+async def test_audit_log_cannot_be_rewritten(tx: AsyncConnection, rewriting: str) -> None:
+    with pytest.raises(IntegrityError, match="the audit log is append-only"):
+        await tx.execute(text(rewriting))
+
+
 async def test_every_queue_of_the_code_has_its_row(tx: AsyncConnection) -> None:
     names = (await tx.execute(text("SELECT name FROM queues"))).scalars()
 
