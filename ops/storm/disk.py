@@ -20,6 +20,7 @@ _PIECES_BYTES = (1024 * 1024, 4096)
 @asynccontextmanager
 async def small_disk(folder: Path) -> AsyncGenerator[Path | None]:
     """Mount a filesystem of its own at the folder; gives None where the system forbids it."""
+    folder = await asyncio.to_thread(folder.resolve)
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     # One that a killed storm left.
     await _run("umount", str(folder))

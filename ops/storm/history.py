@@ -28,6 +28,10 @@ class Op(StrEnum):
     METHOD = "method"
 
 
+# Staff's requests that move an order's money.
+MOVING = frozenset({Op.CAPTURE, Op.REFUND, Op.VOID})
+
+
 class Try(msgspec.Struct, frozen=True):
     """One request and its answer; status 0 if none came."""
 

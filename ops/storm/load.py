@@ -10,7 +10,7 @@ from uuid import UUID
 import aiohttp
 import msgspec
 
-from ops.storm.history import Asked, Entry, History, Op, Outcome, Try
+from ops.storm.history import MOVING, Asked, Entry, History, Op, Outcome, Try
 from ops.storm.plan import CURRENCY, Act, Story
 
 # A process that is frozen holds the connections of many clients, and the other one has to serve on.
@@ -19,6 +19,9 @@ _CONNECTIONS = 2000
 _TIMEOUT_S = 5.0
 GIVE_UP_AFTER_S = 30.0
 _AGAIN_FIRST_S, _AGAIN_MAX_S = 0.1, 1.0
+# Money is moved only of an order that has some: as long as it is on its way there, a client looks.
+_UNDER_WAY = frozenset({"placed", "backordered", "reserved"})
+_LOOK_EVERY_S, _LOOKS_MAX = 1.0, 15
 _SERVER_ERROR, _REDIRECT = 500, 300
 _PROBLEM = "application/problem+json"
 _IN_PROGRESS = "idempotency_in_progress"
@@ -64,7 +67,18 @@ class Load:
         order_id, total = str(UUID(placed.told("id"))), int(placed.told("total_minor"))
         for n, act in enumerate(story.acts):
             await asyncio.sleep(act.after_s)
+            if act.op in MOVING:
+                await self._settled(order_id)
             await self.ask(asked(act, story, order_id, total, n))
+
+    async def _settled(self, order_id: str) -> None:
+        """Wait until an order is paid or has ended, or for as long as a client has patience."""
+        look = Asked(Op.READ, "GET", f"/v1/orders/{order_id}", order=order_id)
+        for _ in range(_LOOKS_MAX):
+            seen = await self.ask(look)
+            if seen.outcome is not Outcome.OK or seen.told("status") not in _UNDER_WAY:
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def ask(self, asked: Asked) -> Entry:
         """Ask until there is a definite answer or patience ends; all of it goes into history."""

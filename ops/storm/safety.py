@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ops.sandbox.ledger import Settlement
 from ops.storm.evidence import Evidence, Found, OrderRow, is_in
-from ops.storm.history import Entry, Op, Outcome
+from ops.storm.history import MOVING, Entry, Op, Outcome
 
 _CONFIRMED = frozenset({"paid", "shipped", "delivered"})
 _ERROR, _SERVER_ERROR, _UNAVAILABLE = 400, 500, 503
@@ -15,7 +15,6 @@ _ONCE_PER_ATTEMPT = frozenset(
     | {"payment_refunded", "payment_declined", "payment_refused", "late_payment"}
 )
 _ONCE = frozenset({"order_placed", "stock_reserved", "order_cancelled"})
-_MOVING = frozenset({Op.CAPTURE, Op.REFUND, Op.VOID})
 
 
 def oversold(e: Evidence) -> Found:
@@ -82,7 +81,7 @@ def accepted_lost(e: Evidence) -> Found:
                 yield str(entry.told("id")), f"was accepted (operation {entry.n}) and is gone"
             elif wrong := _differs(order, entry):
                 yield order.id, f"differs from what was accepted: {wrong}"
-        elif entry.asked.op in _MOVING and str(entry.told("id")) not in attempts:
+        elif entry.asked.op in MOVING and str(entry.told("id")) not in attempts:
             yield entry.asked.order, f"{entry.asked.op} was accepted and is gone"
         elif entry.asked.op is Op.CANCEL and not is_in(e, entry.asked.order, "cancelled"):
             yield entry.asked.order, "its cancellation was accepted and did not last"

@@ -19,6 +19,7 @@ from ops.config import Settings
 from ops.local import valkey
 from ops.storm.arena import Arena
 from ops.storm.faults.fault import Blow, Fault, until
+from ops.storm.redis_wire import Command
 
 LANE = "redis"
 SERVER = "valkey"
@@ -116,10 +117,10 @@ async def _freeze(blow: Blow) -> str:
     return f"frozen {blow.seconds:.0f} s"
 
 
-async def _lose_replies(blow: Blow) -> str:
+async def _lose_replies(command: Command, blow: Blow) -> str:
     lost = blow.arena.tapped.lost
     before = lost.struck
-    lost.dice = lambda: blow.chance.random() < _LOST_SHARE
+    lost.command, lost.dice = command, lambda: blow.chance.random() < _LOST_SHARE
     try:
         await asyncio.sleep(blow.seconds)
     finally:
@@ -169,7 +170,15 @@ FAULTS = (
     Fault(name="redis-readonly", lane=LANE, seconds=5.0, strike=_read_only),
     Fault(name="redis-wrongtype", lane=LANE, seconds=5.0, strike=_wrong_type),
     Fault(name="redis-freeze", lane=LANE, seconds=10.0, strike=_freeze),
-    Fault(name="redis-lost-replies", lane=LANE, seconds=5.0, strike=_lose_replies),
+    *(
+        Fault(
+            name=f"redis-lost-{command}",
+            lane=LANE,
+            seconds=4.0,
+            strike=partial(_lose_replies, command),
+        )
+        for command in Command
+    ),
     Fault(name="redis-cut", lane=LANE, strike=_cut),
     Fault(name="rings-tripled", lane=LANE, seconds=4.0, strike=_triple),
 )

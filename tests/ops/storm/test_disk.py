@@ -25,6 +25,18 @@ async def test_full_disk_takes_nothing_more_until_it_is_emptied(tmp_path: Path) 
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
+async def test_disk_is_mounted_at_a_folder_that_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with small_disk(Path("small")) as disk:
+        if disk is None:
+            pytest.skip("no filesystem can be mounted here")
+
+        assert disk == tmp_path / "small"
+        assert await asyncio.to_thread(disk.is_mount)
+
+
 async def test_folder_is_used_as_it_is_where_nothing_can_be_mounted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

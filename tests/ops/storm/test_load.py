@@ -89,6 +89,22 @@ async def test_other_process_is_asked_when_one_is_away() -> None:
     assert [tried.status for tried in entry.tries] == [0, 202]
 
 
+async def test_money_is_moved_once_the_order_has_some() -> None:
+    history = History(BytesIO())
+    order_id = "01a1fd39-e93e-7171-bfe6-1672434f299c"
+    seen = [{"id": order_id, "total_minor": 1000}, {"status": "reserved"}, {"status": "paid"}, {}]
+    story = msgspec.structs.replace(
+        stories(1, 1.0)[0], at_s=0.0, acts=[Act(Op.REFUND, after_s=0.0, part=0.5)]
+    )
+    async with (
+        a_platform([web.json_response(content) for content in seen]) as (url, _),
+        clients([url], "secret", history) as load,
+    ):
+        await load.tell([story])
+
+    assert [entry.asked.op for entry in history.entries] == ["place", "read", "read", "refund"]
+
+
 async def test_history_is_read_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with path.open("wb") as file:
