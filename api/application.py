@@ -30,6 +30,7 @@ from api.errors import EXCEPTION_HANDLERS
 from api.idempotency import InFlight
 from api.methods import answer_options
 from api.query import refuse_stray_parameters
+from api.reception import Reception
 from api.strict import StrictRequest
 from db.doorbell import Doorbell, broker
 from db.engine import connect, transaction
@@ -105,6 +106,7 @@ def build(config: Settings) -> Litestar:
                 "acceptance": Acceptance(
                     database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
                 ),
+                "reception": Reception(database, group_max=config.group_max),
             }
         ),
         openapi_config=docs.openapi_config(

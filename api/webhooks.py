@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.cards import looks_like_card_number
 from api.problems import Forbidden, InvalidRequest
+from api.reception import Reception
 from api.signature import HEADER, verify
 from db import inbox, orders, payments, tasks
-from db.engine import Busy, transaction
+from db.engine import Busy, Database, transaction
 from db.inbox import Message
 from domain import settlement
 from domain.order import Change, Order
@@ -31,6 +32,9 @@ WEBHOOK_BYTES_MAX = 256 * 1024
 DISPUTE_OPENED = "charge.dispute.created"
 # What succeeded or was pending may fail at the bank, days later.
 REFUND_CHANGED = frozenset({"refund.failed", "refund.updated", "charge.refund.updated"})
+
+# These have an effect of their own; the others are but a reason to ask the gateway.
+_WRITTEN_DOWN = REFUND_CHANGED | {DISPUTE_OPENED}
 
 # Of an object only this is kept: no name, no address, nothing of a card.
 _KEPT = ("id", "object", "status", "amount", "payment_intent", "charge", "reason")
@@ -53,7 +57,7 @@ async def receive_webhook(
 ) -> Received:
     """Take note of a gateway's event; the gateway itself is asked for what is true.
 
-    A dispute is written to the timeline here, under the order's lock. If that is not to be had
+    A dispute is written to the timeline here, under the order's lock. If a lock is not to be had
     in 100 ms, or a charge is open that the dispute may turn out to be of, the answer is 503 and
     nothing is kept, so that the gateway sends it again.
     """
@@ -63,13 +67,21 @@ async def receive_webhook(
     _refuse_unsigned(settings, body, request.headers.getall(HEADER, []))
     message = read(name, body)
     # Not before the signature is checked: who has none is to cost the database nothing.
-    async with transaction(request.app.state.database) as tx:
-        new, order_id = await inbox.insert(tx, message)
+    if message.kind in _WRITTEN_DOWN:
+        await _receive(request.app.state.database, message)
+    else:
+        reception: Reception = request.app.state.reception
+        await reception.keep(message)
+    return Received()
+
+
+async def _receive(database: Database, message: Message) -> None:
+    async with transaction(database) as tx:
+        [(new, order_id)] = await inbox.insert_many(tx, [message])
         if new and order_id is not None:
             await _act(tx, message, order_id)
         elif order_id is None and message.kind == DISPUTE_OPENED:
             await _refuse_early(tx, message)
-    return Received()
 
 
 def _names(settings: Settings) -> list[str]:

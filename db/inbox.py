@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import fetch, run
+from db.engine import fetch
 
 # A gateway gives up on an answer after seconds and sends again: what is locked for longer than
 # this is left to its next try.
@@ -29,31 +29,60 @@ class Message(msgspec.Struct, frozen=True):
     refs: Sequence[str]
 
 
-async def insert(tx: AsyncConnection, message: Message) -> tuple[bool, UUID | None]:
-    """Keep a message; tells whether it is new, and the order of ours that it is about, if any.
+async def insert_many(
+    tx: AsyncConnection, messages: Sequence[Message]
+) -> list[tuple[bool, UUID | None]]:
+    """Keep messages; tells of each whether it is new, and the order of ours it is about, if any.
 
-    From here on no lock is waited for longer than LOCK_WAIT_MS: the transaction then ends with
-    Busy, and the message is as if it had not come.
+    One that a group has twice counts as new twice. From here on no lock is waited for longer
+    than LOCK_WAIT_MS: the transaction then ends with Busy, and nothing of it has come.
     """
     patience = "SELECT set_config('lock_timeout', %(wait_ms)s, true)"
     await fetch(tx, str, patience, {"wait_ms": str(LOCK_WAIT_MS)})
-    order_id = await _order_of(tx, message)
-    new = await run(
+    refs = [(n, ref) for n, message in enumerate(messages, 1) for ref in message.refs]
+    return await fetch(
         tx,
+        _kept,
         """
-        INSERT INTO inbox (source, message_id, kind, payload, order_id)
-        VALUES (%(source)s, %(id)s, %(kind)s, %(payload)s::jsonb, %(order_id)s)
-        ON CONFLICT DO NOTHING
+        WITH said AS (
+            SELECT * FROM unnest(%(source)b::text[], %(id)b::text[], %(kind)b::text[],
+                                 %(payload)b::text[], %(order_id)b::uuid[])
+            WITH ORDINALITY AS s (source, message_id, kind, payload, order_id, n)
+        ), named AS (
+            -- By the id in the message, else by a reference that the gateway gave us.
+            SELECT DISTINCT ON (n) n, order_id FROM (
+                SELECT n, orders.id AS order_id, 0 AS rank
+                FROM said JOIN orders ON orders.id = said.order_id
+                UNION ALL
+                SELECT n, a.order_id, 1
+                FROM unnest(%(ref_of)b::bigint[], %(ref)b::text[]) AS r (n, ref)
+                JOIN said USING (n)
+                JOIN payment_attempts a ON a.gateway_ref = r.ref AND a.gateway = said.source
+            ) AS found ORDER BY n, rank
+        ), kept AS (
+            -- Sorted, so that two who are told the same do not wait for each other in a circle.
+            INSERT INTO inbox (source, message_id, kind, payload, order_id)
+            SELECT source, message_id, kind, payload::jsonb, named.order_id
+            FROM said LEFT JOIN named USING (n) ORDER BY source, message_id
+            ON CONFLICT DO NOTHING RETURNING source, message_id
+        )
+        SELECT kept.message_id IS NOT NULL, named.order_id
+        FROM said LEFT JOIN named USING (n) LEFT JOIN kept USING (source, message_id) ORDER BY n
         """,
         {
-            "source": message.source,
-            "id": message.id,
-            "kind": message.kind,
-            "payload": msgspec.json.encode(message.payload).decode(),
-            "order_id": order_id,
+            "source": [message.source for message in messages],
+            "id": [message.id for message in messages],
+            "kind": [message.kind for message in messages],
+            "payload": [msgspec.json.encode(message.payload).decode() for message in messages],
+            "order_id": [message.order_id for message in messages],
+            "ref_of": [n for n, _ in refs],
+            "ref": [ref for _, ref in refs],
         },
     )
-    return new == 1, order_id
+
+
+def _kept(new: bool, order_id: UUID | None) -> tuple[bool, UUID | None]:  # noqa: FBT001 - a row
+    return new, order_id
 
 
 async def may_become_ours(tx: AsyncConnection, source: str, *, said_at: datetime) -> bool:
@@ -75,21 +104,3 @@ async def may_become_ours(tx: AsyncConnection, source: str, *, said_at: datetime
         {"source": source, "said_at": said_at},
     )
     return bool(found)
-
-
-async def _order_of(tx: AsyncConnection, message: Message) -> UUID | None:
-    """Find the order by the id in the message, else by a reference that the gateway gave us."""
-    found = await fetch(
-        tx,
-        UUID,
-        """
-        SELECT id::text FROM (
-            SELECT id, 0 AS rank FROM orders WHERE id = %(order_id)s
-            UNION ALL
-            SELECT order_id, 1 FROM payment_attempts
-            WHERE gateway_ref = ANY (%(refs)b::text[]) AND gateway = %(source)s
-        ) AS named ORDER BY rank LIMIT 1
-        """,
-        {"order_id": message.order_id, "refs": list(message.refs), "source": message.source},
-    )
-    return found[0] if found else None

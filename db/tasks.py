@@ -212,13 +212,12 @@ def _shorten(error: str | None) -> str | None:
 
 
 async def hurry(tx: AsyncConnection, order_ids: Sequence[UUID], queue: Queue) -> None:
-    """Have done now what a queue has to do for orders later; it is rung after commit.
+    """Have done now what a queue has to do for orders later; if so it is rung after commit.
 
     The caller may hold locks of the orders. What somebody is just claiming is skipped, as they
     wait for these locks and then see what the caller did.
     """
-    ring_after_commit(tx, queue)
-    await run(
+    hurried = await run(
         tx,
         """
         UPDATE tasks SET run_at = now()
@@ -230,6 +229,8 @@ async def hurry(tx: AsyncConnection, order_ids: Sequence[UUID], queue: Queue) ->
         """,
         {"ids": list(order_ids), "queue": queue.value},
     )
+    if hurried:
+        ring_after_commit(tx, queue)
 
 
 async def call_back(tx: AsyncConnection, queue: Queue, *, within_s: float) -> None:
