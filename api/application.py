@@ -33,7 +33,7 @@ from api.query import refuse_stray_parameters
 from api.reception import Reception
 from api.strict import StrictRequest
 from db.doorbell import Doorbell, broker
-from db.engine import connect, transaction
+from db.engine import Database, connect, transaction
 from ops.config import Settings
 
 # A thousand lines of an order take some sixty kilobytes.
@@ -98,17 +98,7 @@ def build(config: Settings) -> Litestar:
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=[lifespan],
         on_startup=[refuse_unbounded],
-        state=State(
-            {
-                "settings": config,
-                "database": database,
-                "in_flight": InFlight(),
-                "acceptance": Acceptance(
-                    database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
-                ),
-                "reception": Reception(database, group_max=config.group_max),
-            }
-        ),
+        state=_state(config, database),
         openapi_config=docs.openapi_config(
             title="Orderflow", version=VERSION, description=DESCRIPTION
         ),
@@ -118,3 +108,18 @@ def build(config: Settings) -> Litestar:
     identified = Authentication(app.asgi_handler, config)
     app.asgi_handler = Edge(identified, quiet=QUIET)
     return app
+
+
+def _state(config: Settings, database: Database) -> State:
+    """Make what the requests of one process share."""
+    return State(
+        {
+            "settings": config,
+            "database": database,
+            "in_flight": InFlight(),
+            "acceptance": Acceptance(
+                database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
+            ),
+            "reception": Reception(database, group_max=config.group_max),
+        }
+    )

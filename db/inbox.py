@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import fetch
+from db.engine import Params, fetch
 
 # A gateway gives up on an answer after seconds and sends again: what is locked for longer than
 # this is left to its next try.
@@ -39,7 +39,6 @@ async def insert_many(
     """
     patience = "SELECT set_config('lock_timeout', %(wait_ms)s, true)"
     await fetch(tx, str, patience, {"wait_ms": str(LOCK_WAIT_MS)})
-    refs = [(n, ref) for n, message in enumerate(messages, 1) for ref in message.refs]
     return await fetch(
         tx,
         _kept,
@@ -69,16 +68,21 @@ async def insert_many(
         SELECT kept.message_id IS NOT NULL, named.order_id
         FROM said LEFT JOIN named USING (n) LEFT JOIN kept USING (source, message_id) ORDER BY n
         """,
-        {
-            "source": [message.source for message in messages],
-            "id": [message.id for message in messages],
-            "kind": [message.kind for message in messages],
-            "payload": [msgspec.json.encode(message.payload).decode() for message in messages],
-            "order_id": [message.order_id for message in messages],
-            "ref_of": [n for n, _ in refs],
-            "ref": [ref for _, ref in refs],
-        },
+        _columns(messages),
     )
+
+
+def _columns(messages: Sequence[Message]) -> Params:
+    refs = [(n, ref) for n, message in enumerate(messages, 1) for ref in message.refs]
+    return {
+        "source": [message.source for message in messages],
+        "id": [message.id for message in messages],
+        "kind": [message.kind for message in messages],
+        "payload": [msgspec.json.encode(message.payload).decode() for message in messages],
+        "order_id": [message.order_id for message in messages],
+        "ref_of": [n for n, _ in refs],
+        "ref": [ref for _, ref in refs],
+    }
 
 
 def _kept(new: bool, order_id: UUID | None) -> tuple[bool, UUID | None]:  # noqa: FBT001 - a row
