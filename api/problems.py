@@ -55,6 +55,18 @@ KINDS: Mapping[str, Kind] = {
         "Send a valid token: `Authorization: Bearer <token>`.",
         {"WWW-Authenticate": "Bearer"},
     ),
+    "login_refused": Kind(
+        401,
+        "Not logged in",
+        "Check address and password, or have the password reset.",
+        {"WWW-Authenticate": "Bearer"},
+    ),
+    "second_factor_required": Kind(
+        401,
+        "Second factor required",
+        "Send `otp` from the authenticator, or one `recovery_code`, too.",
+        {"WWW-Authenticate": "Bearer"},
+    ),
     "forbidden": Kind(403, "Not allowed", "Ask for a credential that may do this."),
     "not_found": Kind(404, "Not found", "Check the path and the id."),
     "method_not_allowed": Kind(405, "Method not allowed", "Use a method the Allow header names."),
@@ -92,6 +104,15 @@ KINDS: Mapping[str, Kind] = {
         "Send the body as it is, without Content-Encoding.",
         {"Accept-Encoding": "identity"},
     ),
+    "orders_under_way": Kind(
+        409, "Orders are under way", "Cancel them, or wait until they have been delivered."
+    ),
+    "password_refused": Kind(
+        422, "Password refused", "Take 15 characters or more that nobody else would."
+    ),
+    "code_refused": Kind(
+        422, "Code refused", "Take the code of the newest mail, or ask for another one."
+    ),
     "unknown_sku": Kind(422, "Unknown SKU", "Order SKUs of the catalogue only."),
     "product_inactive": Kind(422, "Product not for sale", "Take the product out of the order."),
     "currency_mismatch": Kind(
@@ -119,6 +140,9 @@ KINDS: Mapping[str, Kind] = {
         500,
         "Internal error",
         "Try again with the same Idempotency-Key; if it stays, report the X-Request-Id.",
+    ),
+    "accounts_closed": Kind(
+        503, "Accounts are closed", "Set TOKEN_KEYS and SECRET_KEYS.", {"Retry-After": "60"}
     ),
     "unavailable": Kind(
         503,

@@ -36,6 +36,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_api_key: Annotated[
         str, Meta(description="Opens the staff routes as a bearer token; empty closes them.")
     ] = ""
+    token_keys: Annotated[
+        str,
+        Meta(
+            description="Keys that sign access tokens, the same in every web process: 32 random"
+            " bytes in base64url each, with commas between; the first signs, all verify. Empty:"
+            " nobody can log in."
+        ),
+    ] = ""
+    secret_keys: Annotated[
+        str,
+        Meta(
+            description="Keys of codes in mails and of what is kept sealed, the same in every web"
+            " and worker process: as TOKEN_KEYS; the first is used, all are understood."
+        ),
+    ] = ""
+    access_token_s: Annotated[
+        int, Meta(ge=30, le=3600, description="An access token is good this long.")
+    ] = 900
+    refresh_token_s: Annotated[
+        int, Meta(ge=60, le=31_536_000, description="A session ends that was unused this long.")
+    ] = 1_209_600
+    session_s: Annotated[
+        int, Meta(ge=60, le=31_536_000, description="A session ends after this, used or not.")
+    ] = 2_592_000
+    require_mfa: Annotated[
+        bool,
+        Meta(description="Let roles ops and admin do nothing without a second factor."),
+    ] = False
+    password_threads: Annotated[
+        int, Meta(ge=1, le=64, description="Passwords a web process hashes at a time, 19 MiB each.")
+    ] = 2
+    public_url: Annotated[
+        str, Meta(description="Where people find the shop: links in mails begin with it.")
+    ] = "http://127.0.0.1:8000"
     stripe_api_key: Annotated[str, Meta(description="Secret key of the payment gateway.")] = ""
     stripe_api_base: Annotated[
         str, Meta(description="Base URL of the payment gateway; `make up` names the sandbox.")
