@@ -7,10 +7,11 @@ import msgspec
 from api.gather import Gather
 from api.idempotency import InFlight
 from db import placements
-from db.engine import Database, transaction
+from db.engine import Database, name_commit, transaction
 from db.keys import Answer
 from db.placements import Placement
 from domain.refusal import Refusal
+from ops.faultpoint import Commit
 
 # Beyond some seconds of work a client has given up: it is told to come back instead.
 GROUPS_WAITING_MAX = 10
@@ -38,6 +39,7 @@ class Acceptance:
 
     async def _accept(self, group: Sequence[Placement]) -> list[Answer | Refusal]:
         async with transaction(self._database) as tx:
+            name_commit(tx, Commit.ACCEPT)
             return await placements.insert_many(
                 tx, group, msgspec.json.encode, unpaid_max=self._unpaid_max
             )

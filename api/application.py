@@ -34,6 +34,7 @@ from api.reception import Reception
 from api.strict import StrictRequest
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
+from ops import faultpoint
 from ops.config import Settings
 
 # A thousand lines of an order take some sixty kilobytes.
@@ -79,6 +80,7 @@ async def before(request: Request[Any, Any, Any]) -> Response[None] | None:
 
 def build(config: Settings) -> Litestar:
     """Put the application together."""
+    faultpoint.arm(config.faultpoint)
     database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
 
     @asynccontextmanager

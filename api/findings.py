@@ -15,7 +15,9 @@ from api import pages
 from api.problems import InvalidCursor
 from api.staff import STAFF, staff_only
 from db import findings
+from db.engine import name_commit
 from db.findings import FindingView
+from ops.faultpoint import Commit
 
 # Ids are those of a bigint column.
 ID_MAX = 2**63 - 1
@@ -66,6 +68,7 @@ async def close_finding(
     data: JSONBody[CloseFinding],
 ) -> FindingView:
     """Close a finding; the same again changes nothing."""
+    name_commit(tx, Commit.FINDING)
     return await findings.close(tx, finding_id, note=data.note)
 
 

@@ -18,6 +18,7 @@ from api.problems import InvalidRequest
 from api.staff import STAFF, staff_only
 from api.strict import NO_CARD_NUMBERS
 from db import events, orders, tasks
+from db.engine import name_commit
 from db.events import TimelineEntry
 from db.ids import new_id
 from db.orders import Filter, OrderView
@@ -32,6 +33,7 @@ from domain.product import Item
 from domain.status import Status
 from domain.task import Queue
 from ops.config import Settings
+from ops.faultpoint import Commit
 from ops.telemetry import trace
 
 # A wholesaler's longest real order has a thousand lines, its largest position tens of thousands.
@@ -168,6 +170,7 @@ async def cancel_order(
             return None
         return order.cancel(was, reason=CancelReason.CUSTOMER)
 
+    name_commit(tx, Commit.CANCEL)
     await orders.change(tx, order_id, decide)
     # A charge whose outcome is open is asked after now: it is not wanted any more.
     await tasks.hurry(tx, [order_id], Queue.PAYMENTS)

@@ -19,6 +19,7 @@ from api.idempotency import Once
 from api.staff import STAFF, is_staff, staff_only
 from api.strict import NO_CARD_NUMBERS
 from db import operations, orders, payments
+from db.engine import name_commit
 from db.ids import new_id
 from db.orders import OrderView
 from db.payments import AttemptView
@@ -27,10 +28,16 @@ from domain.funds import Attempt, AttemptKind, AttemptState, Payable
 from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.payment import RefundReason
 from domain.task import Kind
+from ops.faultpoint import Commit
 
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
 
 _REASONS = "requested_by_customer, duplicate or fraudulent"
+_COMMITS = {
+    AttemptKind.CAPTURE: Commit.CAPTURE,
+    AttemptKind.REFUND: Commit.REFUND,
+    AttemptKind.VOID: Commit.VOID,
+}
 
 
 class CaptureMoney(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +174,7 @@ async def _move(
     """Ask for one more movement of money; the gateway is called by a worker."""
 
     async def act(tx: AsyncConnection) -> AttemptView:
+        name_commit(tx, _COMMITS[kind])
         found = await operations.lock(tx, order_id)
         settlement.refuse_unpaid(found.order, kind)
         asked = ask(found.payable, new_id())
@@ -193,6 +201,7 @@ async def change_method(
     """Charge a declined order, while it is held, to another payment method."""
 
     async def act(tx: AsyncConnection) -> OrderView:
+        name_commit(tx, Commit.METHOD)
         found = await operations.lock(tx, order_id)
         charging = await operations.has_open(tx, order_id, Kind.CHARGE)
         change = settlement.change_method(found.order, found.payable, charging=charging)

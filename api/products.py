@@ -15,10 +15,12 @@ from api import conditional
 from api.fields import SkuInPath
 from api.staff import STAFF, staff_only
 from db import products
+from db.engine import name_commit
 from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.product import Product
 from domain.refusal import NotFound
 from domain.text import Text
+from ops.faultpoint import Commit
 
 
 class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +57,7 @@ async def put_product(
 ) -> Response[Product]:
     """Create or replace a product; orders keep the price they were placed at."""
     made = Product(sku, data.name, data.price_minor, data.currency, data.active, version=0)
+    name_commit(tx, Commit.PRODUCT)
     stored = await products.put(tx, made)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=stored.version - 1 or None)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from api.gather import Gather
 from db import inbox, tasks
-from db.engine import Database, transaction
+from db.engine import Database, name_commit, transaction
 from db.inbox import Message
 from domain.task import Queue
+from ops.faultpoint import Commit
 
 # Beyond some seconds of work the gateway has given up: it sends again.
 GROUPS_WAITING_MAX = 10
@@ -30,6 +31,7 @@ class Reception:
 
     async def _keep(self, group: Sequence[Message]) -> list[None]:
         async with transaction(self._database) as tx:
+            name_commit(tx, Commit.WEBHOOK)
             kept = await inbox.insert_many(tx, group)
             ours = {order_id for new, order_id in kept if new and order_id is not None}
             if ours:

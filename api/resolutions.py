@@ -17,6 +17,7 @@ from api.problems import InvalidRequest
 from api.staff import STAFF, staff_only
 from api.strict import NO_CARD_NUMBERS
 from db import ledger, operations, orders, payments, tasks
+from db.engine import name_commit
 from db.operations import Locked
 from domain import settlement
 from domain.attempt import Window
@@ -26,6 +27,7 @@ from domain.payment import Declined, Succeeded
 from domain.task import LOOK_AGAIN, LOOK_UNTIL, Kind, NewTask, Queue
 from domain.text import ON_ONE_LINE, ONE_LINE
 from ops.config import Settings
+from ops.faultpoint import Commit
 
 # The code of an attempt of which a person says that it moved nothing.
 DID_NOT_HAPPEN = "did_not_happen"
@@ -92,6 +94,7 @@ async def resolve_payment(
     """
     settings: Settings = request.app.state.settings
     outcome = _outcome(data)
+    name_commit(tx, Commit.RESOLVE)
     found = await operations.lock(tx, order_id)
     window = Window(found.now, timedelta(seconds=settings.gateway_window_s))
     attempt = settlement.unresolved(found.payable, window)

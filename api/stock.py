@@ -15,8 +15,10 @@ from api import conditional
 from api.fields import SkuInPath
 from api.staff import STAFF, staff_only
 from db import products, stock
+from db.engine import name_commit
 from db.stock import StockLevel
 from domain.refusal import NotFound
+from ops.faultpoint import Commit
 
 ON_HAND_MAX = 1_000_000_000
 
@@ -53,6 +55,7 @@ async def put_stock(
     """Set what is on hand of a product; never less than orders hold."""
     if await products.find(tx, sku) is None:
         raise NotFound(f"There is no product {sku}: put it first.")
+    name_commit(tx, Commit.STOCK)
     level = await stock.put(tx, sku, data.on_hand)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=level.version - 1 or None)

@@ -18,13 +18,15 @@ from api.problems import Forbidden, InvalidRequest
 from api.reception import Reception
 from api.signature import HEADER, verify
 from db import inbox, orders, payments, tasks
-from db.engine import Busy, Database, transaction
+from db.engine import Busy, Database, name_commit, transaction
 from db.inbox import Message
 from domain import settlement
 from domain.order import Change, Order
 from domain.refusal import NotFound
 from domain.task import LOOK_AGAIN, Kind, NewTask, Queue
+from ops import faultpoint
 from ops.config import Settings
+from ops.faultpoint import Call, Commit, Side
 
 # Stripe's events take some kilobytes.
 WEBHOOK_BYTES_MAX = 256 * 1024
@@ -47,9 +49,14 @@ class Received(msgspec.Struct, frozen=True):
     received: bool = True
 
 
+async def _answered(_: Request[Any, Any, Any]) -> None:
+    faultpoint.reach(Call.WEBHOOK_ANSWER, Side.AFTER)
+
+
 @post(
     "/{name:str}/webhook",
     status_code=HTTPStatus.OK,
+    after_response=_answered,
     request_max_body_size=WEBHOOK_BYTES_MAX,
 )
 async def receive_webhook(
@@ -72,11 +79,13 @@ async def receive_webhook(
     else:
         reception: Reception = request.app.state.reception
         await reception.keep(message)
+    faultpoint.reach(Call.WEBHOOK_ANSWER, Side.BEFORE)
     return Received()
 
 
 async def _receive(database: Database, message: Message) -> None:
     async with transaction(database) as tx:
+        name_commit(tx, Commit.DISPUTE)
         [(new, order_id)] = await inbox.insert_many(tx, [message])
         if new and order_id is not None:
             await _act(tx, message, order_id)

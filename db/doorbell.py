@@ -21,7 +21,9 @@ from redis.client import PubSub
 from redis.retry import Retry
 
 from domain.task import Queue
+from ops import faultpoint
 from ops.config import SettingInvalid, Settings
+from ops.faultpoint import Call
 from ops.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -193,13 +195,22 @@ class Doorbell:
 
     def _send(self, queue: Queue) -> None:
         try:
-            self._broker.enqueue(
-                dramatiq.Message(
-                    queue_name=queue.value, actor_name=queue.value, args=(), kwargs={}, options={}
+            with faultpoint.around(Call.RING, redis.ConnectionError):
+                self._broker.enqueue(
+                    dramatiq.Message(
+                        queue_name=queue.value,
+                        actor_name=queue.value,
+                        args=(),
+                        kwargs={},
+                        options={},
+                    )
                 )
-            )
         except (redis.RedisError, BrokerConnectionError) as error:
             log.warning("Ring for %s was lost, the sweep repeats it: %s", queue, error)
+            metrics.rings.labels(stage=queue.value, outcome="lost").inc()
+        except Exception:
+            # The thread has to live on: there is no other one in this process that rings.
+            log.exception("Ring for %s failed, the sweep repeats it", queue)
             metrics.rings.labels(stage=queue.value, outcome="lost").inc()
         else:
             metrics.rings.labels(stage=queue.value, outcome="sent").inc()

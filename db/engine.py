@@ -19,7 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from domain.refusal import Refusal
 from domain.status import Status
 from domain.task import Queue
+from ops import faultpoint
 from ops.config import Settings
+from ops.faultpoint import Commit, Side
 from ops.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,7 @@ class Collision(Busy):
 class _AfterCommit(msgspec.Struct):
     rings: set[Queue] = msgspec.field(default_factory=set[Queue])
     moves: list[Status] = msgspec.field(default_factory=list[Status])
+    commit: Commit | None = None
 
 
 class Database(msgspec.Struct, frozen=True):
@@ -132,7 +135,7 @@ async def transaction(
             tx.info[_AFTER] = after
             try:
                 yield tx
-                await tx.commit()
+                await _commit(tx, after.commit)
             except BaseException:
                 await _report_if_lost(tx)
                 raise
@@ -144,6 +147,21 @@ async def transaction(
         metrics.orders_moves.labels(to=status).inc()
     if after.rings:
         database.ring(frozenset(after.rings))
+
+
+async def _commit(tx: AsyncConnection, name: Commit | None) -> None:
+    if name is None or not faultpoint.is_armed():
+        await tx.commit()
+        return
+    link = (await driver(tx)).pgconn
+
+    def lost(why: str) -> psycopg.OperationalError:
+        link.finish()
+        return psycopg.OperationalError(why)
+
+    faultpoint.reach(name, Side.BEFORE, lost)
+    await tx.commit()
+    faultpoint.reach(name, Side.AFTER, lost)
 
 
 @asynccontextmanager
@@ -180,6 +198,11 @@ async def _report_if_lost(tx: AsyncConnection) -> None:
 def ring_after_commit(tx: AsyncConnection, queue: Queue) -> None:
     """Have `queue` rung once the transaction is committed."""
     cast("_AfterCommit", tx.info[_AFTER]).rings.add(queue)
+
+
+def name_commit(tx: AsyncConnection, name: Commit) -> None:
+    """Say what the transaction writes, for the fault points around its commit."""
+    cast("_AfterCommit", tx.info[_AFTER]).commit = name
 
 
 def count_after_commit(tx: AsyncConnection, moves: Iterable[Status]) -> None:

@@ -1,5 +1,6 @@
 """The ledger of work: written with its cause, claimed with SKIP LOCKED, ended under its attempt."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine import fetch, ring_after_commit, run
 from domain.order import Change
 from domain.task import ATTEMPTS_MAX, QUEUE_OF, Kind, NewTask, Queue, State, Task, Verdict
+from ops.telemetry import metrics
+
+log = logging.getLogger(__name__)
 
 # Expired leases taken back in one transaction.
 EXPIRED_BATCH_MAX = 500
@@ -204,7 +208,15 @@ async def finish(
             "uncounted": 0 if leased else 1,
         },
     )
-    return frozenset(won)
+    ours = frozenset(won)
+    _tell_overtaken([task for task, _ in verdicts if task.id not in ours])
+    return ours
+
+
+def _tell_overtaken(late: Sequence[Task]) -> None:
+    for task in late:
+        log.warning("Task %d was taken over: attempt %d writes nothing", task.id, task.attempt)
+        metrics.tasks_overtaken.labels(kind=task.kind.value).inc()
 
 
 def _shorten(error: str | None) -> str | None:

@@ -156,6 +156,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error."),
     ] = "info"
+    faultpoint: Annotated[
+        str,
+        Meta(description="For tests alone: name:nth:kill9|raise|drop|stop breaks this process."),
+    ] = ""
     prometheus_multiproc_dir: Annotated[
         str, Meta(description="Folder where processes of one machine share metrics. Empty: alone.")
     ] = ""

@@ -8,8 +8,9 @@ import socket
 from pybreaker import STATE_CLOSED
 
 from db import breakers, tasks
-from db.engine import Busy, Database, Unavailable, transaction
+from db.engine import Busy, Database, Unavailable, name_commit, transaction
 from domain.task import Queue
+from ops.faultpoint import Commit
 
 # Those who waited come spread over this time: all at once might open the breaker again.
 CALL_BACK_WITHIN_S = 5.0
@@ -35,6 +36,7 @@ class Announcer:
             await before
         try:
             async with transaction(self._database) as tx:
+                name_commit(tx, Commit.BREAKER)
                 await breakers.put(tx, gateway, self._process, state)
                 if state == STATE_CLOSED:
                     # What waits for a retry or a lookup waits for the end of the outage.

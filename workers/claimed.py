@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tasks
-from db.engine import Database, Unavailable, transaction
+from db.engine import Database, Unavailable, name_commit, transaction
 from db.groups import in_halves
 from domain.task import DONE, Queue, Task
+from ops.faultpoint import Commit
 from ops.telemetry import metrics
 from workers.bell import Bell
 from workers.failure import twice, verdict_on
@@ -69,6 +70,7 @@ async def run_once(stage: Stage) -> int:
 async def _work(stage: Stage, tx: AsyncConnection, group: Sequence[Task]) -> None:
     if not group:
         return
+    name_commit(tx, Commit(f"commit-work-{stage.queue}"))
     await stage.effect(tx, group)
     await tasks.finish(tx, [(task, DONE) for task in group], leased=False)
     metrics.group_size.labels(stage=stage.queue.value).observe(len(group))
@@ -91,5 +93,6 @@ async def _try_halves(stage: Stage, group: Sequence[Task]) -> None:
 async def _fail(stage: Stage, task: Task, failure: Exception) -> None:
     verdict = verdict_on(task, failure)
     async with transaction(stage.database) as tx:
+        name_commit(tx, Commit.FAIL_CLAIMED)
         claimed = await tasks.claim(tx, stage.queue, limit=1, ids=[task.id])
         await tasks.finish(tx, [(task, verdict) for task in claimed], leased=False)

@@ -10,11 +10,13 @@ from functools import partial
 
 from db import cron, orders, reconciliation, tasks
 from db.doorbell import Doorbell, broker
-from db.engine import Database, Unavailable, connect, transaction
+from db.engine import Database, Unavailable, connect, name_commit, transaction
 from domain import settlement
 from domain.reconciliation import Portion
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
+from ops import faultpoint
 from ops.config import settings
+from ops.faultpoint import Commit
 from ops.telemetry import logs
 from workers.expiry import expire_authorizations
 from workers.failure import twice
@@ -57,6 +59,7 @@ async def take_back(database: Database) -> None:
     async with transaction(database) as tx:
         lost = await tasks.expired(tx)
         if lost:
+            name_commit(tx, Commit.TAKE_BACK)
             log.warning("%d tasks lost their worker", len(lost))
             await tasks.finish(tx, [(task, _after_loss(task)) for task in lost], leased=True)
 
@@ -68,6 +71,8 @@ async def expire(database: Database) -> None:
         async with transaction(database) as tx:
             before = await orders.lock_expired(tx, limit=EXPIRED_BATCH_MAX)
             expired = len(before)
+            if before:
+                name_commit(tx, Commit.EXPIRE)
             await orders.change_many(tx, before, [settlement.expire(o) for o in before.values()])
 
 
@@ -75,6 +80,7 @@ async def schedule(database: Database) -> None:
     """Write the periodic tasks whose time has come."""
     async with transaction(database) as tx:
         if await cron.take_slot(tx, "prune", every_s=PRUNE_EVERY_S):
+            name_commit(tx, Commit.CRON_PRUNE)
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
 
@@ -85,6 +91,7 @@ async def schedule_reconciliation(database: Database, *, gateways: Sequence[str]
     async with transaction(database) as tx:
         if not await cron.take_slot(tx, "reconcile", every_s=RECONCILE_EVERY_S):
             return
+        name_commit(tx, Commit.CRON_RECONCILE)
         last, this = await reconciliation.nightly(tx, "reconcile", every_s=RECONCILE_EVERY_S)
         for gateway in gateways:
             await tasks.schedule(tx, task_for(Portion(gateway, last - RECONCILE_OVERLAP, this)))
@@ -107,6 +114,7 @@ async def main() -> None:
     """Sweep until told to stop."""
     config = settings()
     logs.configure("clock", config.log_level)
+    faultpoint.arm(config.faultpoint)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -6,13 +6,14 @@ from uuid import UUID
 import msgspec
 
 from db import authorizations, orders, payables, payments
-from db.engine import Database, transaction
+from db.engine import Database, name_commit, transaction
 from db.ids import new_id
 from domain.funds import OPEN, Attempt, AttemptState, Payable, ask_void, funds
 from domain.order import Change, Order
 from domain.settlement import expire_authorization
 from domain.status import Status
 from domain.task import Kind, NewTask
+from ops.faultpoint import Commit
 
 # Authorizations that are dealt with in one transaction.
 EXPIRED_BATCH_MAX = 200
@@ -41,6 +42,7 @@ async def _expire_some(database: Database, batch_max: int) -> int:
         ids = sorted(await authorizations.lock_expired(tx, limit=batch_max))
         if not ids:
             return 0
+        name_commit(tx, Commit.EXPIRE_AUTHORIZATIONS)
         before = await orders.lock(tx, ids)
         _, locked = await payables.lock_many(tx, ids)
         ended = _decide(before, locked.values())

@@ -15,6 +15,7 @@ from db.engine import connect
 from domain.mail import Mailer
 from domain.payment import Gateway
 from domain.task import Queue
+from ops import faultpoint
 from ops.config import Settings
 from workers import (
     claimed,
@@ -90,6 +91,7 @@ def _stop_once() -> None:
 
 def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) -> WakingBroker:
     """Make the broker of a worker process, with one actor per queue that drains its stage."""
+    faultpoint.arm(settings.faultpoint)
     lifecycle = Lifecycle()
     made = broker(settings, [lifecycle])
     bells: dict[Queue, Bell] = {}

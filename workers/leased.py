@@ -11,9 +11,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tasks
-from db.engine import Database, Unavailable, transaction
+from db.engine import Database, Unavailable, name_commit, transaction
 from db.groups import in_halves
 from domain.task import Queue, Task, Verdict
+from ops.faultpoint import Commit
 from ops.telemetry import logs, metrics, trace
 from workers.bell import Bell
 from workers.failure import twice, verdict_on
@@ -103,6 +104,8 @@ async def _claim_group(stage: Stage[Step, Outcome], room: int) -> tuple[int, lis
     try:
         async with transaction(stage.database) as tx:
             leased = await _lease(stage, tx, room)
+            if leased:
+                name_commit(tx, Commit(f"commit-lease-{stage.queue}"))
             return len(leased), _to_do(await _prepare(stage, tx, leased))
     except Unavailable:
         raise
@@ -118,10 +121,12 @@ async def _lease(stage: Stage[Step, Outcome], tx: AsyncConnection, room: int) ->
 async def _claim_in_halves(stage: Stage[Step, Outcome], room: int) -> tuple[int, list[Step]]:
     """Commit the lease first, so that the attempt of a member that fails alone counts."""
     async with transaction(stage.database) as tx:
+        name_commit(tx, Commit.LEASE_ALONE)
         leased = await _lease(stage, tx, room)
 
     async def prepare(part: Sequence[Task]) -> Sequence[Step | Verdict]:
         async with transaction(stage.database) as tx:
+            name_commit(tx, Commit.PREPARE_HALVES)
             return await _prepare(stage, tx, part)
 
     prepared = await in_halves(leased, prepare) if leased else []
@@ -150,6 +155,7 @@ def _to_do(steps: Sequence[Step | Verdict]) -> list[Step]:
 async def _fail(stage: Stage[Step, Outcome], task: Task, failure: Exception) -> None:
     verdict = verdict_on(task, failure)
     async with transaction(stage.database) as tx:
+        name_commit(tx, Commit.FAIL_LEASED)
         await tasks.finish(tx, [(task, verdict)], leased=True)
 
 

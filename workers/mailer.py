@@ -6,7 +6,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import aiosmtplib
 
 from domain.mail import Delivery, Mail, Refused, Sent, Unsent
+from ops import faultpoint
 from ops.config import SettingInvalid, Settings
+from ops.faultpoint import Call
 from workers import letters
 from workers.letters import Letter, Unmailable
 
@@ -63,9 +65,10 @@ class SmtpMailer:
     async def _deliver(self, letter: Letter) -> Delivery:
         connection = await self._connected()
         try:
-            await connection.sendmail(
-                self._sender, letter.recipient, letter.content, mail_options=letter.options
-            )
+            with faultpoint.around(Call.MAIL, aiosmtplib.SMTPServerDisconnected):
+                await connection.sendmail(
+                    self._sender, letter.recipient, letter.content, mail_options=letter.options
+                )
         except aiosmtplib.SMTPRecipientsRefused as error:
             self._idle.append(connection)
             return _answered(error.recipients[0])

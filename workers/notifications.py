@@ -11,11 +11,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import notifications, tasks
-from db.engine import Database, transaction
+from db.engine import Database, name_commit, transaction
 from domain.mail import Delivery, Mail, Mailer, Unsent
 from domain.notice import mail
 from domain.task import DONE, Notice, Queue, Task, Verdict, retry
 from ops.config import Settings
+from ops.faultpoint import Commit
 from ops.telemetry import metrics
 from workers.leased import Stage, order_of
 
@@ -83,6 +84,7 @@ async def record(postman: Postman, pairs: Sequence[tuple[Errand, Delivery]]) -> 
     """Write the fate of mails; attempts taken over are left alone."""
     async with transaction(postman.database) as tx:
         verdicts = [(errand.task, _verdict(errand.task, d)) for errand, d in pairs]
+        name_commit(tx, Commit.RECORD_NOTIFICATIONS)
         ours = await tasks.finish(tx, verdicts, leased=True)
         current = [((e.order_id, e.notice), d) for e, d in pairs if e.task.id in ours]
         await notifications.record(tx, current)

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import findings, orders, payables, payments, tasks
-from db.engine import Database, transaction
+from db.engine import Database, name_commit, transaction
 from db.ids import new_id
 from domain.attempt import Decision, Plan, Step, Window, Withdrawal, next_step
 from domain.finding import Finding
@@ -37,6 +37,7 @@ from domain.settlement import settle
 from domain.status import Status
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from ops.config import Settings
+from ops.faultpoint import Commit
 from ops.telemetry import metrics
 from workers.breaker import Breaker, Refused, guarded
 from workers.leased import Stage, order_of
@@ -207,6 +208,7 @@ async def record(cashier: Cashier, pairs: Sequence[tuple[Step, Outcome]]) -> Non
         for step, o in pairs
     ]
     async with transaction(cashier.database) as tx:
+        name_commit(tx, Commit.RECORD_PAYMENTS)
         ours = await tasks.finish(tx, verdicts, leased=True)
         current = [(s, o) for s, o in pairs if s.task.id in ours and is_news(s, o)]
         if not current:

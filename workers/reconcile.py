@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from db.engine import Busy, Database, Unavailable, connect, transaction
+from db.engine import Busy, Database, Unavailable, connect, name_commit, transaction
 from domain.payment import Gateway, Unknown, Unsent
 from domain.reconciliation import Portion
+from ops import faultpoint
 from ops.config import Settings, settings
+from ops.faultpoint import Commit
 from ops.telemetry import logs
 from workers.gateways.accounts import gateways
 from workers.reconciliation import Seen, ask, failure, read, write
@@ -68,6 +70,7 @@ async def _portion(
     if isinstance(answer, Unsent | Unknown):
         raise Failed(f"{gateway.name} gave no answer. Run it again later.")
     async with transaction(database) as tx:
+        name_commit(tx, Commit.RECONCILE_COMMAND)
         return await write(tx, reading, answer, is_last=True)
 
 
@@ -136,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = arguments(argv)
     try:
         config = settings()
+        faultpoint.arm(config.faultpoint)
         if not config.database_url:
             sys.stderr.write(NO_DATABASE)
             return FAILED

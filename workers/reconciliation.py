@@ -11,12 +11,13 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import reconciliation, tasks
-from db.engine import Database, transaction
+from db.engine import Database, name_commit, transaction
 from domain.finding import Finding
 from domain.payment import Booked, Gateway, Outcome, Statement, Unknown, Unsent
 from domain.reconciliation import FIRST, Portion, Sought, compare, is_no_answer, judge
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict, retry
 from ops.config import Settings
+from ops.faultpoint import Commit
 from ops.telemetry import metrics
 from workers.leased import Stage
 from workers.payments import NO_GATEWAY_S, Till
@@ -160,6 +161,7 @@ async def record(clerk: Clerk, pairs: Sequence[tuple[Errand, Answer]]) -> None:
     """Write what came of readings, and ask for the rest; attempts taken over are left alone."""
     async with transaction(clerk.database) as tx:
         verdicts = [(errand.task, _verdict(errand.task, answer)) for errand, answer in pairs]
+        name_commit(tx, Commit.RECORD_RECONCILIATION)
         ours = await tasks.finish(tx, verdicts, leased=True)
         for (errand, answer), (_, verdict) in zip(pairs, verdicts, strict=True):
             if errand.task.id not in ours or isinstance(answer, Unsent | Unknown):

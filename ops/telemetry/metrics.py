@@ -30,6 +30,9 @@ http_request_seconds = Histogram(
 )
 orders_moves = Counter("orders_moves_total", "Orders that reached a status.", ("to",))
 tasks = Counter("tasks_total", "Attempts at tasks.", ("kind", "outcome"))
+tasks_overtaken = Counter(
+    "tasks_overtaken_total", "Results that came after somebody took over; unwritten.", ("kind",)
+)
 group_size = Histogram("group_size", "Members of a group.", ("stage",), buckets=_SIZES)
 rings = Counter("rings_total", "Doorbell messages.", ("stage", "outcome"))
 gateway_calls = Counter(

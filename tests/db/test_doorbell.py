@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from typing import Any, cast
 
 import dramatiq
@@ -15,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from db.doorbell import RINGS_WAITING_MAX, Doorbell, WakingBroker, broker
 from domain.task import Queue
+from ops import faultpoint
 from ops.config import SettingInvalid, Settings
 from tests.db.rings import Valkey, rings
 from tests.waiting import eventually
@@ -47,6 +49,20 @@ async def test_ring_is_one_message_that_says_nothing_but_its_queue(
     message = dramatiq.Message.decode(body)
     assert (message.queue_name, message.actor_name) == ("payments", "payments")
     assert (message.args, message.kwargs) == ((), {})
+
+
+async def test_doorbell_outlives_what_nobody_expects(
+    doorbell: Doorbell, lone_valkey: Valkey, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(partial(faultpoint.arm, ""))
+    faultpoint.arm("call-ring.before:1:raise")
+    before = _outcomes(Queue.PAYMENTS, "lost")
+
+    doorbell.ring(frozenset({Queue.PAYMENTS}))
+    await _all_sent(doorbell, lone_valkey)
+
+    assert _outcomes(Queue.PAYMENTS, "lost") == before + 1
+    assert await rings(lone_valkey, Queue.PAYMENTS) == 0
 
 
 class _Held(StubBroker):

@@ -1,7 +1,11 @@
 """Stripe, through its SDK: one PaymentIntent per charge attempt, and every answer checked."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
+
+import stripe
 
 from domain.payment import (
     Booked,
@@ -16,6 +20,7 @@ from domain.payment import (
     Unsent,
     Void,
 )
+from ops import faultpoint
 from ops.config import Settings
 from workers.gateways import stripe_answers as answers
 from workers.gateways import stripe_requests as requests
@@ -29,6 +34,13 @@ from workers.gateways.stripe_objects import (
     payments_decoder,
     refunds_decoder,
 )
+
+_CALLS: Mapping[type[Call], faultpoint.Call] = {
+    Charge: faultpoint.Call.CHARGE,
+    TakeAuthorized: faultpoint.Call.CAPTURE,
+    Void: faultpoint.Call.VOID,
+    Refund: faultpoint.Call.REFUND,
+}
 
 # A cursor in the events begins so; others are in the payments, which are read first.
 _EVENTS = "events:"
@@ -58,13 +70,8 @@ class StripeGateway:
         A lookup that fails is always Unknown, since it says nothing of the call.
         """
         try:
-            match call:
-                case Charge():
-                    return await self._find_charge(call)
-                case TakeAuthorized() | Void():
-                    return answers.shown(call, await self._payment(call.gateway_ref))
-                case Refund():
-                    return await self._find_refund(call)
+            with _around(faultpoint.Call.FIND):
+                return await self._find(call)
         except FAILURES as error:
             return lookup_failed(error)
 
@@ -74,7 +81,8 @@ class StripeGateway:
         If it has succeeded meanwhile, that is the outcome.
         """
         try:
-            return await self._end(call, gateway_ref, "abandoned")
+            with _around(faultpoint.Call.ABANDON):
+                return await self._end(call, gateway_ref, "abandoned")
         except FAILURES as error:
             return lookup_failed(error)
 
@@ -87,9 +95,10 @@ class StripeGateway:
         keeps for 30 days.
         """
         try:
-            if cursor is None or not cursor.startswith(_EVENTS):
-                return await self._made(since, until, cursor)
-            return await self._changed(since, until, cursor)
+            with _around(faultpoint.Call.STATEMENT):
+                if cursor is None or not cursor.startswith(_EVENTS):
+                    return await self._made(since, until, cursor)
+                return await self._changed(since, until, cursor)
         except FAILURES as error:
             failure = failed(error)
             return failure if isinstance(failure, Unsent) else lookup_failed(error)
@@ -97,7 +106,8 @@ class StripeGateway:
     async def booked(self, gateway_ref: str) -> Booked | Unsent | Unknown | None:
         """Read one payment as it is now; None if the account has none of that name."""
         try:
-            return answers.booked(await self._payment(gateway_ref))
+            with _around(faultpoint.Call.BOOKED):
+                return answers.booked(await self._payment(gateway_ref))
         except FAILURES as error:
             failure = failed(error)
             if isinstance(failure, Declined) and failure.code.endswith(":resource_missing"):
@@ -112,10 +122,20 @@ class StripeGateway:
         asked = requests.execution(call)
         key = str(call.attempt_id)
         try:
-            body = await self._connection.post(asked.path, asked.fields, key=key)
+            with _around(_CALLS[type(call)]):
+                body = await self._connection.post(asked.path, asked.fields, key=key)
             return answers.executed(call, body)
         except FAILURES as error:
             return failed(error)
+
+    async def _find(self, call: Call) -> Outcome | None:
+        match call:
+            case Charge():
+                return await self._find_charge(call)
+            case TakeAuthorized() | Void():
+                return answers.shown(call, await self._payment(call.gateway_ref))
+            case Refund():
+                return await self._find_refund(call)
 
     async def _find_charge(self, charge: Charge) -> Outcome | None:
         """Search for a charge.
@@ -181,6 +201,10 @@ class StripeGateway:
         further = cursor(page)
         booked = tuple(answers.booked(each) for each in payments)
         return Statement(booked, further and _EVENTS + further)
+
+
+def _around(call: faultpoint.Call) -> AbstractContextManager[None]:
+    return faultpoint.around(call, stripe.APIConnectionError)
 
 
 def _starting(after: str | None) -> dict[str, str]:
