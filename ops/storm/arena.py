@@ -24,6 +24,7 @@ from ops.local.program import CHECKOUT, Program
 from ops.local.servers import Servers, servers
 from ops.local.supervise import Fleet, run_to_end, supervised
 from ops.local.up import SANDBOX
+from ops.storm import witness
 from ops.storm.disk import small_disk
 from ops.storm.plan import CURRENCY, prices
 from ops.storm.postgres_wire import CommitCuts, PostgresEar
@@ -193,6 +194,7 @@ async def _fresh(
     argv = (sys.executable, "-m", "alembic", "upgrade", "head")
     await run_to_end(Program(name="release", argv=argv, env={**env, "DATABASE_URL": url}), say)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await witness.call(connection)
         for sku, price_minor in prices().items():
             await connection.execute(
                 "INSERT INTO products (sku, name, price_minor, currency) VALUES (%s, %s, %s, %s)",

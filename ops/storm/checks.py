@@ -17,7 +17,7 @@ CHECKS: Mapping[str, Check] = {
     "S6 refused means nothing": safety.refused_left,
     "S7 one order per key": safety.key_used_twice,
     "S8 legal history": safety.history_broken,
-    "S9 fencing": safety.written_twice,
+    "S9 fencing": safety.unfenced,
     "S11 no 5xx": safety.server_errors,
     "L1 no order is unfinished": liveness.unfinished,
     "L2 nothing is undelivered": liveness.undelivered,

@@ -17,6 +17,7 @@ from ops.sandbox.ledger import Settlement
 from ops.sandbox.mailbox import FILE, Kept, letter
 from ops.storm.history import Entry
 from ops.storm.resources import Resources
+from ops.storm.witness import WriteRow
 
 Row = TypeVar("Row")
 # Subject and detail of what breaks a promise.
@@ -107,6 +108,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     stock: Sequence[StockRow] = ()
     booked: Sequence[BookedRow] = ()
     notifications: Sequence[NotificationRow] = ()
+    writes: Sequence[WriteRow] = ()  # to tasks, in their order
     settlements: Mapping[str, Settlement] = {}
     mails: Mapping[str, int] = {}
     broken: Sequence[Violation] = ()  # what Postgres tells of itself
@@ -153,6 +155,7 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
     *,
     history: Sequence[Entry],
     stocked: Mapping[str, int],
+    writes: Sequence[WriteRow],
     before: Resources,
     after: Resources,
 ) -> Evidence:
@@ -176,6 +179,7 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
             stock=await rows(StockRow, _STOCK),
             booked=await rows(BookedRow, _BOOKED),
             notifications=await rows(NotificationRow, _NOTIFICATIONS),
+            writes=writes,
             settlements=ledger.settlements(sandbox),
             mails=mails(sandbox),
             before=before,

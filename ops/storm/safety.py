@@ -14,6 +14,8 @@ _ONCE_PER_ATTEMPT = frozenset(
     {"order_paid", "payment_authorized", "payment_captured", "payment_voided"}
     | {"payment_refunded", "payment_declined", "payment_refused", "late_payment"}
 )
+# Only a person could have a task that ended done again, and none does in a storm.
+_OVER = frozenset({"done", "dead", "cancelled"})
 _ONCE = frozenset({"order_placed", "stock_reserved", "order_cancelled"})
 
 
@@ -157,8 +159,18 @@ def history_broken(e: Evidence) -> Found:
                 yield entry.asked.order, f"was read as {was} in version {version}"
 
 
-def written_twice(e: Evidence) -> Found:
-    """Find facts that are written twice: who lost a task to somebody else must write nothing."""
+def unfenced(e: Evidence) -> Found:
+    """Find what was written by somebody who had lost the task: it must change nothing."""
+    for write in e.writes:
+        if write.was in _OVER or write.attempt < write.was_attempt:
+            was, became = (write.was, write.was_attempt), (write.became, write.attempt)
+            detail = f"task {write.task_id} in attempt {was[1]} is {was[0]}, and was overwritten"
+            detail += f" by attempt {became[1]}: {became[0]}"
+            yield write.order_id or f"task {write.task_id}", detail
+    yield from _written_twice(e)
+
+
+def _written_twice(e: Evidence) -> Found:
     facts = Counter(
         (event.order_id, event.kind, event.attempt_id)
         for event in e.events

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TextIO
 
 import msgspec
+import psycopg
 from rich.console import Console
 
 from ops.local.child import ORDERFLOW, Say
-from ops.storm import checks, evidence, healing
+from ops.storm import checks, evidence, healing, witness
 from ops.storm.arena import Arena, arena
 from ops.storm.healing import Healing
 from ops.storm.history import History
@@ -19,6 +20,7 @@ from ops.storm.plan import RATE, Kind, Story, Strike, stock, stories, strikes
 from ops.storm.report import Storm
 from ops.storm.resources import resources
 from ops.storm.watch import Watch
+from ops.storm.witness import WriteRow
 
 HISTORY = "history.jsonl"
 LOG = "storm.log"
@@ -61,6 +63,7 @@ async def run(wanted: Orders, console: Console) -> Storm:
                 on.sandbox,
                 history=history.entries,
                 stocked=stock(told),
+                writes=await _writes(on.database_url),
                 before=before,
                 after=await resources(on),
             )
@@ -99,6 +102,11 @@ async def _rage(
     if healed.seconds is not None:
         healed = Healing(history.now_s() - calm_s)
     return Raged(nemesis.seen, healed, watch)
+
+
+async def _writes(url: str) -> Sequence[WriteRow]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        return await witness.hear(connection)
 
 
 def _into(log: TextIO) -> Say:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from ops.storm.faults import disk, gateway, postgres, processes, redis, tasks
+from ops.storm.faults import disk, gateway, postgres, processes, redis, tasks, zombies
 from ops.storm.faults.fault import Fault, Missing
 from ops.storm.plan import Kind
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for module in (processes, redis, postgres, disk, gateway, tasks)
+    for module in (processes, zombies, redis, postgres, disk, gateway, tasks)
     for fault in module.FAULTS
 }
 

@@ -18,6 +18,7 @@ from ops.storm.evidence import (
 )
 from ops.storm.history import Asked, Entry, Op, Outcome, Try
 from ops.storm.resources import Resources
+from ops.storm.witness import WriteRow
 
 PAID, DEAD = "0199-paid", "0199-cancelled"
 TOTAL = 1000
@@ -150,6 +151,12 @@ def evidence() -> Evidence:
         notifications=[
             NotificationRow(PAID, "order_confirmed", "sent"),
             NotificationRow(DEAD, "order_cancelled", "sent"),
+        ],
+        writes=[
+            WriteRow(1, PAID, "ready", 0, "running", 1),
+            WriteRow(1, PAID, "running", 1, "ready", 1),
+            WriteRow(1, PAID, "ready", 1, "running", 2),
+            WriteRow(1, PAID, "running", 2, "done", 2),
         ],
         settlements={
             PAID: Settlement(

@@ -11,6 +11,7 @@ from ops.sandbox.ledger import Settlement
 from ops.storm.checks import CHECKS, LATER, check
 from ops.storm.evidence import AttemptRow, BookedRow, EventRow, Evidence, KeyRow, NotificationRow
 from ops.storm.history import Outcome, Try
+from ops.storm.witness import WriteRow
 from tests.ops.storm.remains import (
     DEAD,
     PAID,
@@ -186,6 +187,16 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
             _more("events", EventRow(PAID, 5, "payment_refunded", "paid", "a-2")),
             lambda e: _put("orders", PAID, replace(e.orders[PAID], version=5))(e),
         ),
+    ),
+    (
+        "S9 fencing",
+        "a lost worker ended what another one had done",
+        _more("writes", WriteRow(1, PAID, "done", 2, "done", 1)),
+    ),
+    (
+        "S9 fencing",
+        "a lost worker ended what another one was doing",
+        _more("writes", WriteRow(1, PAID, "running", 2, "done", 1)),
     ),
     (
         "S11 no 5xx",

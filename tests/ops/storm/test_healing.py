@@ -82,7 +82,13 @@ async def test_evidence_is_what_postgres_has(
     order_id = str(await _an_order(database))
 
     found = await gather(
-        database_url, tmp_path, history=(), stocked={"TEA": 10}, before=NOTHING, after=NOTHING
+        database_url,
+        tmp_path,
+        history=(),
+        stocked={"TEA": 10},
+        writes=(),
+        before=NOTHING,
+        after=NOTHING,
     )
 
     assert found.orders[order_id].items == {"TEA": 2}
