@@ -37,30 +37,38 @@ WHERE state = 'running' AND attempt > held_attempt
 
 async def _zombie(blow: Blow) -> str:
     """Have a worker wake with answers to calls that another worker is making again."""
-    name = blow.chance.choice(blow.arena.twins("worker"))
-    child, gateway = blow.arena.fleet.children[name], blow.arena.tapped.gateway
-    before = await _overtaken(blow.arena)
+    twins = blow.arena.twins("worker")
     async with await psycopg.AsyncConnection.connect(
         blow.arena.database_url, autocommit=True
     ) as connection:
-        try:
-            gateway.freeze()
-            await asyncio.sleep(_CALLING_S)
-            child.signal(SIGSTOP)
-            gateway.mend()
-            await asyncio.sleep(_ANSWERED_S)
-            ids, attempts = await _held(connection)
-            if not ids:
-                return f"{name} had called for nothing"
-            await _counted(connection, _LAPSING, ids)
-            gateway.freeze()
-            again = await _counted(connection, _TAKEN, ids, attempts)
-            child.signal(SIGCONT)
-            await asyncio.sleep(_RECORDED_S)
-        finally:
-            child.signal(SIGCONT)
-            gateway.mend()
-    refused = await _overtaken(blow.arena) - before
+        for name in blow.chance.sample(twins, len(twins)):
+            if seen := await _freeze(blow.arena, name, connection):
+                return seen
+    return "no worker had called for anything"
+
+
+async def _freeze(arena: Arena, name: str, connection: psycopg.AsyncConnection) -> str:
+    """Freeze one worker; says what was seen, or nothing if it had called for nothing."""
+    child, gateway = arena.fleet.children[name], arena.tapped.gateway
+    before = await _overtaken(arena)
+    try:
+        gateway.freeze()
+        await asyncio.sleep(_CALLING_S)
+        child.signal(SIGSTOP)
+        gateway.mend()
+        await asyncio.sleep(_ANSWERED_S)
+        ids, attempts = await _held(connection)
+        if not ids:
+            return ""
+        await _counted(connection, _LAPSING, ids)
+        gateway.freeze()
+        again = await _counted(connection, _TAKEN, ids, attempts)
+        child.signal(SIGCONT)
+        await asyncio.sleep(_RECORDED_S)
+    finally:
+        child.signal(SIGCONT)
+        gateway.mend()
+    refused = await _overtaken(arena) - before
     return f"{name} lost {len(ids)} calls, woke while {again} were made again: {refused} refused"
 
 
