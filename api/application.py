@@ -28,7 +28,9 @@ from api.bounds import refuse_unbounded
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
 from api.idempotency import InFlight
+from api.limits import Limited, Limits
 from api.methods import answer_options
+from api.proxies import Proxies
 from api.query import refuse_stray_parameters
 from api.reception import Reception
 from api.strict import StrictRequest
@@ -66,6 +68,11 @@ def provide_acceptance(state: State) -> Acceptance:
     return state.acceptance
 
 
+def provide_limits(state: State) -> Limits:
+    """Give the limits on requests."""
+    return state.limits
+
+
 async def provide_tx(state: State) -> AsyncGenerator[AsyncConnection]:
     """Give a transaction that is committed once the handler has returned."""
     async with transaction(state.database) as tx:
@@ -82,16 +89,19 @@ def build(config: Settings) -> Litestar:
     """Put the application together."""
     faultpoint.arm(config.faultpoint)
     database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
+    limits = Limits(config)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         yield
+        await limits.close()
         await database.engine.dispose()
 
     app = Litestar(
         route_handlers=ROUTES,
         dependencies={
             "acceptance": Provide(provide_acceptance, sync_to_thread=False),
+            "limits": Provide(provide_limits, sync_to_thread=False),
             "tx": Provide(provide_tx),
         },
         exception_handlers=EXCEPTION_HANDLERS,
@@ -100,25 +110,27 @@ def build(config: Settings) -> Litestar:
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=[lifespan],
         on_startup=[refuse_unbounded],
-        state=_state(config, database),
+        state=_state(config, database, limits),
         openapi_config=docs.openapi_config(
             title="Orderflow", version=VERSION, description=DESCRIPTION
         ),
         logging_config=None,
     )
     # From the inside out: what is put between the two knows who asks by scope["user"].
-    identified = Authentication(app.asgi_handler, config)
-    app.asgi_handler = Edge(identified, quiet=QUIET)
+    limited = Limited(app.asgi_handler, limits, exempt=QUIET)
+    identified = Authentication(limited, config)
+    app.asgi_handler = Edge(identified, quiet=QUIET, proxies=Proxies(config.trusted_proxies))
     return app
 
 
-def _state(config: Settings, database: Database) -> State:
+def _state(config: Settings, database: Database, limits: Limits) -> State:
     """Make what the requests of one process share."""
     return State(
         {
             "settings": config,
             "database": database,
             "in_flight": InFlight(),
+            "limits": limits,
             "acceptance": Acceptance(
                 database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
             ),

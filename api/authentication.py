@@ -58,7 +58,7 @@ class Authentication:
                 PrincipalKind.KEY,
                 role=Role.ADMIN,
                 scopes=frozenset(KeyScope),
-                tier=Tier.PREMIUM,
+                tier=Tier.MACHINE,
             )
         raise Unauthenticated("The token is not valid: get a new one.")
 

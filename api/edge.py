@@ -8,12 +8,13 @@ from functools import cache
 from time import perf_counter
 from typing import cast, final
 
-import msgspec
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
+from api.answers import added_headers, refuse
 from api.methods import as_routed
-from api.problems import MEDIA_TYPE, problem
+from api.problems import problem
+from api.proxies import NO_PROXIES, Proxies
 from ops.telemetry import logs, metrics, trace
 
 _access = logging.getLogger("access")
@@ -23,15 +24,14 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # A method is the client's word: each other one would be a time series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_CLOSED_REQUEST = 499
-_INTERNAL_ERROR = 500
 
 # Answers are data for one reader: kept by nobody, framed by nobody, sniffed by nobody.
-_DEFAULTS = {
-    b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-}
+_DEFAULTS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 @final
@@ -41,15 +41,19 @@ class Edge:
     Litestar's middleware is not run for 404 and 405, so `app.asgi_handler` is wrapped itself.
     """
 
-    def __init__(self, app: ASGIApp, *, quiet: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, *, quiet: Collection[str] = (), proxies: Proxies = NO_PROXIES
+    ) -> None:
         """Log requests to the path templates in `quiet`, e.g. probes, at debug only."""
         self._app = app
+        self._proxies = proxies
         self._quiet = frozenset(quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        self._proxies.resolve(scope)
         request_id, traceparent = _given(scope)
         with logs.bound(request_id=request_id), trace.following(traceparent):
             await self._serve(_Exchange(scope, send, request_id), receive)
@@ -118,22 +122,14 @@ class _Exchange:
     def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         completed = [*headers, (b"x-request-id", self._request_id)]
         given = {name.lower() for name, _ in completed}
-        completed.extend(item for item in _DEFAULTS.items() if item[0] not in given)
+        added = added_headers(self.scope)
+        completed.extend(item for item in (*_DEFAULTS, *added) if item[0] not in given)
         return completed
 
     async def fail(self) -> None:
         """Answer what nothing else answered; after a first byte only hanging up is left."""
-        if self.status:
-            return
-        body = msgspec.json.encode(problem("internal_error"))
-        headers = [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        await self.send(
-            {"type": "http.response.start", "status": _INTERNAL_ERROR, "headers": headers}
-        )
-        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+        if not self.status:
+            await refuse(self.send, problem("internal_error"))
 
 
 def _given(scope: HTTPScope) -> tuple[str, str | None]:

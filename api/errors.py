@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import ParameterKwarg
 
 from api.bounds import parameters
+from api.limits import QuotaExceeded
 from api.methods import allowed
 from api.problems import KINDS, FieldError, Problem, answer, problem
 from domain.refusal import Refusal
@@ -37,6 +38,10 @@ def _refused(request: _Request, refusal: Refusal) -> Response[bytes]:
     if refusal.field is None:
         return answer(problem(refusal.code, refusal.detail))
     return answer(_naming(refusal.code, FieldError(refusal.field, refusal.detail)))
+
+
+def _refused_for_now(_: _Request, refusal: QuotaExceeded) -> Response[bytes]:
+    return answer(refusal.problem, refusal.headers)
 
 
 def _naming(code: str, *errors: FieldError) -> Problem:
@@ -101,6 +106,7 @@ def _failed_in_cleanup(request: _Request, group: ExceptionGroup[Exception]) -> R
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Handler] = {
     Refusal: _refused,
+    QuotaExceeded: _refused_for_now,
     HTTPException: _refused_by_litestar,
     ExceptionGroup: _failed_in_cleanup,
     Exception: _failed,

@@ -18,6 +18,8 @@ class Kind(msgspec.Struct, frozen=True):
     title: str
     remedy: str
     headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    # One that is registered for all servers alike; else ours.
+    type: str = ""
 
 
 # Retry soon: an election or a restart of the database takes seconds.
@@ -135,6 +137,12 @@ KINDS: Mapping[str, Kind] = {
     "too_many_unpaid_orders": Kind(
         429, "Too many unpaid orders", "Pay or cancel some of the customer's orders first."
     ),
+    "quota_exceeded": Kind(
+        429,
+        "Quota exceeded",
+        "Wait for Retry-After seconds; the RateLimit header says what is left.",
+        type="https://iana.org/assignments/http-problem-types#quota-exceeded",
+    ),
     "client_closed_request": Kind(499, "Client went away", "Send the whole body."),
     "internal_error": Kind(
         500,
@@ -169,13 +177,26 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     detail: str
     errors: tuple[FieldError, ...] = ()
+    violated_policies: tuple[str, ...] = msgspec.field(default=(), name="violated-policies")
 
 
-def problem(code: str, detail: str | None = None, errors: tuple[FieldError, ...] = ()) -> Problem:
+def problem(
+    code: str,
+    detail: str | None = None,
+    errors: tuple[FieldError, ...] = (),
+    *,
+    violated_policies: tuple[str, ...] = (),
+) -> Problem:
     """Make a problem; without a detail it tells the remedy."""
     kind = KINDS[code]
     return Problem(
-        f"/problems/{code}", kind.title, kind.status, code, detail or kind.remedy, errors
+        kind.type or f"/problems/{code}",
+        kind.title,
+        kind.status,
+        code,
+        detail or kind.remedy,
+        errors,
+        violated_policies,
     )
 
 

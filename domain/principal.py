@@ -20,6 +20,7 @@ class Tier(StrEnum):
     ANONYMOUS = "anonymous"
     AUTHENTICATED = "authenticated"
     PREMIUM = "premium"
+    MACHINE = "machine"  # our own programs, of which no number is expected
 
 
 class Scope(StrEnum):

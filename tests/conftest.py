@@ -3,9 +3,10 @@
 import os
 import random
 import tempfile
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,6 +30,14 @@ ROOT = Path(__file__).parent.parent
 ADMIN_API_KEY = "staff-key-of-the-tests"
 TEMPLATE = "orderflow_template"
 KEPT = {"queues"}
+# Tests ask more often than people do; those of limits set their own.
+UNLIMITED: Mapping[str, Any] = dict.fromkeys(
+    (
+        *("rate_anonymous", "rate_authenticated", "rate_premium", "rate_machine"),
+        *("rate_login", "rate_register", "rate_reset"),
+    ),
+    0,
+)
 
 # Its first draws are all above 0.6: what is retried later is not retried within a test's drain.
 SEED = 3439
@@ -92,7 +101,12 @@ def jitter() -> None:
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str) -> Settings:
-    return Settings(database_url=database_url, redis_url=redis_url, admin_api_key=ADMIN_API_KEY)
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        admin_api_key=ADMIN_API_KEY,
+        **UNLIMITED,
+    )
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ _SMTP_FIRST = 1025
 _WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - it guards a toy
 # Who watches an outage of the sandbox does not want to wait half a minute for its end.
 _BREAKER_OPEN_S = "5"
+# Everybody here has the one address of this machine, and demo and replay send what they can.
+_RATE_ANONYMOUS = "1000000"
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -70,6 +72,7 @@ def assemble(
         "SANDBOX_INBOX_PORT": str(at.inbox),
         "SANDBOX_SMTP_PORT": str(at.smtp),
         "SANDBOX_DIR": str(state / "sandbox"),
+        "RATE_ANONYMOUS": environ.get("RATE_ANONYMOUS") or _RATE_ANONYMOUS,
         "ADMIN_API_KEY": environ.get("ADMIN_API_KEY") or admin_api_key(state),
         "PROMETHEUS_MULTIPROC_DIR": str(_fresh(state / "metrics")),
     }

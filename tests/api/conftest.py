@@ -13,7 +13,7 @@ from ops.config import Settings
 from tests.api.paid import pay
 from tests.bank import bank
 from tests.builders import put_product
-from tests.conftest import ADMIN_API_KEY, empty
+from tests.conftest import ADMIN_API_KEY, UNLIMITED, empty
 from tests.signed import SIGNING_KEY
 from tests.web import served
 
@@ -46,6 +46,7 @@ def shop_app(database_url: str, redis_url: str) -> Litestar:
         redis_url=redis_url,
         admin_api_key=ADMIN_API_KEY,
         stripe_webhook_secrets=SIGNING_KEY,
+        **UNLIMITED,
     )
     return build(settings)
 

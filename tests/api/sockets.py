@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.builders import an_order_body
-from tests.conftest import ADMIN_API_KEY, ROOT
+from tests.conftest import ADMIN_API_KEY, ROOT, UNLIMITED
 
 DEADLINE_S = 20
 ORDER = json.dumps(an_order_body(("APPLE", 1))).encode()
@@ -31,11 +31,14 @@ class Process(NamedTuple):
 
 
 @asynccontextmanager
-async def web(database_url: str, redis_url: str, log: Path) -> AsyncGenerator[Process]:
+async def web(
+    database_url: str, redis_url: str, log: Path, **changes: object
+) -> AsyncGenerator[Process]:
     """Run the line of the Procfile on a port of our own; connections wait until it is up."""
     [line] = re.findall("^web: (.*)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
     command = re.sub(r"--(host|port) \S+", "", line).split()
     ours = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ADMIN_API_KEY": ADMIN_API_KEY}
+    ours |= {name.upper(): str(value) for name, value in {**UNLIMITED, **changes}.items()}
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         running = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *command, "--fd", str(listener.fileno())),

@@ -183,8 +183,9 @@ async def test_the_document_is_the_same_each_time(client: httpx.AsyncClient) -> 
 async def test_every_problem_has_its_place(client: httpx.AsyncClient) -> None:
     everything = (await client.get("/problems")).text
 
-    for code in problems.KINDS:
-        answer = await client.get(problems.problem(code).type)
+    for code, kind in problems.KINDS.items():
+        answer = await client.get(f"/problems/{code}")
+        assert problems.problem(code).type == (kind.type or answer.url.path)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/html")
         assert code in answer.text

@@ -13,7 +13,7 @@ from db.engine import Database
 from db.ids import new_id
 from ops.config import Settings
 from tests.api.routes import PRODUCT, ROUTES, send
-from tests.conftest import ADMIN_API_KEY
+from tests.conftest import ADMIN_API_KEY, UNLIMITED
 from tests.postgres import connections, locked, rule, terminate, until
 from tests.signed import SIGNING_KEY
 from tests.web import assert_problem, post_order, served
@@ -29,6 +29,7 @@ async def adrift(redis_url: str) -> AsyncGenerator[httpx.AsyncClient]:
         redis_url=redis_url,
         admin_api_key=ADMIN_API_KEY,
         stripe_webhook_secrets=SIGNING_KEY,
+        **UNLIMITED,
     )
     async with served(build(settings)) as client:
         yield client
@@ -63,7 +64,12 @@ async def test_while_postgres_is_away_what_is_wrong_anyway_is_still_said(
 
 @pytest.fixture
 def settings_of_its_own(database_url: str, redis_url: str) -> Settings:
-    return Settings(database_url=database_url, redis_url=redis_url, admin_api_key=ADMIN_API_KEY)
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        admin_api_key=ADMIN_API_KEY,
+        **UNLIMITED,
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

@@ -9,7 +9,7 @@ from api.application import build
 from db.engine import Database
 from ops.config import Settings
 from tests.api.routes import ORDER
-from tests.conftest import ADMIN_API_KEY
+from tests.conftest import ADMIN_API_KEY, UNLIMITED
 from tests.web import assert_problem, rows, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,7 +55,8 @@ async def closed(
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of an application that has no key of staff."""
     del shop_database
-    async with served(build(Settings(database_url=database_url, redis_url=redis_url))) as client:
+    settings = Settings(database_url=database_url, redis_url=redis_url, **UNLIMITED)
+    async with served(build(settings)) as client:
         yield client
 
 
