@@ -10,6 +10,8 @@ STATE = .local
 SECONDS = 60
 SEED =
 FAULTS = all
+PATCHES =
+JOBS = 1
 
 RUN = .venv/bin/python
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -25,6 +27,7 @@ help:
 	@echo "make replay FILE=orders.csv [SPEED=max]   put real orders through"
 	@echo "make bench                measure against the limit of Postgres on this machine"
 	@echo "make storm [SECONDS=60] [SEED=n] [FAULTS=all|name,...]   break it on purpose, check its promises"
+	@echo "make sabotage [PATCHES=name,...] [JOBS=1]   take its guards away one by one, see what notices"
 	@echo "make test                 run the tests"
 	@echo "make check                format, lint and types"
 	@echo "make format               mend the format and what the linter can"
@@ -49,6 +52,9 @@ file-is-named:
 
 storm: .venv/.local
 	@$(RUN) -m ops.storm --seconds "$(SECONDS)" --seed "$(SEED)" --faults "$(FAULTS)" --state "$(STATE)/storm"
+
+sabotage: .venv/.dev
+	@$(RUN) -m ops.storm.sabotage --patches "$(PATCHES)" --jobs "$(JOBS)"
 
 bench: .venv/.local
 	@$(RUN) -m ops.bench
@@ -102,4 +108,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm bench test check format lock clean
+.PHONY: help demo up replay file-is-named storm sabotage bench test check format lock clean

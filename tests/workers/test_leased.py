@@ -17,7 +17,7 @@ from ops.config import Settings
 from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
 from tests.postbox import Postbox
-from tests.records import limit, make_due, status, statuses, terminate, work
+from tests.records import attempts, limit, make_due, status, statuses, terminate, work
 from tests.stages import a_cashier, drain_inventory, drain_notifications, drain_payments
 from tests.waiting import eventually
 from tests.workers.looking import WORKER, looking
@@ -147,6 +147,22 @@ async def test_claim_that_fails_loses_no_result_of_calls_under_way(
     await bell.answer()
     assert await status(database, locked) == "paid"
     assert bank.verbs() == ["charge", "charge"]
+
+
+async def test_call_is_made_only_once_everybody_can_see_that_it_is(
+    database: Database, bank: Bank, bell: Bell
+) -> None:
+    [order_id] = await reserved(database, "a@x.org")
+    bank.entrance.shut()
+    draining = asyncio.create_task(bell.answer())
+    await bank.entrance.until_waiting()
+
+    task, tried = await work(database, order_id, Kind.CHARGE), await attempts(database, order_id)
+    await bank.entrance.open()
+    await draining
+
+    assert (task.state, task.attempt) == ("running", 1)
+    assert tried == [("charge", "sent")]
 
 
 async def test_slow_call_holds_up_no_other_payment(

@@ -50,6 +50,20 @@ async def test_refund_that_never_left_is_tried_again_under_its_key(
     assert await cash(database, order_id) == bank.takings(order_id) == [TOTAL, -TOTAL]
 
 
+async def test_refund_whose_answer_was_lost_is_looked_up_and_never_made_again(
+    database: Database, settings: Settings, bank: Bank, order_id: UUID
+) -> None:
+    await drain_payments(database, settings, bank)
+    await cancel(database, order_id)
+    bank.answers_lost = 1
+
+    await settle_payments(database, settings, bank)
+
+    assert bank.verbs() == ["charge", "refund", "find"]
+    assert await attempts(database, order_id) == [("charge", "succeeded"), ("refund", "succeeded")]
+    assert bank.takings(order_id) == [TOTAL, -TOTAL]
+
+
 async def test_refused_refund_waits_for_a_person_with_its_reason(
     database: Database, settings: Settings, bank: Bank, order_id: UUID
 ) -> None:
