@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     DELAY = "delay"  # executes after delay_s
     SLOW = "slow"  # executes at once; the answer dribbles in over delay_s
+    TOLD_FIRST = "told-first"  # executes and tells its events; answers after delay_s
     ERROR_500 = "error-500"  # nothing is executed
     KEPT_500 = "kept-500"  # the execution breaks; the key keeps the 500
     RATE_LIMITED = "rate-limited"  # nothing is executed

@@ -48,6 +48,8 @@ NEED_AUTHENTICATION = frozenset(
     for name in ("authenticationRequired", "threeDSecure2Required", "threeDSecureRequired")
 )
 DISPUTED = "pm_card_createDispute"
+# Whatever is told of its payments, look-ups too, is of one unit more: nobody can tell what is so.
+MISSTATED = "pm_sandbox_misstated"
 
 _REASONS = {
     "": Decline("card_declined", _ISSUER, "generic_decline"),
@@ -96,7 +98,7 @@ def known(payment_method: str) -> bool:
         payment_method in GOOD
         or payment_method in DECLINES
         or payment_method in NEED_AUTHENTICATION
-        or payment_method == DISPUTED
+        or payment_method in {DISPUTED, MISSTATED}
         or fault(payment_method) is not None
         or delay_s(payment_method) is not None
         or any(each.fullmatch(payment_method) for each in (_NOT_FOUND_YET, _EXPIRING, _REFUND))
@@ -120,6 +122,11 @@ def hidden_s(payment_method: str) -> int:
     """Return for how long searches and lists do not find its payments."""
     match = _NOT_FOUND_YET.fullmatch(payment_method)
     return int(match[1]) if match else 0
+
+
+def told(payment_method: str, amount: int) -> int:
+    """Return the amount that is told of a payment."""
+    return amount + (payment_method == MISSTATED)
 
 
 def hold_s(payment_method: str) -> int:

@@ -74,6 +74,9 @@ async def strike(fault: Fault, request: web.Request, handler: Handler) -> web.St
     response = await handler(request)
     if not isinstance(response, web.Response):
         return response
+    if fault.fault is Kind.TOLD_FIRST:
+        await asyncio.sleep(fault.delay_s)
+        return response
     if fault.fault is Kind.SLOW:
         return await _dribbled(request, response, fault.delay_s)
     return await _after(fault.fault, request, response)

@@ -1,6 +1,6 @@
 """The gateway's objects in Stripe's shapes, each rendered from how it stands alone."""
 
-from ops.sandbox import standing
+from ops.sandbox import cards, standing
 from ops.sandbox.cards import Decline
 from ops.sandbox.entries import Dispute
 from ops.sandbox.standing import Payment, Refund, Taken
@@ -30,7 +30,7 @@ def payment_intent(payment: Payment, expand: frozenset[str] = frozenset()) -> Sh
     return {
         "id": made.id,
         "object": "payment_intent",
-        "amount": made.amount,
+        "amount": cards.told(made.payment_method, made.amount),
         "amount_capturable": payment.capturable,
         "amount_received": payment.captured,
         "automatic_payment_methods": {"allow_redirects": "never", "enabled": True},

@@ -4,7 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from domain.task import Notice
+from ops.sandbox.cards import MISSTATED
 from ops.storm.evidence import Evidence, Found, is_in
+from ops.storm.history import Op
 
 _UNDER_WAY = frozenset({"placed", "backordered", "reserved"})
 _OPEN = frozenset({"created", "sent", "unknown", "action_required"})
@@ -18,13 +20,25 @@ _FILES_MORE, _KEYS_MORE, _RSS_TIMES, _RSS_MORE_MB = 100, 200, 2.0, 200.0
 
 
 def unfinished(e: Evidence) -> Found:
-    """Find orders that are under way, or in review for nothing."""
-    unknown = {a.order_id for a in e.attempts if a.state == "unknown"}
+    """Find orders under way, in review for nothing, or not in review though nobody can tell."""
+    untold = _untold(e)
     for order in e.orders.values():
         if order.status in _UNDER_WAY:
             yield order.id, f"is {order.status}"
-        elif order.status == "review" and order.id not in unknown:
-            yield order.id, "is in review, and no payment of it is unknown"
+        elif order.status == "review" and order.id not in untold:
+            yield order.id, "is in review, and the gateway can tell what was paid"
+        elif order.status != "review" and order.id in untold:
+            yield order.id, f"is {order.status}, and the gateway cannot tell what was paid"
+
+
+def _untold(e: Evidence) -> frozenset[str]:
+    """Name the orders of whose money, which the gateway has, it says something else for ever."""
+    misstated = {
+        entry.asked.key
+        for entry in e.history
+        if entry.asked.op is Op.PLACE and entry.asked.content["payment_method"] == MISSTATED
+    }
+    return frozenset(row.order_id for row in e.keys if row.key in misstated) & e.settlements.keys()
 
 
 def undelivered(e: Evidence) -> Found:

@@ -5,6 +5,7 @@ from random import Random
 
 import msgspec
 
+from ops.sandbox.cards import MISSTATED
 from ops.storm.history import Op
 
 CURRENCY = "EUR"
@@ -18,7 +19,8 @@ _COMMON, _HOT = 16, 3
 _HOT_SHARE = 0.5
 _HOT_CHANCE = 0.15
 _METHODS = (
-    ("pm_card_visa", 80),
+    ("pm_card_visa", 79.5),
+    (MISSTATED, 0.5),
     ("pm_card_mastercard", 6),
     ("pm_card_chargeDeclined", 8),
     ("pm_card_chargeDeclinedInsufficientFunds", 3),
@@ -141,7 +143,9 @@ def _items(chance: Random) -> list[tuple[str, int]]:
 
 
 def _acts(chance: Random, story: Story) -> Iterator[Act]:
-    wanted = list(_ACTS)
+    # What nobody can tell waits for a person, also once it is cancelled.
+    final = {Op.CANCEL} if story.payment_method == MISSTATED else set[Op]()
+    wanted = [(op, share) for op, share in _ACTS if op not in final]
     if story.capture == "manual":
         wanted += _OF_HELD_MONEY
     if "Declined" in story.payment_method and story.on_decline == "hold":

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from ops.sandbox.board import Kind, Shown
+from ops.sandbox.board import WEBHOOK_KINDS, Kind, Shown
 from ops.storm.arena import Arena
 from ops.storm.faults.fault import Blow, Fault
 
@@ -16,7 +16,8 @@ _WEBHOOKS = "webhooks"
 # Of the calls while it lasts; a second call of the same may then go well.
 _SHARE = 0.3
 _DOWN_S, _LASTS_S = 8.0, 4.0
-_DELAY_S = {Kind.DELAY: 3.0, Kind.SLOW: 3.0, Kind.NOT_FOUND_YET: 6.0}
+# An answer that comes after its events is still waited for.
+_DELAY_S = {Kind.DELAY: 3.0, Kind.SLOW: 3.0, Kind.NOT_FOUND_YET: 6.0, Kind.TOLD_FIRST: 1.0}
 _WEBHOOK_DELAY_S = 2.0
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 
@@ -27,7 +28,7 @@ class _Board(msgspec.Struct):
 
 async def _post(fault: Kind, blow: Blow) -> str:
     """Put a fault on the board for its time."""
-    whole = fault in {Kind.DOWN, Kind.FLAPPING, Kind.NOT_FOUND_YET} or "webhook" in fault
+    whole = fault in {Kind.DOWN, Kind.FLAPPING, Kind.NOT_FOUND_YET} | WEBHOOK_KINDS
     content: dict[str, Any] = {
         "fault": fault.value,
         "seconds": blow.seconds,
@@ -70,6 +71,12 @@ async def _refuse(blow: Blow) -> str:
     return f"unreachable {blow.seconds:.0f} s"
 
 
+def _name(kind: Kind) -> str:
+    if kind is Kind.TOLD_FIRST:
+        return "webhook-early"
+    return kind.value if kind in WEBHOOK_KINDS else f"gateway-{kind}"
+
+
 async def mend(arena: Arena) -> None:
     """Take every fault off the board."""
     arena.tapped.gateway.mend()
@@ -83,8 +90,8 @@ async def mend(arena: Arena) -> None:
 FAULTS = (
     *(
         Fault(
-            name=f"gateway-{kind}" if not kind.startswith("webhook") else kind.value,
-            lane=_WEBHOOKS if kind.startswith("webhook") else LANE,
+            name=_name(kind),
+            lane=_WEBHOOKS if kind in WEBHOOK_KINDS else LANE,
             seconds=_DOWN_S if kind is Kind.DOWN else _LASTS_S,
             strike=partial(_post, kind),
         )

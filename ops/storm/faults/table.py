@@ -17,7 +17,6 @@ MISSING: Sequence[Missing] = (
     Missing("poison-sigkill", "needs a fault point in a worker"),
     Missing("poison-endless", "needs a fault point in a worker"),
     Missing("poison-memory", "needs a fault point in a worker"),
-    Missing("webhook-early", "the board has no event that comes before its answer"),
 )
 
 

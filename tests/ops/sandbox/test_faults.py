@@ -97,6 +97,18 @@ async def test_capture_that_is_answered_wrongly_moved_money_or_not(
     assert ("Idempotent-Replayed" in true.headers) == moved
 
 
+async def test_misstated_payment_is_told_wrong_whoever_asks(troubled: Caller) -> None:
+    order = str(uuid4())
+    paid = (await troubled.charge(payment_method="pm_sandbox_misstated", order_id=order)).json
+
+    asked = (await troubled.get(f"/v1/payment_intents/{paid['id']}")).json
+    query = f"metadata['order_id']:'{order}'"
+    (found,) = (await troubled.get("/v1/payment_intents/search", query=query)).json["data"]
+
+    assert [each["amount"] for each in (paid, asked, found)] == [2000] * 3
+    assert asked["amount_received"] == 1999
+
+
 async def test_refund_is_made_though_the_connection_is_reset(troubled: Caller) -> None:
     paid = (await troubled.charge()).json["id"]
     await troubled.fault(fault="charged-then-reset", operation="refund", count=1)

@@ -167,6 +167,18 @@ async def test_late_events_overtake_each_other_but_all_come(
     assert [each.data.object["id"] for each in receiver.verified()] == [prompt.id, late.id]
 
 
+async def test_event_comes_before_the_answer_if_the_board_says_so(
+    told: Sandbox, telling: Merchant, receiver: Receiver
+) -> None:
+    await post_fault(told, fault="told-first", delay_s=2.0, count=1)
+
+    paying = asyncio.create_task(telling.pay())
+    await receiver.until(1)
+
+    assert not paying.done()
+    assert [each.data.object["id"] for each in receiver.verified()] == [(await paying).id]
+
+
 async def post_fault(sandbox: Sandbox, **fault: Any) -> None:
     async with aiohttp.ClientSession() as session:
         caller = Caller(session, sandbox.gateway_url)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ops.sandbox.cards import MISSTATED
 from ops.sandbox.ledger import Settlement
 from ops.storm.evidence import (
     AttemptRow,
@@ -35,6 +36,7 @@ def content() -> Mapping[str, object]:
         "email": "ann@example.com",
         "currency": "EUR",
         "capture": "automatic",
+        "payment_method": "pm_card_visa",
         "lines": [{"sku": "TEA", "quantity": 2}],
     }
 
@@ -82,6 +84,11 @@ def refunded(order_id: str, attempt_id: str) -> Entry:
 def method_changed(order_id: str) -> Entry:
     path = f"/v1/orders/{order_id}/payment-method"
     return an_entry(Asked(Op.METHOD, "POST", path, "k-m", order_id))
+
+
+def misstated(asked: Asked) -> Asked:
+    """Have an order paid with what the gateway never tells rightly of."""
+    return msgspec.structs.replace(asked, content={**asked.content, "payment_method": MISSTATED})
 
 
 def refused(key: str) -> Entry:

@@ -20,6 +20,7 @@ from tests.ops.storm.remains import (
     an_order,
     evidence,
     method_changed,
+    misstated,
     placed,
     read,
     refunded,
@@ -84,6 +85,10 @@ IN_REVIEW = _all(
     _without("notifications", 1),
     _without("tasks", 2),
     lambda e: replace(e, mails={m: n for m, n in e.mails.items() if DEAD not in m}),
+)
+MISSTATED_CHARGE = _all(
+    lambda e: _changed("history", 1, asked=misstated(e.history[1].asked))(e),
+    _put("settlements", DEAD, Settlement(authorized=TOTAL, captured=TOTAL, captures=1)),
 )
 # Each breaks one promise only, in one record where that can be.
 CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
@@ -214,6 +219,14 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         IN_REVIEW,
     ),
     (
+        "L1 no order is unfinished",
+        "cancelled though nobody can tell what was paid",
+        _all(
+            MISSTATED_CHARGE,
+            _put("settlements", DEAD, Settlement(authorized=TOTAL, voided=TOTAL)),
+        ),
+    ),
+    (
         "L2 nothing is undelivered",
         "a payment is open",
         _more("attempts", AttemptRow("a-3", PAID, "refund", "sent", 1)),
@@ -273,10 +286,10 @@ def test_order_under_way_is_unfinished() -> None:
     assert Violation("L1 no order is unfinished", DEAD, "is reserved") in found
 
 
-def test_order_in_review_may_have_a_payment_that_nobody_can_tell() -> None:
+def test_order_in_review_has_a_payment_of_which_the_gateway_never_tells_what_is_so() -> None:
     unknown = AttemptRow("a-3", DEAD, "charge", "unknown", TOTAL)
 
-    assert check(_all(IN_REVIEW, _more("attempts", unknown))(evidence())) == []
+    assert check(_all(IN_REVIEW, MISSTATED_CHARGE, _more("attempts", unknown))(evidence())) == []
 
 
 def test_poison_that_is_dead_is_as_it_should_be() -> None:

@@ -47,14 +47,26 @@ async def test_order_under_way_and_its_work_are_not_at_rest(
     assert task.startswith(f"order {order_id}: task ")
 
 
-async def test_order_in_review_is_at_rest_with_all_that_belongs_to_it(
+async def test_order_in_review_is_at_rest_once_it_was_looked_at_again(
     database: Database, database_url: str
 ) -> None:
     await _an_order(database)
     await _run(database, "UPDATE orders SET status = 'reserved'")
     await _run(database, "UPDATE orders SET status = 'review'")
+    await _run(database, "UPDATE tasks SET run_at = now() + interval '1 hour'")
+    seen: list[int] = []
+    waiting = asyncio.Event()
 
-    assert (await heal(database_url, within_s=0.0)).seconds is not None
+    def told(left: int) -> None:
+        seen.append(left)
+        waiting.set()
+
+    healing = asyncio.create_task(heal(database_url, told))
+    await waiting.wait()
+    await _run(database, "UPDATE tasks SET attempt = attempt + 1 WHERE run_at <= now()")
+
+    assert (await asyncio.wait_for(healing, 10)).seconds is not None
+    assert seen[0] == 1
 
 
 async def test_healing_is_waited_for(database: Database, database_url: str) -> None:
