@@ -79,32 +79,48 @@ async def schedule(tx: AsyncConnection, task: NewTask, *, order_id: UUID | None 
     )
 
 
-async def claim(
-    tx: AsyncConnection, queue: Queue, *, limit: int, ids: Sequence[int] | None = None
-) -> list[Task]:
+async def claim(tx: AsyncConnection, queue: Queue, *, limit: int) -> list[Task]:
     """Lock up to `limit` due tasks, oldest first; those that others hold are skipped.
 
     For stages that touch only Postgres: effect and `finish` belong in the same transaction,
-    whose end gives the locks back. With `ids` only those are claimed.
+    whose end gives the locks back. What is `begun` belongs on a lease instead.
     """
     limit = await _room(tx, queue, limit)
+    # A row lock leaves the id of its transaction, xmax, in the row for good; whoever changes the
+    # row leaves a new one without. So xmax in a row that is free tells of a run without a result.
     return await fetch(
         tx,
         _task,
         """
-        SELECT id, kind, order_id, payload, attempt + 1, attempts_max, traceparent FROM tasks
+        SELECT id, kind, order_id, payload, attempt + 1, attempts_max, traceparent,
+               attempt > 0 OR xmax <> '0'::xid
+        FROM tasks
         WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
           AND kind = ANY (%(known)b::text[])
-          AND (%(ids)b::bigint[] IS NULL OR id = ANY (%(ids)b::bigint[]))
         ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         """,
-        {
-            "queue": queue.value,
-            "known": KNOWN,
-            "ids": None if ids is None else list(ids),
-            "limit": limit,
-        },
+        {"queue": queue.value, "known": KNOWN, "limit": limit},
     )
+
+
+async def lease_one(tx: AsyncConnection, task: Task, *, lease_s: float) -> Task | None:
+    """Claim a task as `lease` does; None if it is somebody else's by now, or its queue paused."""
+    if not await _room(tx, QUEUE_OF[task.kind], 1):
+        return None
+    leased = await fetch(
+        tx,
+        _task,
+        """
+        UPDATE tasks SET state = 'running', attempt = attempt + 1,
+            lease_until = now() + make_interval(secs => %(lease_s)s)
+        WHERE id = (SELECT id FROM tasks
+                    WHERE id = %(id)s AND state = 'ready' AND attempt = %(attempt)s - 1
+                    FOR UPDATE SKIP LOCKED)
+        RETURNING id, kind, order_id, payload, attempt, attempts_max, traceparent
+        """,
+        {"id": task.id, "attempt": task.attempt, "lease_s": lease_s},
+    )
+    return leased[0] if leased else None
 
 
 async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float) -> list[Task]:

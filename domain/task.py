@@ -100,7 +100,10 @@ class NewTask(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """Claimed work; `attempt` is its fencing token."""
+    """Claimed work; `attempt` is its fencing token.
+
+    It is `begun` if somebody ran it before and left no result, or its last attempt failed.
+    """
 
     id: int
     kind: Kind
@@ -109,6 +112,7 @@ class Task(msgspec.Struct, frozen=True):
     attempt: int
     attempts_max: int
     traceparent: str | None = None
+    begun: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):

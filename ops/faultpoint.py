@@ -48,6 +48,7 @@ class Commit(StrEnum):
     DISPUTE = "commit-dispute"
     WORK_INVENTORY = "commit-work-inventory"
     WORK_HOUSEKEEPING = "commit-work-housekeeping"
+    LEASE_CLAIMED = "commit-lease-claimed"  # of a task that was begun before
     FAIL_CLAIMED = "commit-fail-claimed"
     LEASE_PAYMENTS = "commit-lease-payments"
     LEASE_NOTIFICATIONS = "commit-lease-notifications"

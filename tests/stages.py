@@ -17,6 +17,9 @@ from workers.payments import Cashier, Till
 # The longest way there is: a lookup, a void and a refund, each with its own task.
 ROUNDS_MAX = 12
 
+# Longer than any test takes.
+LEASE_S = 60.0
+
 
 async def run_stages(
     database: Database,
@@ -32,7 +35,7 @@ async def run_stages(
 
 
 async def drain_inventory(database: Database, *, group_max: int = 200) -> None:
-    stage = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, group_max)
+    stage = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, group_max, LEASE_S)
     await Bell(partial(claimed.drain, stage)).answer()
 
 

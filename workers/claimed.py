@@ -1,5 +1,11 @@
-"""Draining a stage that touches only Postgres: claim, effect and done in one transaction."""
+"""Draining a stage that touches only Postgres: claim, effect and done in one transaction.
 
+That one transaction keeps no count of attempts if its process dies. So what was begun and has no
+result is run alone, on a lease that counts the attempt first: a task that takes its process with
+it is dead after `attempts_max`, and the rest of its group is done (decision 8).
+"""
+
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -9,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tasks
 from db.engine import Database, Unavailable, name_commit, transaction
-from db.groups import in_halves
 from domain.task import DONE, Queue, Task
 from ops.faultpoint import Commit
 from ops.telemetry import metrics
@@ -22,12 +27,16 @@ Effect = Callable[[AsyncConnection, Sequence[Task]], Awaitable[None]]
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """`effect` does the work of claimed tasks, all of it in the given transaction."""
+    """`effect` does the work of claimed tasks, all of it in the given transaction.
+
+    Whatever is not through after `lease_s` is given up.
+    """
 
     database: Database
     queue: Queue
     effect: Effect
     group_max: int
+    lease_s: float
 
 
 async def drain(stage: Stage, bell: Bell) -> None:
@@ -35,7 +44,7 @@ async def drain(stage: Stage, bell: Bell) -> None:
     while not bell.stopping:
         bell.rung.clear()
         try:
-            claimed = await twice(partial(run_once, stage))
+            claimed = await twice(partial(run_once, stage, bell))
         except Unavailable as outage:
             log.warning("%s waits for the database: %s", stage.queue, outage)
             return
@@ -46,53 +55,74 @@ async def drain(stage: Stage, bell: Bell) -> None:
             bell.invite()
 
 
-async def run_once(stage: Stage) -> int:
-    """Run one group; returns how many tasks were claimed.
+async def run_once(stage: Stage, bell: Bell) -> int:
+    """Run one group, and alone what was begun before; returns how many tasks were claimed.
 
-    If it fails it is tried in halves; a member that fails alone has its attempt counted and
-    is tried again later, or is dead. Raises Unavailable.
+    The members of a group that fails are begun, so the next round runs them alone. One that
+    fails alone is tried again later, or is dead. Raises Unavailable.
     """
-    group: list[Task] = []
+    due = await _run_group(stage)
+    for task in due:
+        if task.begun and not bell.stopping:
+            await _run_alone(stage, task)
+    return len(due)
+
+
+async def _run_group(stage: Stage) -> list[Task]:
+    due: list[Task] = []
     try:
         async with transaction(stage.database) as tx:
-            group = await tasks.claim(tx, stage.queue, limit=stage.group_max)
-            await _work(stage, tx, group)
+            due = await tasks.claim(tx, stage.queue, limit=stage.group_max)
+            if group := [task for task in due if not task.begun]:
+                await _work(stage, tx, group)
+                await tasks.finish(tx, [(task, DONE) for task in group], leased=False)
     except Unavailable:
         raise
     except Exception:
-        if not group:
+        if not due:
             raise
-        log.exception("A group of %d in %s failed: trying its halves", len(group), stage.queue)
-        await _try_halves(stage, group)
-    return len(group)
+        log.exception("A group in %s failed: its %d tasks are run alone", stage.queue, len(due))
+    else:
+        _count(stage, group)
+    return due
+
+
+async def _run_alone(stage: Stage, task: Task) -> None:
+    async with transaction(stage.database) as tx:
+        leased = await tasks.lease_one(tx, task, lease_s=stage.lease_s)
+        if leased is None:
+            return
+        name_commit(tx, Commit.LEASE_CLAIMED)
+    log.warning("Task %d was begun before and is run alone: attempt %d", task.id, leased.attempt)
+    try:
+        async with transaction(stage.database) as tx:
+            # Ended first, so that it happens only if nobody took over, and nobody can meanwhile.
+            if not await tasks.finish(tx, [(leased, DONE)], leased=True):
+                return
+            await _work(stage, tx, [leased])
+    except Unavailable:
+        raise
+    except Exception as failure:  # noqa: BLE001 - the task keeps it as the reason
+        await _fail(stage, leased, failure)
+    else:
+        _count(stage, [leased])
 
 
 async def _work(stage: Stage, tx: AsyncConnection, group: Sequence[Task]) -> None:
-    if not group:
-        return
     name_commit(tx, Commit(f"commit-work-{stage.queue}"))
-    await stage.effect(tx, group)
-    await tasks.finish(tx, [(task, DONE) for task in group], leased=False)
-    metrics.group_size.labels(stage=stage.queue.value).observe(len(group))
-    for task in group:
-        metrics.tasks.labels(kind=task.kind.value, outcome=DONE.state.value).inc()
-
-
-async def _try_halves(stage: Stage, group: Sequence[Task]) -> None:
-    async def again(part: Sequence[Task]) -> Sequence[None]:
-        async with transaction(stage.database) as tx:
-            ids = [task.id for task in part]
-            await _work(stage, tx, await tasks.claim(tx, stage.queue, limit=len(ids), ids=ids))
-        return [None] * len(part)
-
-    for task, failure in zip(group, await in_halves(group, again), strict=True):
-        if failure is not None:
-            await _fail(stage, task, failure)
+    async with asyncio.timeout(stage.lease_s):
+        await stage.effect(tx, group)
 
 
 async def _fail(stage: Stage, task: Task, failure: Exception) -> None:
     verdict = verdict_on(task, failure)
     async with transaction(stage.database) as tx:
         name_commit(tx, Commit.FAIL_CLAIMED)
-        claimed = await tasks.claim(tx, stage.queue, limit=1, ids=[task.id])
-        await tasks.finish(tx, [(task, verdict) for task in claimed], leased=False)
+        await tasks.finish(tx, [(task, verdict)], leased=True)
+
+
+def _count(stage: Stage, done: Sequence[Task]) -> None:
+    if done:
+        metrics.group_size.labels(stage=stage.queue.value).observe(len(done))
+    for task in done:
+        metrics.tasks.labels(kind=task.kind.value, outcome=DONE.state.value).inc()

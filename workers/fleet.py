@@ -1,6 +1,7 @@
 """The wiring of a worker process: which actor drains which queue, with what."""
 
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import FrameType
@@ -30,6 +31,7 @@ from workers.announce import Announcer
 from workers.bell import Bell
 from workers.breaker import Breaker
 from workers.payments import Till
+from workers.watchdog import watch
 
 # Starting a thread takes a moment; a machine that needs longer is in trouble.
 LOOP_START_S = 5.0
@@ -38,8 +40,11 @@ LOOP_START_S = 5.0
 class Lifecycle(AsyncIO):
     """Runs the event loop of a worker, stops its drains, then closes what they used."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience_s: float) -> None:
+        """End the process if its loop is stuck for `patience_s`."""
         super().__init__()
+        self._patience_s = patience_s
+        self._ended = threading.Event()
         self.bells: list[Bell] = []
         self.closers: list[Callable[[], Awaitable[None]]] = []
 
@@ -54,6 +59,8 @@ class Lifecycle(AsyncIO):
         thread.daemon = True
         thread.start(timeout=LOOP_START_S)
         set_event_loop_thread(thread)
+        watched = (thread.loop, self._patience_s, self._ended)
+        threading.Thread(target=watch, args=watched, name="watchdog", daemon=True).start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Have the drains take on nothing more; Dramatiq then waits for them."""
@@ -67,6 +74,7 @@ class Lifecycle(AsyncIO):
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Close connections, then stop the event loop."""
         thread = get_event_loop_thread()
+        self._ended.set()
         if thread is not None:
             for close in self.closers:
                 thread.run_coroutine(close())
@@ -92,7 +100,7 @@ def _stop_once() -> None:
 def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) -> WakingBroker:
     """Make the broker of a worker process, with one actor per queue that drains its stage."""
     faultpoint.arm(settings.faultpoint)
-    lifecycle = Lifecycle()
+    lifecycle = Lifecycle(patience_s=settings.lease_s)
     made = broker(settings, [lifecycle])
     bells: dict[Queue, Bell] = {}
     doorbell = Doorbell(made)
@@ -106,8 +114,9 @@ def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) ->
     closers = [announcer.close, *(g.close for g in gateways), mailer.close]
     lifecycle.closers = [*closers, database.engine.dispose]
 
-    reserve = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, settings.group_max)
-    prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1)
+    most, lease_s = settings.group_max, settings.lease_s
+    reserve = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, most, lease_s)
+    prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1, lease_s)
     tills = {g.name: Till(g, Breaker(g.name, settings, on_change=announcer)) for g in gateways}
     pay = payments.stage(payments.Cashier(database, tills, settings))
     reconcile = reconciliation.stage(reconciliation.Clerk(database, tills, settings))

@@ -13,6 +13,7 @@ from db.engine import Database, transaction
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from tests.builders import a_placement, place, put_products
 from tests.db.backends import Admin, until_blocked
+from tests.records import pause
 
 HOUSE = Queue.HOUSEKEEPING
 LATER = Verdict(State.READY, "not yet", 60.0)
@@ -98,14 +99,57 @@ async def test_claim_passes_over_what_another_transaction_holds(database: Databa
     assert {task.id for task in leased} == {task.id for task in second}
 
 
-async def test_claim_of_named_tasks_takes_no_others(tx: AsyncConnection) -> None:
-    await _schedule(tx, 3)
-    first, _, third = [row["id"] for row in await _rows(tx)]
+async def test_task_is_begun_once_a_transaction_that_held_it_is_over(database: Database) -> None:
+    await _committed(database, 2)
 
-    claimed = await tasks.claim(tx, HOUSE, limit=10, ids=[third, first, 10**12])
+    async with transaction(database) as tx:
+        fresh = await tasks.claim(tx, HOUSE, limit=1)
+        await tx.rollback()
+    async with transaction(database) as tx:
+        both = await tasks.claim(tx, HOUSE, limit=2)
 
-    assert [task.id for task in claimed] == [first, third]
-    assert await tasks.claim(tx, HOUSE, limit=10, ids=[]) == []
+    assert [task.begun for task in fresh] == [False]
+    assert [task.begun for task in both] == [True, False]
+
+
+async def test_task_whose_attempt_failed_is_begun(tx: AsyncConnection) -> None:
+    await _schedule(tx, 1)
+    [task] = await tasks.claim(tx, HOUSE, limit=1)
+    await tasks.finish(tx, [(task, Verdict(State.READY, "once"))], leased=False)
+
+    [again] = await tasks.claim(tx, HOUSE, limit=1)
+
+    assert (again.begun, again.attempt) == (True, 2)
+
+
+async def test_lease_of_one_counts_the_attempt_that_the_claim_announced(
+    database: Database,
+) -> None:
+    await _committed(database, 1)
+    async with transaction(database) as tx:
+        [task] = await tasks.claim(tx, HOUSE, limit=1)
+
+    async with transaction(database) as tx:
+        leased = await tasks.lease_one(tx, task, lease_s=30)
+        again = await tasks.lease_one(tx, task, lease_s=30)
+        assert await _states(tx) == [("running", 1)]
+
+    assert leased is not None
+    assert (leased.id, leased.attempt, again) == (task.id, 1, None)
+
+
+async def test_one_that_somebody_holds_or_whose_queue_is_paused_is_not_leased(
+    database: Database,
+) -> None:
+    await _committed(database, 1)
+    async with transaction(database) as one, transaction(database) as other:
+        [task] = await tasks.claim(one, HOUSE, limit=1)
+        held = await tasks.lease_one(other, task, lease_s=30)
+    await pause(database, HOUSE)
+    async with transaction(database) as tx:
+        paused = await tasks.lease_one(tx, task, lease_s=30)
+
+    assert (held, paused) == (None, None)
 
 
 async def test_lease_outlives_its_transaction_and_counts_the_attempt(database: Database) -> None:

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db import tasks
 from db.engine import Database, Unavailable, connect, transaction
 from domain.task import Kind, Queue, Task
 from ops.config import Settings
 from tests.builders import a_placement, place, put_products
 from tests.records import assert_sound, limit, make_due, pause, statuses, terminate, work
-from tests.stages import drain_inventory
+from tests.stages import LEASE_S, drain_inventory
 from tests.workers.looking import WORKER, looking
 from workers import claimed, inventory
 from workers.bell import Bell
@@ -70,6 +71,51 @@ async def test_poisoned_member_is_dead_with_its_reason_once_its_attempts_are_spe
     assert (await work(database, first, Kind.RESERVE)).state == "done"
 
 
+async def test_what_a_lost_worker_had_begun_is_done_by_the_next_drain(database: Database) -> None:
+    ids = await placed(database, 3)
+    async with transaction(database) as lost:
+        await tasks.claim(lost, Queue.INVENTORY, limit=2)
+        await lost.rollback()
+
+    await drain_inventory(database)
+
+    assert await statuses(database) == {"reserved": 3}
+    attempts = [(await work(database, order_id, Kind.RESERVE)).attempt for order_id in ids]
+    assert attempts == [1, 1, 1]
+
+
+async def test_task_is_begun_alone_only_after_its_attempt_is_counted(database: Database) -> None:
+    first, second = await placed(database, 2)
+    counted: list[tuple[int, int, str]] = []
+
+    async def counting(tx: AsyncConnection, group: Sequence[Task]) -> None:
+        task = await work(database, second, Kind.RESERVE)
+        counted.append((len(group), task.attempt, task.state))
+        if len(group) > 1:
+            raise RuntimeError("Only alone.")
+        await inventory.reserve(tx, group)
+
+    stage = claimed.Stage(database, Queue.INVENTORY, counting, group_max=3, lease_s=LEASE_S)
+    await Bell(partial(claimed.drain, stage)).answer()
+
+    assert counted == [(2, 0, "ready"), (1, 0, "ready"), (1, 1, "running")]
+    assert (await work(database, first, Kind.RESERVE)).state == "done"
+
+
+async def test_work_that_never_ends_is_given_up(database: Database) -> None:
+    [stuck] = await placed(database, 1)
+
+    async def wait(tx: AsyncConnection, group: Sequence[Task]) -> None:
+        del tx, group
+        await asyncio.Event().wait()
+
+    stage = claimed.Stage(database, Queue.INVENTORY, wait, group_max=3, lease_s=0.05)
+    await Bell(partial(claimed.drain, stage)).answer()
+
+    task = await work(database, stuck, Kind.RESERVE)
+    assert (task.state, task.attempt, task.last_error) == ("ready", 1, "TimeoutError: ")
+
+
 async def test_one_ring_is_enough_however_small_the_groups_are(database: Database) -> None:
     await placed(database, 7)
     await limit(database, Queue.INVENTORY, 2)
@@ -95,7 +141,9 @@ async def test_paused_queue_holds_its_work(database: Database) -> None:
 async def test_full_group_invites_other_processes_and_a_small_one_does_not(
     database: Database,
 ) -> None:
-    stage = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, group_max=3)
+    stage = claimed.Stage(
+        database, Queue.INVENTORY, inventory.reserve, group_max=3, lease_s=LEASE_S
+    )
     invited: list[bool] = []
     bell = Bell(partial(claimed.drain, stage), invite=lambda: invited.append(True))
 
@@ -118,7 +166,7 @@ async def test_drains_of_two_processes_share_the_work_without_doing_it_twice(
         await inventory.reserve(tx, group)
         done.extend(task.order_id for task in group)
 
-    stage = claimed.Stage(database, Queue.INVENTORY, noted, group_max=3)
+    stage = claimed.Stage(database, Queue.INVENTORY, noted, group_max=3, lease_s=LEASE_S)
     await asyncio.gather(*(Bell(partial(claimed.drain, stage)).answer() for _ in range(4)))
 
     assert sorted(map(str, done)) == sorted(map(str, ids))
@@ -135,10 +183,10 @@ async def cut_off(settings: Settings) -> AsyncGenerator[Database]:
 
 
 async def test_drain_ends_quietly_while_the_database_is_away(cut_off: Database) -> None:
-    stage = claimed.Stage(cut_off, Queue.INVENTORY, inventory.reserve, group_max=3)
+    stage = claimed.Stage(cut_off, Queue.INVENTORY, inventory.reserve, group_max=3, lease_s=LEASE_S)
 
     with pytest.raises(Unavailable):
-        await claimed.run_once(stage)
+        await claimed.run_once(stage, Bell(partial(claimed.drain, stage)))
 
     await Bell(partial(claimed.drain, stage)).answer()
 
@@ -159,7 +207,7 @@ async def test_first_ring_after_a_restart_of_postgres_is_answered(
 async def test_ring_that_comes_while_the_worker_looks_in_vain_makes_it_look_again(
     database: Database, worker: Database
 ) -> None:
-    stage = claimed.Stage(worker, Queue.INVENTORY, inventory.reserve, group_max=3)
+    stage = claimed.Stage(worker, Queue.INVENTORY, inventory.reserve, group_max=3, lease_s=LEASE_S)
     bell = Bell(partial(claimed.drain, stage))
     async with looking(database, Queue.INVENTORY, bell) as answering:
         await placed(database, 1)

@@ -8,7 +8,7 @@ from db import tables, tasks
 from db.engine import Database, transaction
 from domain.task import Kind, NewTask, Queue
 from tests.builders import a_placement, place, put_products
-from tests.stages import drain_inventory
+from tests.stages import LEASE_S, drain_inventory
 from workers import claimed, housekeeping
 from workers.bell import Bell
 
@@ -18,7 +18,7 @@ async def prune(database: Database, *, batch_max: int = 100) -> None:
     async with transaction(database) as tx:
         await tasks.schedule(tx, NewTask(Kind.PRUNE))
     effect = partial(housekeeping.prune, batch_max=batch_max)
-    stage = claimed.Stage(database, Queue.HOUSEKEEPING, effect, 1)
+    stage = claimed.Stage(database, Queue.HOUSEKEEPING, effect, 1, LEASE_S)
     await Bell(partial(claimed.drain, stage)).answer()
 
 
