@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 from psycopg.rows import args_row
 from psycopg.types.json import set_json_dumps, set_json_loads
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -98,13 +99,22 @@ def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
     if not settings.database_url:
         raise ValueError("DATABASE_URL is empty: set it, or start everything with `make up`.")
     engine = create_async_engine(
-        settings.database_url,
+        address(settings.database_url),
         pool_size=settings.database_pool_max,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         connect_args={"application_name": name, "options": _session(settings), **LINK},
     )
     return Database(engine, ring, settings.transaction_timeout_s)
+
+
+def address(database_url: str) -> URL:
+    """Read DATABASE_URL; raises ValueError or SQLAlchemy's ArgumentError if it is no URL.
+
+    Some platforms still hand out `postgres://`, which libpq understands and SQLAlchemy does not.
+    """
+    url = make_url(database_url)
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgres" else url
 
 
 def _session(settings: Settings) -> str:

@@ -19,13 +19,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[
         str,
-        Meta(description="Postgres, e.g. postgresql://user:secret@host/name. `make up` fills it."),
+        Meta(
+            description="Postgres, e.g. postgresql://user:secret@host/name, or postgres://."
+            " `make up` fills it."
+        ),
     ] = ""
     database_pool_max: Annotated[
         int, Meta(ge=2, le=200, description="Connections one process may hold.")
     ] = 8
     redis_url: Annotated[
-        str, Meta(description="Redis or Valkey, e.g. redis://host:6379/0; `make up` has one.")
+        str,
+        Meta(
+            description="Redis or Valkey, e.g. redis://host:6379/0, or rediss:// for TLS"
+            " (?ssl_cert_reqs=none if nobody signed its certificate). `make up` has one."
+        ),
     ] = ""
     broker_url: Annotated[str, Meta(description="Where rings travel; empty means REDIS_URL.")] = ""
     host: Annotated[str, Meta(description="Address the web process listens on.")] = "0.0.0.0"  # noqa: S104 - a PaaS routes to every interface
@@ -163,7 +170,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     gateway_window_s: Annotated[
         float,
-        Meta(gt=0, description="After this a payment that the gateway does not know never was."),
+        Meta(
+            gt=0,
+            description="After this a payment that the gateway does not know never was; more than"
+            " LEASE_S, for which a worker may still be about to send it.",
+        ),
     ] = 3600.0
     reservation_s: Annotated[
         int, Meta(gt=0, le=2_592_000, description="Stock is held this long for a payment.")
@@ -259,6 +270,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             TASK_TIMEOUT_S=self.task_timeout_s,
             SHUTDOWN_GRACE_S=self.shutdown_grace_s,
             LEASE_S=self.lease_s,
+            GATEWAY_WINDOW_S=self.gateway_window_s,
         )
         _refuse_broken(
             LOCK_TIMEOUT_S=self.lock_timeout_s,

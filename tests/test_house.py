@@ -65,6 +65,7 @@ def test_every_setting_says_what_it_is_for() -> None:
         ({"TASK_TIMEOUT_S": "25"}, "TASK_TIMEOUT_S must be below SHUTDOWN_GRACE_S"),
         ({"SHUTDOWN_GRACE_S": "31"}, "SHUTDOWN_GRACE_S must be below LEASE_S"),
         ({"LEASE_S": "5"}, "SHUTDOWN_GRACE_S must be below LEASE_S"),
+        ({"GATEWAY_WINDOW_S": "30"}, "LEASE_S must be below GATEWAY_WINDOW_S"),
     ],
 )
 def test_timeouts_that_do_not_rise_are_refused_with_the_remedy(

@@ -6,9 +6,10 @@ from threading import Event
 import psycopg
 from alembic import context
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, pool, text
+from sqlalchemy import Connection, Engine, create_engine, event, pool, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from db.engine import address
 from db.tables import metadata
 from ops.config import SettingInvalid, settings
 
@@ -79,7 +80,7 @@ def _engine() -> Engine:
     if not given:
         sys.exit("DATABASE_URL is empty: set it, or start everything with `make up`.")
     try:
-        url = make_url(given)
+        url = address(given)
     except (ArgumentError, ValueError):
         # Neither says more than that, and the second quotes what may be a piece of a password.
         sys.exit("DATABASE_URL is not a URL: write postgresql://user:secret@host:port/name.")

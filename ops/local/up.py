@@ -121,6 +121,8 @@ def _welcome(running: Running) -> str:
         f"  API         {running.url}/v1\n"
         f"  API docs    {running.url}/docs\n"
         f"  Mail inbox  {running.inbox_url}\n"
+        f"  Gateway     {running.gateway_url}, a sandbox; break it for half a minute with\n"
+        f'              curl -d \'{{"fault": "down", "seconds": 30}}\' {running.gateway_url}/faults\n'
         f"  Admin key   {key}\n\n"
     )
 

@@ -194,6 +194,18 @@ async def test_server_that_is_not_there_is_an_outage(settings: Settings, url: st
         await in_transaction(away, _psycopg)
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+async def test_database_is_reached_by_whatever_a_platform_calls_it(
+    settings: Settings, scheme: str
+) -> None:
+    url = f"{scheme}:{settings.database_url.partition(':')[2]}"
+    reached = connect(msgspec.structs.replace(settings, database_url=url), name="t", ring=print)
+
+    await in_transaction(reached, _psycopg)
+
+    await reached.engine.dispose()
+
+
 async def test_server_that_never_answers_is_given_up(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"

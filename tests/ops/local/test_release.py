@@ -50,7 +50,7 @@ async def release(database_url: str) -> tuple[int, str]:
         (f"postgresql://u@db:{PASSWORD}/d", "DATABASE_URL is not a URL: write postgresql://"),
         (PASSWORD, "DATABASE_URL is not a URL: write postgresql://"),
         (f"mysql://u:{PASSWORD}@db/d", "begins with mysql://: it must be postgresql://"),
-        (f"postgres://u:{PASSWORD}@db/d", "begins with postgres://: it must be postgresql://"),
+        (f"postgres://u:{PASSWORD}@db.invalid/d", "failed to resolve host 'db.invalid'"),
         (f"postgresql+asyncpg://u:{PASSWORD}@db/d", "begins with postgresql+asyncpg://: it"),
     ],
 )

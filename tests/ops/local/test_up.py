@@ -75,6 +75,9 @@ async def test_up_restarts_what_dies_and_stops_in_time_on_ctrl_c(tmp_path: Path)
         await hearing.until("postgres was killed by SIGKILL; starting it again")
         code = await interrupted(up)
 
+    [gateway] = [line.split()[1].rstrip(",") for line in hearing.all_with("  Gateway ")]
+    [broken_by] = hearing.all_with("curl -d")
+    assert broken_by.rstrip().endswith(f" {gateway}/faults")
     assert code == 0
     assert holder(tmp_path) is None
 
