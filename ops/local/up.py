@@ -116,13 +116,14 @@ async def _up(state: Path) -> None:
 def _welcome(running: Running) -> str:
     own = os.environ.get("ADMIN_API_KEY")
     key = "as ADMIN_API_KEY has it" if own else admin_api_key_file(running.state)
+    gateway, fault = running.gateway_url, '{"fault": "down", "seconds": 30}'
     return (
         "\nOrderflow is up; Ctrl-C stops it.\n\n"
         f"  API         {running.url}/v1\n"
         f"  API docs    {running.url}/docs\n"
         f"  Mail inbox  {running.inbox_url}\n"
-        f"  Gateway     {running.gateway_url}, a sandbox; break it for half a minute with\n"
-        f'              curl -d \'{{"fault": "down", "seconds": 30}}\' {running.gateway_url}/faults\n'
+        f"  Gateway     {gateway}, a sandbox; break it for half a minute with\n"
+        f"              curl -d '{fault}' {gateway}/faults\n"
         f"  Admin key   {key}\n\n"
     )
 
