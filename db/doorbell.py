@@ -38,6 +38,7 @@ RECONNECT_AFTER_S = 1.0
 LISTEN_S = 5.0
 
 WAKE_CHANNEL = "orderflow:rings"
+PROBE = "orderflow:probe"
 
 # Rings say the same, so one that waits speaks for all; some more wake other processes at once.
 # While nobody listens no further ones pile up.
@@ -76,6 +77,14 @@ class WakingBroker(RedisBroker):
             message = super().enqueue(message, delay=delay)
         self.client.publish(WAKE_CHANNEL, message.queue_name)
         return message
+
+    def takes_rings(self) -> bool:
+        """Say whether a ring would arrive now; a server that is full or read-only takes none."""
+        try:
+            self.client.set(PROBE, "", px=1)
+        except redis.RedisError:
+            return False
+        return True
 
     def rung(self, queue_name: str) -> threading.Event:
         """Give the event that is set whenever a queue may have got a message."""

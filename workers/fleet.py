@@ -30,6 +30,7 @@ from workers import (
 from workers.announce import Announcer
 from workers.bell import Bell
 from workers.breaker import Breaker
+from workers.lookout import Lookout
 from workers.payments import Till
 from workers.watchdog import watch
 
@@ -46,6 +47,7 @@ class Lifecycle(AsyncIO):
         self._patience_s = patience_s
         self._ended = threading.Event()
         self.bells: list[Bell] = []
+        self.openers: list[Callable[[], None]] = []
         self.closers: list[Callable[[], Awaitable[None]]] = []
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
@@ -59,6 +61,8 @@ class Lifecycle(AsyncIO):
         thread.daemon = True
         thread.start(timeout=LOOP_START_S)
         set_event_loop_thread(thread)
+        for open_ in self.openers:
+            thread.loop.call_soon_threadsafe(open_)
         watched = (thread.loop, self._patience_s, self._ended)
         threading.Thread(target=watch, args=watched, name="watchdog", daemon=True).start()
 
@@ -103,20 +107,24 @@ def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) ->
     lifecycle = Lifecycle(patience_s=settings.lease_s)
     made = broker(settings, [lifecycle])
     bells: dict[Queue, Bell] = {}
-    doorbell = Doorbell(made)
+    doorbell, lookout = Doorbell(made), Lookout(made, bells)
 
     def ring(queues: frozenset[Queue]) -> None:
         # Work for a stage that is being drained right here needs no message to be found.
-        doorbell.ring(frozenset(q for q in queues if q not in bells or not bells[q].hear()))
+        unheard = frozenset(q for q in queues if q not in bells or not bells[q].hear())
+        doorbell.ring(unheard)
+        lookout.ring(unheard)
 
     database = connect(settings, name="orderflow worker", ring=ring)
     announcer = Announcer(database)
-    closers = [announcer.close, *(g.close for g in gateways), mailer.close]
-    lifecycle.closers = [*closers, database.engine.dispose]
+    lifecycle.openers = [lookout.start]
+    shut = [lookout.close, announcer.close, *(g.close for g in gateways), mailer.close]
+    lifecycle.closers = [*shut, database.engine.dispose]
 
-    most, lease_s = settings.group_max, settings.lease_s
-    reserve = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, most, lease_s)
-    prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1, lease_s)
+    reserve = claimed.Stage(
+        database, Queue.INVENTORY, inventory.reserve, settings.group_max, settings.lease_s
+    )
+    prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1, settings.lease_s)
     tills = {g.name: Till(g, Breaker(g.name, settings, on_change=announcer)) for g in gateways}
     pay = payments.stage(payments.Cashier(database, tills, settings))
     reconcile = reconciliation.stage(reconciliation.Clerk(database, tills, settings))

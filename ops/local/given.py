@@ -24,7 +24,7 @@ async def check(environ: Mapping[str, str], say: Say) -> None:
             say(
                 ORDERFLOW,
                 f"Warning: {name} cannot be used now ({reason}): start that Redis, correct {name}, "
-                "or unset it. Orders are taken without it, and wait until it answers.",
+                "or unset it. Without it workers look for work once a second.",
             )
 
 

@@ -1,4 +1,4 @@
-"""Redis is disposable: orders are accepted without it, and finish by themselves once it is back."""
+"""Redis is disposable: orders are accepted, and brought to their end, whatever becomes of it."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -108,6 +108,40 @@ async def test_redis_down_in_the_middle_of_the_work(
         await redis_server.fleet.start("valkey")
 
         await assert_all_paid_once(database, bank, 2 * ORDERS)
+
+
+async def test_all_is_paid_while_redis_is_down(
+    database: Database,
+    client: httpx.AsyncClient,
+    place_of_work: Surroundings,
+    redis_server: Servers,
+    bank: Bank,
+) -> None:
+    await put_products(database, APPLE=1000)
+    async with running(place_of_work, "worker", "clock") as fleet:
+        await assert_accepted_at_once(client)
+        await assert_all_paid_once(database, bank, ORDERS)
+        await redis_server.fleet.stop("valkey")
+        await assert_accepted_at_once(client)
+
+        await assert_all_paid_once(database, bank, 2 * ORDERS)
+
+        # A worker that has never seen it works, too.
+        await fleet.restart("worker")
+        await assert_accepted_at_once(client)
+        await assert_all_paid_once(database, bank, 3 * ORDERS)
+
+
+async def test_all_is_paid_while_redis_takes_no_writes(
+    database: Database, client: httpx.AsyncClient, place_of_work: Surroundings, bank: Bank
+) -> None:
+    await put_products(database, APPLE=1000)
+    url = place_of_work.settings.redis_url
+    async with running(place_of_work, "worker", "clock"), redis.asyncio.from_url(url) as valkey:
+        await valkey.config_set("maxmemory", "1")
+        await assert_accepted_at_once(client)
+
+        await assert_all_paid_once(database, bank, ORDERS)
 
 
 async def test_redis_that_hangs_delays_no_request(

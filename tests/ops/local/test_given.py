@@ -39,7 +39,7 @@ async def test_redis_that_is_down_is_warned_of_without_its_password(
 
     assert speaker == "orderflow"
     assert line.startswith(f"Warning: {name} cannot be used now ({reason}")
-    assert f"start that Redis, correct {name}, or unset it. Orders are taken" in line
+    assert f"start that Redis, correct {name}, or unset it. Without it workers" in line
     assert PASSWORD not in line
 
 
