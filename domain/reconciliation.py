@@ -27,6 +27,21 @@ class Difference(StrEnum):
     ORDER_TOTAL = "order_total_differs"  # what was taken is not what the order costs
 
 
+# What a person does about it; what is mended closes by itself, once the payment is compared again.
+REMEDY: Mapping[Difference, str] = {
+    Difference.UNKNOWN_HERE: "Find out who made it, and refund at the gateway what is nobody's.",
+    Difference.CAPTURED_THERE_ONLY: "The customer paid what we do not count: refund it there.",
+    Difference.CAPTURED_AMOUNT: "Settle the difference with the customer, then close this.",
+    Difference.REFUNDED_AMOUNT: "Refund nothing more before it is clear who refunded; then close.",
+    Difference.FEE: "Book the difference in your accounts, then close this.",
+    Difference.CURRENCY: "Ship nothing before the gateway has explained it.",
+    Difference.HELD_MORE_THERE: "Void it there, or let it expire.",
+    Difference.HELD_LESS_THERE: "Ship nothing before the customer has paid otherwise.",
+    Difference.MISSING_THERE: "Ship nothing before the gateway has explained it.",
+    Difference.ORDER_TOTAL: "Settle the difference with the customer, then close this.",
+}
+
+
 class Portion(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is left to do of a reconciliation.
 
@@ -124,7 +139,7 @@ def _look(gateway: str, payment: Booked, ours: Account | None) -> _Look:
         return _Look(_unknown(gateway, payment, ours), (payment.gateway_ref,))
     subject = str(ours.attempt_id)
     findings = [
-        Finding(kind, subject, ours.order_id, f"{gateway} {payment.gateway_ref}: {detail}")
+        _finding(kind, subject, ours.order_id, f"{gateway} {payment.gateway_ref}: {detail}")
         for kind, detail in _differences(payment, ours)
     ]
     agreed = not findings and ours.state is AttemptState.SUCCEEDED
@@ -149,7 +164,11 @@ def _unknown(gateway: str, payment: Booked, ours: Account | None) -> list[Findin
     else:
         detail += f"under attempt {ours.attempt_id}, of {ours.gateway} {ours.gateway_ref}."
     order_id = ours.order_id if ours else payment.order_id
-    return [Finding(Difference.UNKNOWN_HERE, payment.gateway_ref, order_id, detail)]
+    return [_finding(Difference.UNKNOWN_HERE, payment.gateway_ref, order_id, detail)]
+
+
+def _finding(kind: Difference, subject: str, order_id: UUID | None, detail: str) -> Finding:
+    return Finding(kind, subject, order_id, f"{detail} {REMEDY[kind]}")
 
 
 def _differences(payment: Booked, ours: Account) -> Iterator[tuple[Difference, str]]:
@@ -200,7 +219,7 @@ def judge(gateway: str, answers: Sequence[tuple[Sought, Outcome | None]]) -> Com
     said = [(sought.charge, _lack(sought, found)) for sought, found in answers]
     return Comparison(
         findings=tuple(
-            Finding(
+            _finding(
                 Difference.MISSING_THERE,
                 str(charge.attempt_id),
                 charge.order_id,

@@ -22,6 +22,7 @@ from domain.payment import (
 )
 from domain.reconciliation import (
     FIRST,
+    REMEDY,
     Account,
     Comparison,
     Difference,
@@ -137,7 +138,12 @@ def test_each_difference_is_a_finding_of_its_kind_about_our_attempt(
     assert (finding.kind, finding.subject) == (kind, str(account.attempt_id))
     assert finding.order_id == account.order_id
     assert finding.detail.startswith("bank pi_1: ")
+    assert finding.detail.endswith(REMEDY[kind])
     assert seen.matched == ()
+
+
+def test_every_kind_of_difference_has_a_remedy() -> None:
+    assert set(REMEDY) == set(Difference)
 
 
 def test_differences_of_one_payment_are_findings_of_their_own() -> None:
@@ -150,10 +156,10 @@ def test_differences_of_one_payment_are_findings_of_their_own() -> None:
     }
 
 
-def test_detail_says_what_is_there_and_what_is_here() -> None:
+def test_detail_says_what_is_there_and_what_is_here_and_then_what_to_do() -> None:
     [finding] = compared(ours(), refunded_minor=300).findings
 
-    assert finding.detail == "bank pi_1: 300 refunded there, 0 here."
+    assert finding.detail.startswith("bank pi_1: 300 refunded there, 0 here. ")
 
 
 @pytest.mark.parametrize("attempt_id", [None, new_id()])
