@@ -25,6 +25,7 @@ from ops.local.servers import Servers, servers
 from ops.local.supervise import Fleet, run_to_end, supervised
 from ops.local.up import SANDBOX
 from ops.storm import witness
+from ops.storm.clocks.offsets import Clocks
 from ops.storm.disk import small_disk
 from ops.storm.plan import CURRENCY, prices
 from ops.storm.postgres_wire import CommitCuts, PostgresEar
@@ -77,6 +78,7 @@ class Arena(msgspec.Struct, frozen=True, kw_only=True):
     gateway_url: str
     fleet: Fleet
     tapped: Tapped
+    clocks: Clocks
     disk: Path | None
 
     @property
@@ -121,7 +123,8 @@ async def arena(folder: Path, stock: Mapping[str, int], say: Say) -> AsyncGenera
         )
         gateway_url = f"http://{HOST}:{at[0].gateway}"
         await outside.ready("sandbox", partial(_answers, f"{gateway_url}/faults"))
-        programs = _programs(env, at)
+        clocks = Clocks((folder / "clocks").resolve())
+        programs = _programs(env, at, clocks)
         fleet = await stack.enter_async_context(supervised(programs, say=say, grace_s=_GRACE_S))
         urls = tuple(f"http://{HOST}:{one.web}" for one in at)
         for name, url in zip(_TWINS, urls, strict=True):
@@ -133,6 +136,7 @@ async def arena(folder: Path, stock: Mapping[str, int], say: Say) -> AsyncGenera
             gateway_url=gateway_url,
             fleet=fleet,
             tapped=tapped,
+            clocks=clocks,
             disk=disk,
         )
 
@@ -173,14 +177,16 @@ def _environment(
     return {**env, **SETTINGS, **apart}
 
 
-def _programs(env: Mapping[str, str], at: list[Addresses]) -> list[Program]:
+def _programs(env: Mapping[str, str], at: list[Addresses], clocks: Clocks) -> list[Program]:
     commands = procfile.parse((CHECKOUT / "Procfile").read_text())
     del commands[procfile.RELEASE]
-    return [
-        procfile.program(f"{line}-{twin}", command, {**env, "PORT": str(address.web)})
-        for line, command in commands.items()
-        for twin, address in zip(_TWINS, at, strict=True)
-    ]
+    made: list[Program] = []
+    for line, command in commands.items():
+        for twin, address in zip(_TWINS, at, strict=True):
+            name = f"{line}-{twin}"
+            own = {**env, **clocks.environment(name), "PORT": str(address.web)}
+            made.append(procfile.program(name, command, own))
+    return made
 
 
 async def _fresh(

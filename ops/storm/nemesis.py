@@ -12,7 +12,7 @@ import psycopg
 from redis.exceptions import RedisError
 
 from ops.storm.arena import Arena
-from ops.storm.faults import disk, gateway, postgres, redis
+from ops.storm.faults import clocks, disk, gateway, postgres, redis
 from ops.storm.faults.fault import Blow, NotHere
 from ops.storm.faults.table import FAULTS
 from ops.storm.plan import Strike
@@ -65,6 +65,7 @@ class Nemesis:
         for name, child in self._arena.fleet.children.items():
             child.signal(SIGCONT)
             await self._arena.fleet.start(name)
+        await clocks.mend(self._arena)
         await disk.mend(self._arena)
         await redis.mend(self._arena)
         await postgres.mend(self._arena)

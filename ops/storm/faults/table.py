@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from ops.storm.faults import disk, gateway, postgres, processes, redis, tasks, zombies
+from ops.storm.faults import clocks, disk, gateway, postgres, processes, redis, tasks, zombies
 from ops.storm.faults.fault import Fault, Missing
 from ops.storm.plan import Kind
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for module in (processes, zombies, redis, postgres, disk, gateway, tasks)
+    for module in (processes, zombies, clocks, redis, postgres, disk, gateway, tasks)
     for fault in module.FAULTS
 }
 
 MISSING: Sequence[Missing] = (
-    Missing("clock-offset", "a process cannot be given another clock: leases go by Postgres's"),
     Missing("poison-sigkill", "needs a fault point in a worker"),
     Missing("poison-endless", "needs a fault point in a worker"),
     Missing("poison-memory", "needs a fault point in a worker"),
