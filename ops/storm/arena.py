@@ -36,6 +36,8 @@ LEASE_S = 5.0
 # The second look-up comes after it, and the first one in that part of it in which a call may be
 # sent again under its key.
 WINDOW_S = 28.0
+# The same worker, with poison in it.
+_POISONED = ("workers.app", "ops.storm.worker")
 # Of each line of the Procfile that serves.
 _TWINS = ("1", "2")
 _GRACE_S = 5.0
@@ -185,7 +187,7 @@ def _programs(env: Mapping[str, str], at: list[Addresses], clocks: Clocks) -> li
         for twin, address in zip(_TWINS, at, strict=True):
             name = f"{line}-{twin}"
             own = {**env, **clocks.environment(name), "PORT": str(address.web)}
-            made.append(procfile.program(name, command, own))
+            made.append(procfile.program(name, command.replace(*_POISONED), own))
     return made
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from db.invariants import Violation
 from ops.storm.checks import CHECKS, LATER
 from ops.storm.evidence import Evidence
-from ops.storm.faults.table import FAULTS, MISSING
+from ops.storm.faults.table import FAULTS
 from ops.storm.healing import Healing
 from ops.storm.history import Entry, Outcome
 from ops.storm.nemesis import Seen
@@ -63,8 +63,6 @@ def result(storm: Storm) -> Result:
 def show(storm: Storm, console: Console) -> None:
     """Print everything but the last line."""
     console.print(_faults(storm.seen))
-    for missing in MISSING:
-        console.print(f"not made: {missing.name}: {missing.why}", markup=False, soft_wrap=True)
     console.print(_operations(storm.evidence.history))
     console.print(_orders(storm.evidence))
     console.print(_checks(storm))

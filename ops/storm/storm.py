@@ -85,7 +85,10 @@ async def _rage(
     blows: Sequence[Strike],
     console: Console,
 ) -> Raged:
-    """Have load and faults at the same time, then peace; healing begins with the last fault."""
+    """Have load and faults at the same time, then peace.
+
+    Healing begins with the end of the last fault, or with the last order if that comes later.
+    """
     nemesis, watch = Nemesis(on, history.now_s), Watch(on.database_url)
     async with (
         clients(on.urls, on.env["ADMIN_API_KEY"], history) as load,
@@ -94,6 +97,7 @@ async def _rage(
         talk = together.create_task(load.tell(told))
         watching = together.create_task(watch.keep())
         await nemesis.rage(blows)
+        await asyncio.sleep(max(0.0, told[-1].at_s - history.now_s()) if told else 0.0)
         calm_s = history.now_s()
         console.print(f"The faults are over after {calm_s:.1f} s. Healing ...")
         await talk

@@ -28,13 +28,6 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     strike: Callable[[Blow], Awaitable[str]]
 
 
-class Missing(msgspec.Struct, frozen=True):
-    """A fault that is wanted and cannot be made here, and why."""
-
-    name: str
-    why: str
-
-
 class NotHere(Exception):
     """This machine does not allow the fault; the message says what is missing."""
 

@@ -1,9 +1,9 @@
-"""Every fault by its name, and those that cannot be made here."""
+"""Every fault by its name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ops.storm.faults import clocks, disk, gateway, postgres, processes, redis, tasks, zombies
-from ops.storm.faults.fault import Fault, Missing
+from ops.storm.faults.fault import Fault
 from ops.storm.plan import Kind
 
 FAULTS: Mapping[str, Fault] = {
@@ -11,12 +11,6 @@ FAULTS: Mapping[str, Fault] = {
     for module in (processes, zombies, clocks, redis, postgres, disk, gateway, tasks)
     for fault in module.FAULTS
 }
-
-MISSING: Sequence[Missing] = (
-    Missing("poison-sigkill", "needs a fault point in a worker"),
-    Missing("poison-endless", "needs a fault point in a worker"),
-    Missing("poison-memory", "needs a fault point in a worker"),
-)
 
 
 class UnknownFault(ValueError):

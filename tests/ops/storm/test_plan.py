@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from ops.storm.faults.table import FAULTS, MISSING, UnknownFault, chosen
+from ops.storm.faults.table import FAULTS, UnknownFault, chosen
 from ops.storm.plan import Kind, prices, stock, stories, strikes
 
 SECONDS = 120.0
@@ -79,8 +79,3 @@ def test_all_faults_or_those_named_are_chosen() -> None:
 def test_fault_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownFault, match=r"No fault is named redis-klil: there are kill9-web"):
         chosen("redis-klil")
-
-
-def test_fault_that_cannot_be_made_is_not_in_the_table() -> None:
-    assert not {missing.name for missing in MISSING} & set(FAULTS)
-    assert all(missing.why for missing in MISSING)
