@@ -10,6 +10,7 @@ from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import (
+    audit,
     docs,
     explanations,
     findings,
@@ -30,12 +31,16 @@ from api.errors import EXCEPTION_HANDLERS
 from api.idempotency import InFlight
 from api.limits import Limited, Limits
 from api.methods import answer_options
+from api.policy import enforce, refuse_unruled
 from api.proxies import Proxies
 from api.query import refuse_stray_parameters
 from api.reception import Reception
+from api.standing import Standings
 from api.strict import StrictRequest
+from api.tokens import Tokens
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
+from domain.secret import keys
 from ops import faultpoint
 from ops.config import Settings
 
@@ -55,6 +60,7 @@ ROUTES = [
     products.router,
     stock.router,
     findings.router,
+    audit.router,
     health.router,
     *docs.routes,
 ]
@@ -92,9 +98,10 @@ def build(config: Settings) -> Litestar:
     limits = Limits(config)
 
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         yield
         await limits.close()
+        await app.state.standings.close()
         await database.engine.dispose()
 
     app = Litestar(
@@ -107,9 +114,10 @@ def build(config: Settings) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
         before_request=before,
+        guards=[enforce],
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=[lifespan],
-        on_startup=[refuse_unbounded],
+        on_startup=[refuse_unbounded, refuse_unruled],
         state=_state(config, database, limits),
         openapi_config=docs.openapi_config(
             title="Orderflow", version=VERSION, description=DESCRIPTION
@@ -118,7 +126,7 @@ def build(config: Settings) -> Litestar:
     )
     # From the inside out: what is put between the two knows who asks by scope["user"].
     limited = Limited(app.asgi_handler, limits, exempt=QUIET)
-    identified = Authentication(limited, config)
+    identified = Authentication(limited, app.state)
     app.asgi_handler = Edge(identified, quiet=QUIET, proxies=Proxies(config.trusted_proxies))
     return app
 
@@ -131,6 +139,9 @@ def _state(config: Settings, database: Database, limits: Limits) -> State:
             "database": database,
             "in_flight": InFlight(),
             "limits": limits,
+            "standings": Standings(database),
+            "claim_keys": keys(config.secret_keys),
+            "tokens": Tokens(keys(config.token_keys), lifetime_s=config.access_token_s),
             "acceptance": Acceptance(
                 database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
             ),

@@ -1,18 +1,32 @@
 """Who asks: found out once per request, outside of the routing, so that a 404 has its asker too."""
 
 import hmac
+import time
+from collections.abc import Sequence
 from typing import Any, final
 
+from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from api import credentials
 from api.problems import Unauthenticated
+from api.standing import Standings
+from api.tokens import Tokens
+from db.standings import Credential
+from domain import claim
 from domain.principal import ANONYMOUS, Principal, PrincipalKind, Role, Tier
-from domain.principal import Scope as KeyScope
-from domain.refusal import Refusal
+from domain.principal import Scope as Right
+from domain.refusal import NotFound, Refusal
 from ops.config import Settings
 
+# A request whose `user` is who asks.
+Asked = Request[Principal, Refusal | None, State]
+
 _SCHEME = "bearer"
+# The longest credential is an access token of some hundred characters.
+_TOKEN_CHARS_MAX = 4096
 
 
 @final
@@ -23,9 +37,12 @@ class Authentication:
     the policy of the route raises: a path that does not exist is not found all the same.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
-        self._settings = settings
+        self._settings: Settings = state.settings
+        self._standings: Standings = state.standings
+        self._tokens: Tokens = state.tokens
+        self._claim_keys: Sequence[bytes] = state.claim_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -47,20 +64,67 @@ class Authentication:
         if not given:
             return ANONYMOUS
         scheme, _, token = given[0].decode("latin-1").partition(" ")
-        if len(given) > 1 or scheme.lower() != _SCHEME or not token:
+        if len(given) > 1 or scheme.lower() != _SCHEME or not 0 < len(token) <= _TOKEN_CHARS_MAX:
             raise Unauthenticated("Send one header `Authorization: Bearer <token>`.")
-        return self._of_admin_key(token)
+        if credentials.is_like(token):
+            return await self._of_key(token)
+        if claim.is_like(token):
+            return self._of_claim(token)
+        if self._is_admin_key(token):
+            return _ADMIN
+        return await self._of_access_token(token)
 
-    def _of_admin_key(self, token: str) -> Principal:
+    async def _of_key(self, key: str) -> Principal:
+        if not credentials.is_well_formed(key):
+            raise Unauthenticated("The API key has a typing error: its checksum is wrong.")
+        try:
+            found = await self._standings.of(Credential(key_hash=credentials.digest(key)))
+        except NotFound as unknown:
+            raise Unauthenticated(_REFUSED) from unknown
+        if not (found.active and found.key_active):
+            raise Unauthenticated(_REFUSED)
+        return Principal(
+            PrincipalKind.KEY,
+            user_id=found.user_id,
+            role=Role(found.role),
+            # One that a later release has made is none that this one knows.
+            scopes=frozenset(right for right in Right if right in (found.key_scopes or ())),
+            tier=Tier(found.key_tier or Tier.AUTHENTICATED),
+            key_id=found.key_id,
+        )
+
+    def _of_claim(self, token: str) -> Principal:
+        order_id = claim.read(token, self._claim_keys)
+        if order_id is None:
+            raise Unauthenticated(_REFUSED)
+        # Whether an account has the order by now is asked where the order is.
+        return Principal(PrincipalKind.GUEST, order_id=order_id)
+
+    def _is_admin_key(self, token: str) -> bool:
         wanted = self._settings.admin_api_key
-        if wanted and hmac.compare_digest(token.encode(), wanted.encode()):
-            return Principal(
-                PrincipalKind.KEY,
-                role=Role.ADMIN,
-                scopes=frozenset(KeyScope),
-                tier=Tier.MACHINE,
-            )
-        raise Unauthenticated("The token is not valid: get a new one.")
+        return bool(wanted) and hmac.compare_digest(token.encode(), wanted.encode())
+
+    async def _of_access_token(self, token: str) -> Principal:
+        claims = self._tokens.verify(token, now_s=int(time.time()))
+        try:
+            found = await self._standings.of(Credential(claims.sub, claims.sid))
+        except NotFound as unknown:
+            raise Unauthenticated(_REFUSED) from unknown
+        current = found.token_version == claims.ver
+        if not (found.active and found.session_active and current):
+            raise Unauthenticated(_REFUSED)
+        return Principal(
+            PrincipalKind.USER,
+            user_id=found.user_id,
+            role=Role(found.role),
+            tier=Tier(found.tier),
+            session_id=claims.sid,
+        )
+
+
+# One text for all of them: which part of a credential was right is nobody's business.
+_REFUSED = "The token is not valid, or not any more: get a new one."
+_ADMIN = Principal(PrincipalKind.KEY, role=Role.ADMIN, scopes=frozenset(Right), tier=Tier.MACHINE)
 
 
 def who(connection: "ASGIConnection[Any, Any, Any, Any]") -> Principal:

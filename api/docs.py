@@ -16,10 +16,12 @@ from litestar.response import File
 from litestar.serialization import encode_json
 
 from api.openapi import completed
+from api.policy import POLICIES
 from api.problems import KINDS
 from domain.refusal import NotFound
 
 # Swagger UI needs no more than this (looked at in Chromium: no violation, operations opened too).
+_BEARER = "An access token, an API key that has the named scope, or the claim token of an order."
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -104,7 +106,7 @@ def openapi_config(*, title: str, version: str, description: str) -> OpenAPIConf
         response_headers={"Content-Security-Policy": _PAGE_POLICY},
         after_request=_refuse_unknown,
     )
-    bearer = SecurityScheme(type="http", scheme="bearer", description="The ADMIN_API_KEY.")
+    bearer = SecurityScheme(type="http", scheme="bearer", description=_BEARER)
     return OpenAPIConfig(
         title=title,
         version=version,
@@ -156,7 +158,7 @@ async def get_document(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @lru_cache(maxsize=1)
 def _document(app: Litestar) -> bytes:
-    return encode_json(completed(app.openapi_schema.to_schema()))
+    return encode_json(completed(app.openapi_schema.to_schema(), POLICIES))
 
 
 @get("/problems", include_in_schema=False)

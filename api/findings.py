@@ -11,16 +11,12 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import pages
-from api.problems import InvalidCursor
-from api.staff import STAFF, staff_only
+from api import audit, pages
+from api.authentication import Asked
 from db import findings
 from db.engine import name_commit
 from db.findings import FindingView
 from ops.faultpoint import Commit
-
-# Ids are those of a bigint column.
-ID_MAX = 2**63 - 1
 
 
 class FindingPage(msgspec.Struct, frozen=True):
@@ -37,7 +33,7 @@ class CloseFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
-@get("", guards=[staff_only], security=STAFF)
+@get("")
 async def list_findings(
     request: Request[Any, Any, Any],
     tx: NamedDependency[AsyncConnection],
@@ -46,30 +42,25 @@ async def list_findings(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Response[FindingPage]:
     """List findings, newest first."""
-    before = None if cursor is None else _place(cursor)
+    before = None if cursor is None else pages.decode_number(cursor)
     found = await findings.page(tx, is_open=is_open, before=before, limit=limit + 1)
     shown = found[:limit]
     headers = pages.link(request, UUID(int=shown[-1].id)) if len(found) > limit else {}
     return Response(FindingPage(shown), headers=headers)
 
 
-def _place(cursor: str) -> int:
-    """Read a cursor of this list; one of orders would be far beyond its end."""
-    place = pages.decode(cursor).int
-    if place > ID_MAX:
-        raise InvalidCursor("The cursor is of another list.", field="cursor")
-    return place
-
-
-@post("/{finding_id:int}/close", status_code=HTTPStatus.OK, guards=[staff_only], security=STAFF)
+@post("/{finding_id:int}/close", status_code=HTTPStatus.OK)
 async def close_finding(
+    request: Asked,
     tx: NamedDependency[AsyncConnection],
-    finding_id: Annotated[int, PathParameter(ge=1, le=ID_MAX)],
+    finding_id: Annotated[int, PathParameter(ge=1, le=pages.NUMBER_MAX)],
     data: JSONBody[CloseFinding],
 ) -> FindingView:
     """Close a finding; the same again changes nothing."""
     name_commit(tx, Commit.FINDING)
-    return await findings.close(tx, finding_id, note=data.note)
+    closed = await findings.close(tx, finding_id, note=data.note)
+    await audit.record(tx, request, "finding.close", finding_id, after={"note": closed.note})
+    return closed
 
 
 router = Router("/v1/findings", route_handlers=[list_findings, close_finding], tags=["findings"])

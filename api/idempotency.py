@@ -15,18 +15,20 @@ from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.authentication import Asked
 from api.cards import refuse_card_number_as_key
 from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from db import operations
-from db.engine import Database, transaction
+from db.engine import transaction
 from db.keys import Answer
 from db.operations import Operation
+from domain.principal import Principal, PrincipalKind
 from domain.refusal import Refusal
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-# Until accounts exist, all customers share one space of keys, and all members of staff another.
+# Who has no account shares this space of keys with all others who have none. Only the same key
+# with the same request, the token of its payment included, gets the same answer.
 PUBLIC = "public"
-OF_STAFF = "staff"
 
 _ABOUT = "1 to 255 printable ASCII characters: fresh for each request, the same for its retries."
 
@@ -67,6 +69,11 @@ def fingerprint(operation: str, content: object) -> bytes:
     return hashlib.sha256(operation.encode() + b"\n" + msgspec.json.encode(content)).digest()
 
 
+def scope_of(principal: Principal) -> str:
+    """Name the space of keys of who asks; an account and its API keys have one."""
+    return PUBLIC if principal.kind is PrincipalKind.ANONYMOUS else principal.name
+
+
 class InFlight:
     """The keys that this process is just working for."""
 
@@ -91,11 +98,12 @@ class InFlight:
 class Once:
     """A request that happens once per key, whatever is lost on the way and repeated."""
 
-    def __init__(self, database: Database, in_flight: InFlight, *, name: str, key: str) -> None:
-        """Tell requests with the same body apart by `name`: what is done, and to what."""
-        self._database = database
-        self._in_flight = in_flight
-        self._name = name
+    def __init__(self, request: Asked, key: str) -> None:
+        self.request = request
+        self._scope = scope_of(request.user)
+        # What is done, and to what, tells requests with the same body apart. An id may be written
+        # in capitals, too.
+        self._name = f"{request.method} {request.scope['path'].lower()}"
         self._key = key
 
     async def answer(
@@ -104,30 +112,27 @@ class Once:
         content: object,
         act: Callable[[AsyncConnection], Awaitable[object]],
         *,
-        scope: str,
         location: str,
     ) -> Response[bytes]:
         """Act in a transaction of its own, or replay; what `act` gives is answered as JSON.
 
         Raises what `act` refuses with, IdempotencyInProgress or IdempotencyKeyReused.
         """
-        operation = Operation(scope, self._key, fingerprint(self._name, content), order_id)
+        operation = Operation(self._scope, self._key, fingerprint(self._name, content), order_id)
 
         async def rendered(tx: AsyncConnection) -> bytes:
             return msgspec.json.encode(await act(tx))
 
-        with self._in_flight.hold(scope, self._key):
-            async with transaction(self._database) as tx:
+        state = self.request.app.state
+        with state.in_flight.hold(self._scope, self._key):
+            async with transaction(state.database) as tx:
                 answer = await operations.once(tx, operation, rendered)
         return respond(answer, location)
 
 
-async def provide_once(request: Request[Any, Any, Any], key: NamedDependency[str]) -> Once:
+async def provide_once(request: Asked, key: NamedDependency[str]) -> Once:
     """Give what makes this request happen once."""
-    state = request.app.state
-    # An id may be written in capitals, too.
-    name = f"{request.method} {request.scope['path'].lower()}"
-    return Once(state.database, state.in_flight, name=name, key=key)
+    return Once(request, key)
 
 
 ONCE = {"key": Provide(provide_key), "once": Provide(provide_once)}

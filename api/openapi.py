@@ -1,11 +1,12 @@
 """The OpenAPI document: what Litestar derives from the routes, completed by what it cannot know."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
 
 from api.problems import KINDS, MEDIA_TYPE, Problem
+from domain.principal import Policy
 
 Node = dict[str, Any]
 
@@ -16,19 +17,21 @@ _FIRST_ERROR = 400
 _OF_A_BODY = ("body_too_large", "unsupported_media_type")
 
 
-def completed(document: Node) -> Node:
-    """Complete a document: problems as errors, closed request bodies, portable patterns.
+def completed(document: Node, policies: Mapping[str, Policy]) -> Node:
+    """Complete a document: problems as errors, closed bodies, portable patterns, who may.
 
     It is changed in place.
     """
     schemas: Node = document.setdefault("components", {}).setdefault("schemas", {})
     _, problems = msgspec.json.schema_components([Problem], ref_template=_SCHEMAS + "{name}")
     schemas.update(problems)
-    for operation in _operations(document):
+    for name, operation in _operations(document):
         _answer_with_problems(operation)
-        for name in _referenced(operation.get("requestBody", {}), schemas, set()):
-            if "properties" in schemas[name]:
-                schemas[name].setdefault("additionalProperties", False)
+        if policy := policies.get(name):
+            operation["security"] = _security(policy)
+        for schema in _referenced(operation.get("requestBody", {}), schemas, set()):
+            if "properties" in schemas[schema]:
+                schemas[schema].setdefault("additionalProperties", False)
     for node in _nodes(document):
         if isinstance(pattern := node.get("pattern"), str):
             # Python's end of text; in ECMA 262, which OpenAPI means, that is `$`.
@@ -36,11 +39,19 @@ def completed(document: Node) -> Node:
     return document
 
 
-def _operations(document: Node) -> Iterator[Node]:
-    for path in document.get("paths", {}).values():
-        for method, operation in path.items():
+def _operations(document: Node) -> Iterator[tuple[str, Node]]:
+    for path, methods in document.get("paths", {}).items():
+        for method, operation in methods.items():
             if method in _METHODS:
-                yield operation
+                yield f"{method.upper()} {path}", operation
+
+
+def _security(policy: Policy) -> list[Node]:
+    """Say which credential an operation needs: none, or a token, and the scope if it is a key."""
+    if policy.public:
+        return []
+    scopes = [] if policy.scope is None else [policy.scope.value]
+    return [{"bearer": scopes}, *([{}] if policy.anonymous else [])]
 
 
 def _answer_with_problems(operation: Node) -> None:

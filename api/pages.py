@@ -12,6 +12,8 @@ from api.problems import InvalidCursor
 
 # A UUIDv7 begins with its time, so one id is a place in a list ordered by creation.
 _ID_BYTES = 16
+# Numbers are those of a bigint column.
+NUMBER_MAX = 2**63 - 1
 _CHECKSUM_BYTES = 4
 
 
@@ -35,6 +37,14 @@ def decode(cursor: str) -> UUID:
     if len(last) < _ID_BYTES or encode(UUID(bytes=last)) != cursor:
         raise InvalidCursor("The cursor is not one of ours.", field="cursor")
     return UUID(bytes=last)
+
+
+def decode_number(cursor: str) -> int:
+    """Read a cursor of a list that is ordered by number; one of ids is far beyond its end."""
+    place = decode(cursor).int
+    if place > NUMBER_MAX:
+        raise InvalidCursor("The cursor is of another list.", field="cursor")
+    return place
 
 
 def _sealed(raw: bytes) -> bytes:

@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get, post
+from litestar import MediaType, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import idempotency
+from api import audit, idempotency
+from api.authentication import Asked
 from api.fields import PaymentMethod
 from api.idempotency import Once
-from api.staff import STAFF, is_staff, staff_only
 from api.strict import NO_CARD_NUMBERS
 from db import operations, orders, payments
 from db.engine import name_commit
@@ -27,7 +27,9 @@ from domain import funds, settlement
 from domain.funds import Attempt, AttemptKind, AttemptState, Payable
 from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.payment import RefundReason
+from domain.principal import Role
 from domain.task import Kind
+from ops.config import Settings
 from ops.faultpoint import Commit
 
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
@@ -84,14 +86,12 @@ class Payments(msgspec.Struct, frozen=True):
 
 @get("/{order_id:uuid}/payments")
 async def list_payments(
-    request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
+    request: Asked, tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
 ) -> Payments:
     """Show the money of an order; the secret for 3-D Secure is shown to the customer only."""
     order = await orders.get(tx, order_id)
     attempts = await payments.page(tx, order_id)
     sums = funds.funds([_attempt(view) for view in attempts])
-    # Until accounts exist, who knows an order's id is its owner.
-    owner = not is_staff(request)
     return Payments(
         order_id,
         order.currency,
@@ -101,7 +101,7 @@ async def list_payments(
         sums.refunded,
         sums.capturable,
         sums.refundable,
-        [_shown(view, owner=owner) for view in attempts],
+        [_shown(view, owner=not request.user.is_staff) for view in attempts],
     )
 
 
@@ -120,8 +120,6 @@ _moves_money = partial(
     post,
     status_code=HTTPStatus.ACCEPTED,
     media_type=MediaType.JSON,
-    guards=[staff_only],
-    security=STAFF,
     dependencies=idempotency.ONCE,
     responses=idempotency.accepted(AttemptView),
 )
@@ -149,9 +147,13 @@ async def refund_money(
 
     def ask(payable: Payable, attempt_id: UUID) -> Attempt:
         funds.refuse_other_currency(payable, data.currency)
-        return funds.ask_refund(
+        asked = funds.ask_refund(
             payable, attempt_id, amount_minor=data.amount_minor, reason=data.reason
         )
+        if once.request.user.role is Role.SUPPORT:
+            settings: Settings = once.request.app.state.settings
+            funds.refuse_above(payable, asked, limit_minor=settings.support_refund_max_minor)
+        return asked
 
     return await _move(once, order_id, data, AttemptKind.REFUND, ask)
 
@@ -181,10 +183,20 @@ async def _move(
         change = settlement.request(found.order, asked, actor="staff")
         await payments.insert(tx, [(found.payable, asked)])
         await orders.change_many(tx, {order_id: found.order}, [change])
-        return next(view for view in await payments.page(tx, order_id) if view.id == asked.id)
+        views = await payments.page(tx, order_id)
+        asked_for = next(view for view in views if view.id == asked.id)
+        await audit.record(
+            tx,
+            once.request,
+            f"order.{kind}",
+            order_id,
+            before=funds.funds(found.payable.attempts),
+            after=asked_for,
+        )
+        return asked_for
 
     location = f"/v1/orders/{order_id}/payments"
-    return await once.answer(order_id, data, act, scope=idempotency.OF_STAFF, location=location)
+    return await once.answer(order_id, data, act, location=location)
 
 
 @post(
@@ -207,10 +219,12 @@ async def change_method(
         change = settlement.change_method(found.order, found.payable, charging=charging)
         await orders.set_payment_method(tx, order_id, data.payment_method)
         await orders.change_many(tx, {order_id: found.order}, [change])
+        # Neither the token of the old method nor that of the new one is for a log.
+        await audit.record(tx, once.request, "order.change_payment_method", order_id)
         return await orders.get(tx, order_id)
 
     location = f"/v1/orders/{order_id}"
-    return await once.answer(order_id, data, act, scope=idempotency.PUBLIC, location=location)
+    return await once.answer(order_id, data, act, location=location)
 
 
 router = Router(

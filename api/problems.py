@@ -70,6 +70,9 @@ KINDS: Mapping[str, Kind] = {
         {"WWW-Authenticate": "Bearer"},
     ),
     "forbidden": Kind(403, "Not allowed", "Ask for a credential that may do this."),
+    "refund_above_limit": Kind(
+        403, "Refund above the limit", "Ask for less, or have somebody of ops refund it."
+    ),
     "not_found": Kind(404, "Not found", "Check the path and the id."),
     "method_not_allowed": Kind(405, "Method not allowed", "Use a method the Allow header names."),
     "conflict": Kind(409, "Changed meanwhile", "Read it again, then decide again."),

@@ -11,9 +11,9 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import conditional
+from api import audit, conditional
+from api.authentication import Asked
 from api.fields import SkuInPath
-from api.staff import STAFF, staff_only
 from db import products
 from db.engine import name_commit
 from domain.money import AMOUNT_MINOR_MAX, Currency
@@ -45,22 +45,22 @@ async def get_product(
 
 @put(
     "/{sku:str}",
-    guards=[staff_only],
-    security=STAFF,
     responses={HTTPStatus.CREATED: ResponseSpec(Product, description="Created.")},
 )
 async def put_product(
-    request: Request[Any, Any, Any],
+    request: Asked,
     tx: NamedDependency[AsyncConnection],
     sku: SkuInPath,
     data: JSONBody[PutProduct],
 ) -> Response[Product]:
     """Create or replace a product; orders keep the price they were placed at."""
+    was = await products.find(tx, sku)
     made = Product(sku, data.name, data.price_minor, data.currency, data.active, version=0)
     name_commit(tx, Commit.PRODUCT)
     stored = await products.put(tx, made)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=stored.version - 1 or None)
+    await audit.record(tx, request, "product.put", sku, before=was, after=stored)
     answer = conditional.show(request, stored, version=stored.version)
     answer.status_code = HTTPStatus.CREATED if stored.version == 1 else HTTPStatus.OK
     return answer

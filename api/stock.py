@@ -11,9 +11,9 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import conditional
+from api import audit, conditional
+from api.authentication import Asked
 from api.fields import SkuInPath
-from api.staff import STAFF, staff_only
 from db import products, stock
 from db.engine import name_commit
 from db.stock import StockLevel
@@ -29,7 +29,7 @@ class PutStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_hand: Annotated[int, Meta(ge=0, le=ON_HAND_MAX)]
 
 
-@get("/{sku:str}", guards=[staff_only], security=STAFF)
+@get("/{sku:str}")
 async def get_stock(
     request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], sku: SkuInPath
 ) -> Response[StockLevel]:
@@ -42,12 +42,10 @@ async def get_stock(
 
 @put(
     "/{sku:str}",
-    guards=[staff_only],
-    security=STAFF,
     responses={HTTPStatus.CREATED: ResponseSpec(StockLevel, description="Created.")},
 )
 async def put_stock(
-    request: Request[Any, Any, Any],
+    request: Asked,
     tx: NamedDependency[AsyncConnection],
     sku: SkuInPath,
     data: JSONBody[PutStock],
@@ -56,9 +54,11 @@ async def put_stock(
     if await products.find(tx, sku) is None:
         raise NotFound(f"There is no product {sku}: put it first.")
     name_commit(tx, Commit.STOCK)
+    was = await stock.find(tx, sku)
     level = await stock.put(tx, sku, data.on_hand)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=level.version - 1 or None)
+    await audit.record(tx, request, "stock.put", sku, before=was, after=level)
     answer = conditional.show(request, level, version=level.version)
     answer.status_code = HTTPStatus.CREATED if level.version == 1 else HTTPStatus.OK
     return answer

@@ -54,6 +54,7 @@ class Filter(msgspec.Struct, frozen=True):
     email: str | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
+    user_id: UUID | None = None
 
 
 class _OrderRow(msgspec.Struct):
@@ -201,6 +202,8 @@ async def page(
     query = select(*_VIEW).order_by(o.id.desc()).limit(limit)
     if wanted.status is not None:
         query = query.where(o.status == wanted.status.value)
+    if wanted.user_id is not None:
+        query = query.where(o.user_id == wanted.user_id)
     if wanted.email is not None:
         query = query.where(o.email == wanted.email)
     if wanted.created_from is not None:

@@ -52,6 +52,7 @@ class Placement(msgspec.Struct, frozen=True):
     capture: Capture = Capture.AUTOMATIC
     on_decline: OnDecline = OnDecline.CANCEL
     reserve_for_s: int = RESERVE_FOR_S
+    user_id: UUID | None = None  # the account that places it, if one does
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -216,15 +217,15 @@ async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> Non
         tx,
         """
         INSERT INTO orders (id, email, status, currency, total_minor, payment_method, ship_to,
-                            version, traceparent, capture, on_decline, reserve_for_s)
+                            version, traceparent, capture, on_decline, reserve_for_s, user_id)
         SELECT id, email, status, currency, total_minor, payment_method, ship_to::jsonb,
-               version, traceparent, capture, on_decline, reserve_for_s
+               version, traceparent, capture, on_decline, reserve_for_s, user_id
         FROM unnest(%(id)b::uuid[], %(email)b::text[], %(status)b::text[], %(currency)b::text[],
                     %(total_minor)b::bigint[], %(payment_method)b::text[], %(ship_to)b::text[],
                     %(version)b::int[], %(traceparent)b::text[], %(capture)b::text[],
-                    %(on_decline)b::text[], %(reserve_for_s)b::int[])
+                    %(on_decline)b::text[], %(reserve_for_s)b::int[], %(user_id)b::uuid[])
           AS o (id, email, status, currency, total_minor, payment_method, ship_to, version,
-                traceparent, capture, on_decline, reserve_for_s)
+                traceparent, capture, on_decline, reserve_for_s, user_id)
         """,
         {
             "id": [r.placement.order_id for r in accepted],
@@ -239,6 +240,7 @@ async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> Non
             "capture": [r.placement.capture.value for r in accepted],
             "on_decline": [r.placement.on_decline.value for r in accepted],
             "reserve_for_s": [r.placement.reserve_for_s for r in accepted],
+            "user_id": [r.placement.user_id for r in accepted],
         },
     )
 

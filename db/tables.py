@@ -61,7 +61,6 @@ class OrderColumns(TypedColumns):
     reserve_for_s: Named[int] = Column(Integer(), server_default=text("3600"))
     reserved_until: Named[datetime | None] = Column(DateTime(timezone=True))
     user_id: Named[UUID | None] = Column(Uuid())
-    claim_hash: Named[bytes | None] = Column(LargeBinary())
     version: Named[int] = Column(Integer())
     traceparent: Named[str | None] = Column(Text())
     created_at: Named[datetime] = moment()

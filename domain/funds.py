@@ -54,6 +54,12 @@ class CurrencyDiffers(Refusal):
     code: ClassVar[str] = "currency_mismatch"
 
 
+class RefundAboveLimit(Refusal):
+    """More goes back than who asks may give on one's own."""
+
+    code: ClassVar[str] = "refund_above_limit"
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One operation at a gateway; `id` is its idempotency key and our reference there."""
 
@@ -181,6 +187,20 @@ def ask_refund(
         raise MoneyUnavailable(_only(left, payable, "can be refunded"), field="amount_minor")
     paid = _standing(payable, *TAKING)
     return _asked(attempt_id, AttemptKind.REFUND, amount, paid, reason=reason)
+
+
+def refuse_above(payable: Payable, asked: Attempt, *, limit_minor: int) -> None:
+    """Raise RefundAboveLimit if with this refund more than that of an order would go back.
+
+    What went back before counts, too, or small refunds would add up to any sum.
+    """
+    sums = funds(payable.attempts)
+    if sums.captured - sums.refundable + asked.amount_minor > limit_minor:
+        raise RefundAboveLimit(
+            f"You may give back {limit_minor} {payable.total.currency} of an order in minor units,"
+            " all refunds together: have somebody of ops give back more.",
+            field="amount_minor",
+        )
 
 
 def _standing(payable: Payable, *kinds: AttemptKind) -> Attempt:

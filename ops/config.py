@@ -148,6 +148,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_timeout_s: Annotated[
         float, Meta(gt=0, description="The body must have come within this after its head.")
     ] = 30.0
+    support_refund_max_minor: Annotated[
+        int, Meta(ge=0, description="Support may give back this much of an order, in minor units.")
+    ] = 10_000
     stripe_api_key: Annotated[str, Meta(description="Secret key of the payment gateway.")] = ""
     stripe_api_base: Annotated[
         str, Meta(description="Base URL of the payment gateway; `make up` names the sandbox.")

@@ -28,6 +28,8 @@ from ops.local.servers import blocking_servers
 
 ROOT = Path(__file__).parent.parent
 ADMIN_API_KEY = "staff-key-of-the-tests"
+SECRET_KEY = "c2VjcmV0IGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGU"  # noqa: S105 - it guards nothing
+TOKEN_KEY = "dG9rZW4ga2V5IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXM"  # noqa: S105 - it guards nothing
 TEMPLATE = "orderflow_template"
 KEPT = {"queues"}
 # Tests ask more often than people do; those of limits set their own.
@@ -106,6 +108,8 @@ def settings(database_url: str, redis_url: str) -> Settings:
         redis_url=redis_url,
         admin_api_key=ADMIN_API_KEY,
         **UNLIMITED,
+        secret_keys=SECRET_KEY,
+        token_keys=TOKEN_KEY,
     )
 
 
@@ -165,8 +169,9 @@ async def app(settings: Settings, database: Database) -> Litestar:
 
 @pytest.fixture
 async def client(app: Litestar) -> AsyncGenerator[AsyncTestClient[Litestar]]:
-    """An HTTP client of the application, without credentials."""
+    """An HTTP client of the application, as staff."""
     async with AsyncTestClient(app, raise_server_exceptions=False) as made:
+        made.headers.update({"Authorization": f"Bearer {ADMIN_API_KEY}"})
         yield made
 
 

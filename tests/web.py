@@ -1,7 +1,7 @@
 """Talking to the web application in the test's own event loop, many requests at once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -13,13 +13,21 @@ from db.engine import Database, transaction
 from db.ids import new_id
 from db.tables import metadata
 from tests.builders import an_order_body
+from tests.conftest import ADMIN_API_KEY
 
 DEADLINE_S = 20
 
 
+# Most tests ask as staff, to whom every order is there.
+STAFF: Mapping[str, str] = {"Authorization": f"Bearer {ADMIN_API_KEY}"}
+NOBODY: Mapping[str, str] = {}
+
+
 @asynccontextmanager
-async def served(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
-    """Start an application, give a client of it and stop it.
+async def served(
+    app: Litestar, credential: Mapping[str, str] = STAFF
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """Start an application, give a client of it with a credential, and stop it.
 
     Unlike Litestar's own test client, this one has many requests under way at once.
     """
@@ -34,11 +42,23 @@ async def served(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
     living = asyncio.create_task(live())
     async with asyncio.timeout(DEADLINE_S):
         await up.wait()
-    transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://orderflow.test") as client:
+    async with asking(app, credential) as client:
         yield client
     stop.set()
     await living
+
+
+def asking(app: Litestar, credential: Mapping[str, str] = NOBODY) -> httpx.AsyncClient:
+    """Make one more client of an application that is started."""
+    transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
+    return httpx.AsyncClient(
+        transport=transport, base_url="http://orderflow.test", headers=credential
+    )
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Headers with a credential."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 async def post_order(

@@ -74,6 +74,8 @@ def assemble(
         "SANDBOX_DIR": str(state / "sandbox"),
         "RATE_ANONYMOUS": environ.get("RATE_ANONYMOUS") or _RATE_ANONYMOUS,
         "ADMIN_API_KEY": environ.get("ADMIN_API_KEY") or admin_api_key(state),
+        "TOKEN_KEYS": environ.get("TOKEN_KEYS") or kept(state / "token_keys"),
+        "SECRET_KEYS": environ.get("SECRET_KEYS") or kept(state / "secret_keys"),
         "PROMETHEUS_MULTIPROC_DIR": str(_fresh(state / "metrics")),
     }
 
@@ -84,8 +86,15 @@ def admin_api_key_file(state: Path) -> Path:
 
 
 def admin_api_key(state: Path) -> str:
-    """Return the kept key, made at the first call; only its owner can read the file."""
-    file = admin_api_key_file(state)
+    """Return the kept key, made at the first call."""
+    return kept(admin_api_key_file(state))
+
+
+def kept(file: Path) -> str:
+    """Return 32 random bytes in base64url, made at the first call; only their owner can read them.
+
+    What they have signed or sealed is still good after the next start.
+    """
     if not file.exists():
         half = file.with_suffix(".half")
         half.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from uuid import UUID
 import aiohttp
 import msgspec
 
+from domain import claim
 from ops.storm.history import MOVING, Asked, Entry, History, Op, Outcome, Try
 from ops.storm.plan import CURRENCY, Act, Story
 
@@ -22,6 +23,7 @@ _AGAIN_FIRST_S, _AGAIN_MAX_S = 0.1, 1.0
 # Money is moved only of an order that has some: as long as it is on its way there, a client looks.
 _UNDER_WAY = frozenset({"placed", "backordered", "reserved"})
 _LOOK_EVERY_S, _LOOKS_MAX = 1.0, 15
+PLACED_AT = "/v1/orders"
 _SERVER_ERROR, _REDIRECT = 500, 300
 _PROBLEM = "application/problem+json"
 _IN_PROGRESS = "idempotency_in_progress"
@@ -51,6 +53,8 @@ class Load:
         self._urls = cycle(urls)
         self._admin = admin
         self._history = history
+        # What opens the orders that were placed here, by their ids.
+        self._claims = dict[str, str]()
 
     async def tell(self, stories: Sequence[Story]) -> None:
         """Tell all stories, each from its time on."""
@@ -61,7 +65,7 @@ class Load:
 
     async def _tell(self, story: Story) -> None:
         content = order(story)
-        placed = await self.ask(Asked(Op.PLACE, "POST", "/v1/orders", story.key, content=content))
+        placed = await self.ask(Asked(Op.PLACE, "POST", PLACED_AT, story.key, content=content))
         if placed.outcome is not Outcome.OK:
             return
         order_id, total = str(UUID(placed.told("id"))), int(placed.told("total_minor"))
@@ -102,8 +106,8 @@ class Load:
         headers = {"Content-Type": "application/json"} if asked.content is not None else {}
         if asked.key:
             headers["Idempotency-Key"] = asked.key
-        if asked.staff:
-            headers["Authorization"] = f"Bearer {self._admin}"
+        if token := self._token(asked):
+            headers["Authorization"] = f"Bearer {token}"
         data = None if asked.content is None else msgspec.json.encode(asked.content)
         url = f"{next(self._urls)}{asked.path}"
         try:
@@ -111,6 +115,8 @@ class Load:
                 asked.method, url, data=data, headers=headers
             ) as response:
                 body = await response.text()
+                if token := response.headers.get(claim.HEADER):
+                    self._claims[response.headers["Location"].rpartition("/")[2]] = token
                 return (
                     _read(response, body),
                     body,
@@ -118,6 +124,12 @@ class Load:
                 )
         except (aiohttp.ClientError, TimeoutError):
             return Try(0), "", False
+
+    def _token(self, asked: Asked) -> str | None:
+        """Ask as staff or as who placed the order; orders are placed by people without account."""
+        if asked.staff:
+            return self._admin
+        return None if asked.path == PLACED_AT else self._claims.get(asked.order or "")
 
 
 def _read(response: aiohttp.ClientResponse, body: str) -> Try:
@@ -154,7 +166,7 @@ def asked(act: Act, story: Story, order_id: str, total_minor: int, n: int) -> As
     path, key = f"/v1/orders/{order_id}", f"{story.key}-{n}"
     amount = {"amount_minor": max(1, int(act.part * total_minor))}
     post = partial(Asked, act.op, "POST", order=order_id)
-    again = partial(post, "/v1/orders")
+    again = partial(post, PLACED_AT)
     staff = partial(post, key=key, staff=True)
     wanted: Mapping[Op, Callable[[], Asked]] = {
         Op.READ: partial(Asked, act.op, "GET", path, order=order_id),

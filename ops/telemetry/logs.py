@@ -34,6 +34,12 @@ def bound(**fields: object) -> Generator[None]:
         _bound.reset(token)
 
 
+def request_id() -> str | None:
+    """Give the id of the request at hand, if there is one."""
+    found = _bound.get().get("request_id")
+    return found if isinstance(found, str) else None
+
+
 @final
 class JsonLines(logging.Formatter):
     """Renders a record, and what `extra={"fields": {...}}` adds to it, as one line of JSON."""

@@ -13,9 +13,9 @@ from ops.config import Settings
 from tests.api.paid import pay
 from tests.bank import bank
 from tests.builders import put_product
-from tests.conftest import ADMIN_API_KEY, UNLIMITED, empty
+from tests.conftest import ADMIN_API_KEY, SECRET_KEY, TOKEN_KEY, UNLIMITED, empty
 from tests.signed import SIGNING_KEY
-from tests.web import served
+from tests.web import asking, served
 
 __all__ = ["bank", "pay"]
 
@@ -24,6 +24,14 @@ __all__ = ["bank", "pay"]
 async def client(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
     async with served(app) as client:
         yield client
+
+
+@pytest.fixture
+async def stranger(app: Litestar, client: httpx.AsyncClient) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the same application that has no credential."""
+    del client
+    async with asking(app) as stranger:
+        yield stranger
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -45,6 +53,8 @@ def shop_app(database_url: str, redis_url: str) -> Litestar:
         database_url=database_url,
         redis_url=redis_url,
         admin_api_key=ADMIN_API_KEY,
+        secret_keys=SECRET_KEY,
+        token_keys=TOKEN_KEY,
         stripe_webhook_secrets=SIGNING_KEY,
         **UNLIMITED,
     )

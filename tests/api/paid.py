@@ -8,13 +8,14 @@ import pytest
 
 from db.engine import Database
 from db.ids import new_id
+from domain import claim
 from domain.payment import Unknown
 from ops.config import Settings
 from tests.api.routes import STAFF
 from tests.bank import Bank
 from tests.builders import put_products
 from tests.stages import drain_inventory, drain_payments
-from tests.web import post_order
+from tests.web import bearer, post_order
 
 TOTAL = 1000
 
@@ -23,11 +24,17 @@ Pay = Callable[..., Awaitable[str]]
 
 @pytest.fixture
 def pay(client: httpx.AsyncClient, database: Database, settings: Settings, bank: Bank) -> Pay:
-    """Place an order of 1000 and let the bank answer; gives its location."""
+    """Place an order of 1000 and let the bank answer; gives its location.
 
-    async def placed(**changes: Any) -> str:
+    A client without an account that places it is its guest from then on.
+    """
+
+    async def placed(by: httpx.AsyncClient = client, **changes: Any) -> str:
         await put_products(database, APPLE=100)
-        location = (await post_order(client, ("APPLE", 2), **changes)).headers["location"]
+        answer = await post_order(by, ("APPLE", 2), **changes)
+        location = answer.headers["location"]
+        if token := answer.headers.get(claim.HEADER):
+            by.headers.update(bearer(token))
         await drain_inventory(database)
         await drain_payments(database, settings, bank)
         return location

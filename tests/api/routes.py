@@ -76,6 +76,7 @@ ROUTES = [
     ("GET", f"/v1/products/{SKU}"),
     ("GET", f"/v1/stock/{SKU}"),
     ("GET", "/v1/findings"),
+    ("GET", "/v1/audit"),
 ]
 
 

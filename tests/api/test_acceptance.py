@@ -19,7 +19,7 @@ from db.ids import new_id
 from ops.config import Settings
 from tests.builders import put_products
 from tests.postgres import Wire, locked, rule, terminate, until, waiting_for_locks
-from tests.web import assert_problem, post_order, rows, served
+from tests.web import NOBODY, assert_problem, post_order, rows, served
 
 ONCE = "IF nextval('rule_calls') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
 
@@ -207,7 +207,7 @@ async def test_a_key_that_another_process_holds_holds_up_nobody_else(
 ) -> None:
     app = build(msgspec.structs.replace(settings, lock_timeout_s=0.05))
 
-    async with served(app) as client:
+    async with served(app, NOBODY) as client:
         async with holding(database, "held"):
             held, *others = await asyncio.gather(
                 post_order(client, ("APPLE", 1), key="held"),

@@ -58,7 +58,3 @@ async def test_order_that_is_not_there_cannot_be_explained(
     client: httpx.AsyncClient, staff: dict[str, str]
 ) -> None:
     assert_problem(await client.get(path(new_id()), headers=staff), 404, "not_found")
-
-
-async def test_explanations_are_for_staff(client: httpx.AsyncClient) -> None:
-    assert_problem(await client.get(path(new_id())), 401, "unauthenticated")

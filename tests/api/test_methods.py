@@ -30,6 +30,7 @@ ALLOWED = {
     f"/v1/orders/{ORDER}/resolve": "OPTIONS, POST",
     "/v1/ledger": "GET, HEAD, OPTIONS",
     "/v1/gateways/stripe/webhook": "OPTIONS, POST",
+    "/v1/audit": "GET, HEAD, OPTIONS",
     "/v1/findings": "GET, HEAD, OPTIONS",
     "/v1/findings/1/close": "OPTIONS, POST",
     f"/v1/products/{SKU}": "GET, HEAD, OPTIONS, PUT",

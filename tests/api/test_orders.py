@@ -207,7 +207,7 @@ async def test_an_order_is_cancelled_once_and_what_it_held_is_given_back(
         }
     )
     assert cancelled.json()["status"] == "cancelled"
-    assert cancelled.json()["cancel_reason"] == "customer"
+    assert cancelled.json()["cancel_reason"] == "staff"
     stock = (await client.get("/v1/stock/APPLE", headers=staff)).json()
     assert (stock["on_hand"], stock["reserved"]) == (100, 0)
     kinds = [e["kind"] for e in (await client.get(f"{location}/events")).json()["events"]]

@@ -163,11 +163,11 @@ async def test_an_order_that_is_not_there_has_no_money(
 
 
 async def test_the_secret_of_a_payment_to_be_authenticated_is_for_its_customer_alone(
-    client: httpx.AsyncClient, pay: Pay
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, pay: Pay
 ) -> None:
-    location = await pay(payment_method=AUTHENTICATED)
+    location = await pay(by=stranger, payment_method=AUTHENTICATED)
 
-    mine = (await client.get(f"{location}/payments")).json()["attempts"]
+    mine = (await stranger.get(f"{location}/payments")).json()["attempts"]
     theirs = (await client.get(f"{location}/payments", headers=STAFF)).json()["attempts"]
 
     [secret] = [attempt["client_secret"] for attempt in mine]

@@ -171,7 +171,7 @@ CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audi
 """
 
 # No foreign key: accounts are never deleted whole, and its lock would be shared by every insert.
-ORDERS = "ALTER TABLE orders ADD COLUMN user_id uuid, ADD COLUMN claim_hash bytea"
+ORDERS = "ALTER TABLE orders ADD COLUMN user_id uuid"
 
 
 def upgrade() -> None:

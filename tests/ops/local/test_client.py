@@ -5,9 +5,10 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
+from domain import claim
 from domain.address import Address
 from ops.local.client import Item, NewOrder, PlatformFailed, Refused
-from tests.ops.local.answering import Handler, accepts, answers, hangs_up, says, serving
+from tests.ops.local.answering import ACCEPTED, Handler, accepts, answers, hangs_up, says, serving
 
 ORDER = NewOrder(
     email="ann@example.com",
@@ -75,3 +76,19 @@ async def test_only_staff_routes_get_the_staff_key() -> None:
 
     assert (stock.on_hand, stock.reserved) == (9, 2)
     assert [request.headers.get("Authorization") for request in asked] == ["Bearer key", None]
+
+
+async def test_an_order_placed_here_is_asked_for_with_its_claim_token() -> None:
+    async def accepts_a_guest(request: web.Request) -> web.Response:
+        del request
+        return web.json_response(ACCEPTED, status=202, headers={claim.HEADER: "of_claim_7"})
+
+    events = answers({"events": []})
+
+    async with serving(accepts_a_guest, events, events) as (client, asked):
+        accepted = await client.place(ORDER, key="k-1")
+        await client.events(accepted.id)
+        await client.events(UUID(int=8))
+
+    sent = [request.headers.get("Authorization") for request in asked]
+    assert sent == [None, "Bearer of_claim_7", "Bearer key"]

@@ -1,0 +1,106 @@
+"""Who may do what: one row per operation, and nothing may be done that has none."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.types import HTTPScope
+
+from api.authentication import who
+from api.problems import Forbidden, Unauthenticated
+from api.standing import Standings
+from domain.principal import Policy, PrincipalKind, Role, Scope, may, reaches
+from domain.refusal import NotFound
+
+_ALL = frozenset(Role)
+_STAFF = frozenset({Role.SUPPORT, Role.OPS, Role.ADMIN})
+_OPS = frozenset({Role.OPS, Role.ADMIN})
+_ADMIN = frozenset({Role.ADMIN})
+
+_PUBLIC = Policy(public=True)
+
+# The people, the scope a key of theirs needs, and who else. Customers and guests do it to their own
+# orders only: another's is not found, exactly as one that does not exist.
+POLICIES: Mapping[str, Policy] = {
+    "POST /v1/orders": Policy(_ALL, Scope.ORDERS_WRITE, anonymous=True),
+    "GET /v1/orders": Policy(_ALL, Scope.ORDERS_READ),
+    "GET /v1/orders/{order_id}": Policy(_ALL, Scope.ORDERS_READ, guest=True),
+    "GET /v1/orders/{order_id}/events": Policy(_ALL, Scope.ORDERS_READ, guest=True),
+    "POST /v1/orders/{order_id}/cancel": Policy(_ALL, Scope.ORDERS_WRITE, guest=True),
+    "GET /v1/orders/{order_id}/payments": Policy(_ALL, Scope.PAYMENTS_READ, guest=True),
+    "POST /v1/orders/{order_id}/payment-method": Policy(_ALL, Scope.PAYMENTS_WRITE, guest=True),
+    "POST /v1/orders/{order_id}/capture": Policy(_OPS, Scope.PAYMENTS_WRITE),
+    "POST /v1/orders/{order_id}/void": Policy(_OPS, Scope.PAYMENTS_WRITE),
+    # Support up to SUPPORT_REFUND_MAX_MINOR.
+    "POST /v1/orders/{order_id}/refunds": Policy(_STAFF, Scope.PAYMENTS_WRITE),
+    "POST /v1/orders/{order_id}/resolve": Policy(_OPS, Scope.OPERATIONS_WRITE),
+    "GET /v1/orders/{order_id}/explain": Policy(_STAFF, Scope.OPERATIONS_READ),
+    "GET /v1/ledger": Policy(_STAFF, Scope.PAYMENTS_READ),
+    "GET /v1/audit": Policy(_ADMIN, Scope.AUDIT_READ),
+    "GET /v1/findings": Policy(_STAFF, Scope.OPERATIONS_READ),
+    "POST /v1/findings/{finding_id}/close": Policy(_OPS, Scope.OPERATIONS_WRITE),
+    "GET /v1/products/{sku}": _PUBLIC,
+    "PUT /v1/products/{sku}": Policy(_OPS, Scope.CATALOGUE_WRITE),
+    "GET /v1/stock/{sku}": Policy(_STAFF, Scope.STOCK_READ),
+    "PUT /v1/stock/{sku}": Policy(_OPS, Scope.STOCK_WRITE),
+    # Gateways sign what they send.
+    "POST /v1/gateways/{name}/webhook": _PUBLIC,
+    "GET /health/live": _PUBLIC,
+    "GET /health/ready": _PUBLIC,
+    "GET /metrics": _PUBLIC,
+    "GET /openapi.json": _PUBLIC,
+    "GET /problems": _PUBLIC,
+    "GET /problems/{code}": _PUBLIC,
+    "GET /docs": _PUBLIC,
+    "GET /docs/{path}": _PUBLIC,
+    "GET /docs/assets/{name}": _PUBLIC,
+}
+
+
+def operations(app: Litestar) -> dict[str, BaseRouteHandler]:
+    """Give every operation of an application as `METHOD path`; OPTIONS only tells of the others."""
+    return {
+        f"{method} {route.path_format}": handler
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods - {"OPTIONS"}
+    }
+
+
+def refuse_unruled(app: Litestar) -> None:
+    """Check that every operation has a row, and every row an operation; call at startup.
+
+    Raises ImproperlyConfiguredException that names the others.
+    """
+    known = operations(app)
+    if odd := sorted(known.keys() ^ POLICIES.keys()):
+        raise ImproperlyConfiguredException(f"Not both route and policy: {', '.join(odd)}")
+
+
+async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", _: BaseRouteHandler) -> None:
+    """Let only those pass whom the policy of the operation names; a guard of every route.
+
+    Raises Unauthenticated, Forbidden, or NotFound for an order that is not there for the asker.
+    """
+    scope = cast("HTTPScope", connection.scope)
+    if scope["method"] == "OPTIONS":
+        return
+    policy = POLICIES[f"{scope['method']} {scope['path_template']}"]
+    if policy.public:
+        return
+    principal = who(connection)
+    if not may(policy, principal):
+        if principal.kind is PrincipalKind.ANONYMOUS:
+            raise Unauthenticated("Send a token: `Authorization: Bearer <token>`.")
+        raise Forbidden("Your role, or the scopes of your key, do not allow this.")
+    order_id = scope["path_params"].get("order_id")
+    if isinstance(order_id, UUID) and not principal.is_staff:
+        standings: Standings = connection.app.state.standings
+        if not reaches(principal, order_id, await standings.owner(order_id)):
+            raise NotFound(f"There is no order {order_id}.")
