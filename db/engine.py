@@ -36,7 +36,8 @@ Ring = Callable[[frozenset[Queue]], None]
 
 # Every statement here looks rows up by key. Told so, the planner never scans a whole table
 # because its statistics are of a time when the table was small; that cost 2.4 times the CPU.
-LOOKUPS_ONLY = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+_JOINS = ("enable_hashjoin", "enable_mergejoin")
+LOOKUPS_ONLY = ("enable_seqscan", *_JOINS)
 
 # A request that finds no free connection in this time is told to come back (503).
 POOL_TIMEOUT_S = 2.0
@@ -261,3 +262,13 @@ async def allow_scans(tx: AsyncConnection) -> None:
     """Let the planner read whole tables until the transaction ends, as sums over them should."""
     for plan in LOOKUPS_ONLY:
         await tx.exec_driver_sql(f"SET LOCAL {plan} = on")
+
+
+async def allow_joins(tx: AsyncConnection) -> None:
+    """Let the planner hash and merge what it has looked up by key, until the transaction ends.
+
+    In one process: what is done beside the traffic takes one core at most.
+    """
+    for plan in _JOINS:
+        await tx.exec_driver_sql(f"SET LOCAL {plan} = on")
+    await tx.exec_driver_sql("SET LOCAL max_parallel_workers_per_gather = 0")

@@ -33,6 +33,22 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         ["UPDATE reservations SET quantity = 9 WHERE order_id = :undone AND sku = 'lamp'"],
     ),
     (
+        "S1 an order holds what its status says",
+        ["INSERT INTO reservations VALUES (:undone, 'chair', 1, 'released')"],
+    ),
+    (
+        "S2 one charge of an order is live, and one call open, at most",
+        [
+            "DROP INDEX payment_attempts_taking",
+            """
+            INSERT INTO payment_attempts
+                (id, order_id, kind, state, amount_minor, currency, gateway)
+            SELECT gen_random_uuid(), :held, 'charge', 'created', 1500, 'GBP', 'stripe'
+            FROM generate_series(1, 2)
+            """,
+        ],
+    ),
+    (
         "S2 a charge is of the order's total, once",
         [
             "UPDATE payment_attempts SET currency = 'EUR' WHERE order_id = :paid",
@@ -120,6 +136,29 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         ],
     ),
     (
+        "S5 an order's total is what was accepted",
+        ["UPDATE orders SET total_minor = total_minor + 1 WHERE id = :short"],
+    ),
+    (
+        "S5 an order's total is what was accepted",
+        ["UPDATE order_lines SET unit_minor = unit_minor + 1 WHERE order_id = :short"],
+    ),
+    (
+        "S7 an order was made by one key",
+        ["DELETE FROM idempotency_keys WHERE order_id = :paid"],
+    ),
+    (
+        "S7 an order was made by one key",
+        [
+            """
+            INSERT INTO idempotency_keys
+                (scope, key, fingerprint, status, body, order_id, created_at)
+            SELECT scope, 'another', fingerprint, status, body, order_id, created_at
+            FROM idempotency_keys WHERE order_id = :paid
+            """
+        ],
+    ),
+    (
         "S8 events are numbered without gaps up to the order's version",
         [
             "UPDATE order_events SET version = 4 WHERE order_id = :paid AND version = 3",
@@ -141,5 +180,26 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "S8 an order's status is that of its last event",
         ["UPDATE orders SET status = 'shipped' WHERE id = :paid"],
+    ),
+)
+
+# What only a system at work is spared.
+STALLS: Sequence[tuple[str, Sequence[str]]] = (
+    (
+        "L1 an order that is not at rest has work or a reason",
+        ["DELETE FROM tasks WHERE order_id = :held"],
+    ),
+    (
+        "L2 a lease that ran out is taken back",
+        [
+            """
+            UPDATE tasks SET state = 'running', lease_until = now() - interval '61 s'
+            WHERE order_id = :held AND kind = 'charge'
+            """
+        ],
+    ),
+    (
+        "L5 a task is tried no more often than it may be",
+        ["UPDATE tasks SET attempt = attempts_max + 1 WHERE order_id = :held AND state = 'ready'"],
     ),
 )
