@@ -1,8 +1,8 @@
-"""What all tables have in common: where they are gathered, and a column for a moment."""
+"""What all tables have in common: where they are gathered, and columns that several have."""
 
 from datetime import datetime
 
-from sqlalchemy import Column, DateTime, MetaData, func
+from sqlalchemy import BigInteger, Column, DateTime, Index, MetaData, Table, func, text
 
 metadata = MetaData()
 
@@ -15,3 +15,15 @@ def moment() -> Column[datetime]:
 def maybe_moment() -> Column[datetime | None]:
     """Make a column for what may never happen."""
     return Column(DateTime(timezone=True), nullable=True)
+
+
+def xid() -> Column[int | None]:
+    """Make a column that says which transaction wrote its row: the auditor finds it by that."""
+    return Column(BigInteger(), server_default=text("((pg_current_xact_id())::text)::bigint"))
+
+
+def index_xid(table: Table) -> Index:
+    """Index that column; the table only grows, so that rows of one transaction lie together."""
+    kept = {"pages_per_range": 16, "autosummarize": True}
+    name = f"{table.name}_xid"
+    return Index(name, table.c.xid, postgresql_using="brin", postgresql_with=kept)

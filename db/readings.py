@@ -3,6 +3,7 @@
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.audits import AUDITED
 from db.engine import fetch
 from domain.status import Status
 
@@ -20,6 +21,11 @@ class _Orders(msgspec.Struct):
 class _Findings(msgspec.Struct):
     kind: str
     count: int
+
+
+class _Audits(msgspec.Struct):
+    looked_at_s: float | None
+    rolled_at_s: float | None
 
 
 class _Tasks(msgspec.Struct):
@@ -57,7 +63,21 @@ async def find(tx: AsyncConnection) -> Readings:
         "SELECT kind, count(*) FROM findings WHERE closed_at IS NULL GROUP BY kind",
         {},
     )
+    audits = await fetch(
+        tx,
+        _Audits,
+        """
+        SELECT extract(epoch FROM max(looked_at))::float8,
+               extract(epoch FROM max(rolled_at))::float8
+        FROM audit_progress
+        """,
+        {},
+    )
+    broken = {row.kind: row.count for row in findings}
     return {
+        "orderflow_invariant_violations": {(one.name,): broken.get(one.name, 0) for one in AUDITED},
+        "orderflow_audit_timestamp_seconds": {(): audits[0].looked_at_s or 0},
+        "orderflow_audit_round_timestamp_seconds": {(): audits[0].rolled_at_s or 0},
         "findings": {(row.kind,): row.count for row in findings},
         "orders": {(row.status,): row.count for row in orders},
         "tasks": {(row.queue, row.state): row.count for row in tasks},

@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db import account_tables
-from db.metadata import metadata, moment
+from db import account_tables, audit_tables
+from db.metadata import index_xid, metadata, moment, xid
 
 
 class ProductColumns(TypedColumns):
@@ -82,6 +82,7 @@ class OrderEventColumns(TypedColumns):
     status: Named[str] = Column(Text())
     data: Named[dict[str, Any]] = Column(JSONB())
     at: Named[datetime] = moment()
+    xid: Named[int | None] = xid()
 
 
 class ReservationColumns(TypedColumns):
@@ -158,6 +159,7 @@ class LedgerEntryColumns(TypedColumns):
     amount_minor: Named[int] = Column(BigInteger())
     currency: Named[str] = Column(Text())
     created_at: Named[datetime] = moment()
+    xid: Named[int | None] = xid()
 
 
 class InboxColumns(TypedColumns):
@@ -199,7 +201,7 @@ class NotificationColumns(TypedColumns):
 
 
 # Who has this module's metadata has the tables of accounts in it, too.
-accounts = account_tables
+accounts, audits = account_tables, audit_tables
 
 products = Table("products", metadata, ProductColumns)
 stock = Table("stock", metadata, StockColumns)
@@ -293,3 +295,5 @@ Index(
     unique=True,
     postgresql_where=findings.c.closed_at.is_(None),
 )
+for grown in (order_events, ledger_entries):
+    index_xid(grown)

@@ -67,6 +67,15 @@ class Gauge(NamedTuple):
 SYSTEM: Mapping[str, Gauge] = {
     "findings": Gauge("Open findings by kind.", ("kind",)),
     "orders": Gauge("Orders by status.", ("status",)),
+    "orderflow_audit_timestamp_seconds": Gauge(
+        "When the auditor had last seen all that had changed; 0 before the first time.", ()
+    ),
+    "orderflow_audit_round_timestamp_seconds": Gauge(
+        "When the auditor had last seen all orders there are; 0 before the first time.", ()
+    ),
+    "orderflow_invariant_violations": Gauge(
+        "Open findings of the auditor by the invariant that is broken.", ("invariant",)
+    ),
     "tasks": Gauge("Tasks by queue and state.", ("queue", "state")),
     "tasks_oldest_due_seconds": Gauge("How long the oldest due task has waited.", ("queue",)),
 }

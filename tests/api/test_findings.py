@@ -5,12 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from api.pages import NUMBER_MAX, encode
-from db import findings
+from db import audits, findings
+from db.audits import Limits
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain.finding import Finding
+from tests.builders import put_products
 from tests.web import assert_problem
 
 ORDER = new_id()
@@ -131,3 +134,25 @@ async def test_a_cursor_of_another_list_is_refused(
     answer = await client.get(f"/v1/findings?cursor={encode(new_id())}", headers=staff)
 
     assert_problem(answer, 400, "invalid_cursor", "cursor")
+
+
+async def test_what_the_auditor_finds_is_listed_and_counted_until_it_is_mended(
+    client: httpx.AsyncClient, staff: dict[str, str], database: Database
+) -> None:
+    await put_products(database, lamp=5)
+
+    async def audited(reserved: int) -> tuple[list[str], str]:
+        async with transaction(database) as tx:
+            await tx.execute(text("UPDATE stock SET reserved = :now"), {"now": reserved})
+            await audits.look(tx, Limits())
+        subjects = [one["subject"] for one in await listed(client, staff, "?open=true")]
+        return subjects, (await client.get("/metrics")).text
+
+    gauge = 'orderflow_invariant_violations{invariant="S1 reserved stock is what orders hold"}'
+    red, green = await audited(1), await audited(0)
+
+    assert red[0] == ["lamp"]
+    assert f"{gauge} 1.0" in red[1]
+    assert green[0] == []
+    assert f"{gauge} 0.0" in green[1]
+    assert "orderflow_audit_timestamp_seconds 1." in green[1]

@@ -4,6 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import readings, tasks
+from db.audits import AUDITED
 from db.engine import Database
 from domain.task import DONE, Kind, NewTask, Queue, State, Verdict
 from ops.telemetry.metrics import SYSTEM
@@ -11,7 +12,11 @@ from tests.builders import a_placement, place, put_products
 
 
 async def test_nothing_open_reads_as_nothing(tx: AsyncConnection) -> None:
-    assert await readings.find(tx) == {name: {} for name in SYSTEM}
+    nothing: dict[str, object] = {name: {} for name in SYSTEM}
+    nothing["orderflow_invariant_violations"] = {(one.name,): 0 for one in AUDITED}
+    nothing["orderflow_audit_timestamp_seconds"] = {(): 0}
+    nothing["orderflow_audit_round_timestamp_seconds"] = {(): 0}
+    assert await readings.find(tx) == nothing
 
 
 async def test_orders_are_counted_until_they_are_paid_or_ended(
