@@ -65,6 +65,8 @@ class Commit(StrEnum):
     EXPIRE_AUTHORIZATIONS = "commit-expire-authorizations"
     CRON_PRUNE = "commit-cron-prune"
     CRON_RECONCILE = "commit-cron-reconcile"
+    CRON_AUDIT = "commit-cron-audit"
+    AUDIT = "commit-audit"
     RECONCILE_COMMAND = "commit-reconcile-command"
 
 

@@ -1,9 +1,9 @@
-"""The clock: rings for work that is due and takes back what lost workers held, every second."""
+"""The clock: rings for due work and takes back what lost workers held, and audits it all."""
 
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -18,6 +18,7 @@ from ops import faultpoint
 from ops.config import settings
 from ops.faultpoint import Commit
 from ops.telemetry import logs
+from workers import auditor
 from workers.expiry import expire_authorizations
 from workers.failure import twice
 from workers.gateways.names import names
@@ -121,14 +122,24 @@ async def main() -> None:
     database = connect(config, name="orderflow clock", ring=Doorbell(broker(config)).ring)
     gateways = names(config)
     log.info("The clock is running")
+    # Side by side: an audit takes a second, for which no ring should have to wait.
+    async with asyncio.TaskGroup() as both:
+        sweep, audit = partial(run_once, database, gateways), partial(auditor.run_once, database)
+        both.create_task(_repeat(stopped, SWEEP_EVERY_S, sweep))
+        both.create_task(_repeat(stopped, auditor.ASK_EVERY_S, audit))
+    await database.engine.dispose()
+
+
+async def _repeat(
+    stopped: asyncio.Event, every_s: float, act: Callable[[], Awaitable[None]]
+) -> None:
     while not stopped.is_set():
         try:
-            await run_once(database, gateways)
+            await act()
         except Unavailable as outage:
-            log.warning("The sweep waits for the database: %s", outage)
+            log.warning("The clock waits for the database: %s", outage)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), SWEEP_EVERY_S)
-    await database.engine.dispose()
+            await asyncio.wait_for(stopped.wait(), every_s)
 
 
 if __name__ == "__main__":
