@@ -72,7 +72,7 @@ async def ground(state: Path, say: Say) -> AsyncGenerator[Ground]:
         limit_url = _beside(up.database_url, LIMIT_DATABASE)
         for url in (up.database_url, limit_url):
             await books.renew(url)
-            await _migrate(environ | {"DATABASE_URL": url}, say)
+            await migrate(environ | {"DATABASE_URL": url}, say)
             await books.seed(url)
         environ |= {"DATABASE_URL": up.database_url, "REDIS_URL": up.redis_url}
         # The gateway is asked and answers; that it also tells us of everything is not measured.
@@ -124,6 +124,7 @@ def _beside(url: str, database: str) -> str:
     return make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
-async def _migrate(env: Mapping[str, str], say: Say) -> None:
+async def migrate(env: Mapping[str, str], say: Say) -> None:
+    """Bring the database that DATABASE_URL names to the newest schema."""
     argv = (sys.executable, "-m", "alembic", "upgrade", "head")
     await run_to_end(Program(name="release", argv=argv, env=env), say)
