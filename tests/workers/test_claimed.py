@@ -21,6 +21,9 @@ from tests.workers.looking import WORKER, looking
 from workers import claimed, inventory
 from workers.bell import Bell
 
+# Only a failure waits this long.
+GIVEN_UP_WITHIN_S = 10.0
+
 
 @pytest.fixture
 async def worker(settings: Settings, database: Database) -> AsyncGenerator[Database]:
@@ -110,8 +113,11 @@ async def test_work_that_never_ends_is_given_up(database: Database) -> None:
         await asyncio.Event().wait()
 
     stage = claimed.Stage(database, Queue.INVENTORY, wait, group_max=3, lease_s=0.05)
-    await Bell(partial(claimed.drain, stage)).answer()
+    draining = asyncio.create_task(Bell(partial(claimed.drain, stage)).answer())
+    done, _ = await asyncio.wait({draining}, timeout=GIVEN_UP_WITHIN_S)
+    draining.cancel()
 
+    assert done
     task = await work(database, stuck, Kind.RESERVE)
     assert (task.state, task.attempt, task.last_error) == ("ready", 1, "TimeoutError: ")
 
