@@ -15,7 +15,7 @@ from ops.sandbox import ledger
 from ops.sandbox.journal import whole_end
 from ops.sandbox.ledger import Settlement
 from ops.sandbox.mailbox import FILE, Kept, letter
-from ops.storm.history import Entry
+from ops.storm.history import Entry, History
 from ops.storm.resources import Resources
 from ops.storm.witness import WriteRow
 
@@ -41,6 +41,7 @@ class EventRow(msgspec.Struct, frozen=True):
     kind: str
     status: str
     attempt_id: str | None
+    at: float = 0.0  # Unix time, by the clock of Postgres
 
 
 class TaskRow(msgspec.Struct, frozen=True):
@@ -99,6 +100,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known after a storm; `mails` counts by message id."""
 
     history: Sequence[Entry] = ()
+    began_at: float = 0.0  # Unix time at which history begins
     stocked: Mapping[str, int] = {}
     orders: Mapping[str, OrderRow] = {}
     events: Sequence[EventRow] = ()
@@ -127,8 +129,9 @@ SELECT o.id::text, o.email, o.status, o.currency, o.total_minor, o.capture, o.ve
 FROM orders o JOIN order_lines l ON l.order_id = o.id GROUP BY o.id
 """
 _EVENTS = """
-SELECT order_id::text, version, kind, status, data ->> 'attempt_id' FROM order_events
-ORDER BY order_id, version
+SELECT order_id::text, version, kind, status, data ->> 'attempt_id',
+       extract(epoch FROM at)::float8
+FROM order_events ORDER BY order_id, version
 """
 _TASKS = """
 SELECT id, order_id::text, kind, state, attempt, attempts_max, last_error,
@@ -153,7 +156,7 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
     url: str,
     sandbox: Path,
     *,
-    history: Sequence[Entry],
+    history: History,
     stocked: Mapping[str, int],
     writes: Sequence[WriteRow],
     before: Resources,
@@ -169,7 +172,8 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
 
         orders = await rows(OrderRow, _ORDERS)
         found = Evidence(
-            history=history,
+            history=history.entries,
+            began_at=history.began_at,
             stocked=stocked,
             orders={order.id: order for order in orders},
             events=await rows(EventRow, _EVENTS),

@@ -89,6 +89,7 @@ class History:
 
     def __init__(self, file: BinaryIO) -> None:
         self.entries: list[Entry] = []
+        self.began_at = time.time()
         self._file = file
         self._began = time.monotonic()
         self._next = 1

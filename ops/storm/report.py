@@ -15,6 +15,7 @@ from ops.storm.faults.table import FAULTS
 from ops.storm.healing import Healing
 from ops.storm.history import Entry, Outcome
 from ops.storm.nemesis import Seen
+from ops.storm.story import story
 
 _STORIES_MAX = 5
 _SHOWN_MAX = 30
@@ -125,30 +126,6 @@ def _checks(storm: Storm) -> Table:
 
 
 def _tell(storm: Storm, order_id: str, console: Console) -> None:
-    """Print all that is known of an order: what was asked, what happened, what the gateway did."""
-    e = storm.evidence
     console.print(f"\nThe story of {order_id}", markup=False)
-    lines = [
-        f"{x.invoked_s:7.2f}-{x.ended_s:7.2f} s  {x.asked.op}: {x.outcome}, "
-        + ", ".join(f"{t.status} {t.code}".strip() for t in x.tries)
-        for x in e.history
-        if x.asked.order == order_id or order_id in x.body
-    ]
-    lines += [
-        f"version {v.version}: {v.kind}, {v.status}, {v.attempt_id or ''}"
-        for v in e.events
-        if v.order_id == order_id
-    ]
-    lines += [
-        f"attempt {a.id}: {a.kind} of {a.amount_minor} is {a.state}"
-        for a in e.attempts
-        if a.order_id == order_id
-    ]
-    lines += [
-        f"task {t.id}: {t.kind} is {t.state}, attempt {t.attempt}: {t.last_error or 'no error'}"
-        for t in e.tasks
-        if t.order_id == order_id
-    ]
-    lines.append(f"gateway: {e.settlements.get(order_id, 'nothing')}")
-    for line in lines:
+    for line in story(storm.evidence, storm.seen, order_id):
         console.print(f"  {line}", markup=False, soft_wrap=True, highlight=False)

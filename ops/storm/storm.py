@@ -61,7 +61,7 @@ async def run(wanted: Orders, console: Console) -> Storm:
             found = await evidence.gather(
                 on.database_url,
                 on.sandbox,
-                history=history.entries,
+                history=history,
                 stocked=stock(told),
                 writes=await _writes(on.database_url),
                 before=before,

@@ -134,7 +134,7 @@ def evidence() -> Evidence:
         events=[
             EventRow(PAID, 1, "order_placed", "placed", None),
             EventRow(PAID, 2, "stock_reserved", "reserved", None),
-            EventRow(PAID, 3, "order_paid", "paid", "a-1"),
+            EventRow(PAID, 3, "order_paid", "paid", "a-1", at=3.5),
             EventRow(PAID, 4, "payment_refunded", "paid", "a-2"),
             EventRow(DEAD, 1, "order_placed", "placed", None),
             EventRow(DEAD, 2, "order_cancelled", "cancelled", None),

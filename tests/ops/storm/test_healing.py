@@ -1,4 +1,5 @@
 import asyncio
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
@@ -6,6 +7,7 @@ from db.engine import Database, transaction
 from ops.sandbox.mailbox import Mailbox
 from ops.storm.evidence import gather, mails
 from ops.storm.healing import heal
+from ops.storm.history import History
 from ops.storm.resources import Resources
 from tests.builders import a_placement, place, put_products
 
@@ -96,7 +98,7 @@ async def test_evidence_is_what_postgres_has(
     found = await gather(
         database_url,
         tmp_path,
-        history=(),
+        history=History(BytesIO()),
         stocked={"TEA": 10},
         writes=(),
         before=NOTHING,

@@ -71,8 +71,9 @@ def test_violation_is_told_with_the_story_of_its_order_alone() -> None:
 
     story = text.partition(f"The story of {PAID}")[2]
     assert f"{BROKEN.invariant}: {PAID}: {BROKEN.detail}" in text
-    assert "place: ok, 202" in story
-    assert "version 3: order_paid, paid, a-1" in story
+    assert "place: ok after 0.10 s: 202" in story
+    assert "3.50 s  version 3: order_paid, paid a-1" in story
+    assert "fault redis-kill, until 1.20 s: killed, came back empty" in story
     assert "attempt a-2: refund of 300 is succeeded" in story
     assert "captured=1000" in story
     assert DEAD not in story
