@@ -13,6 +13,10 @@ from ops.telemetry import metrics
 # longer has waited already, e.g. for a free connection: the client is told to come back.
 REPEAT_WITHIN_S = 1.0
 
+# A client waits some seconds. Who has waited longer than this for a group, in an outage or under
+# more load than can be borne, is told to come back: the room is for those who are still there.
+WAIT_MAX_S = 2.0
+
 Member = TypeVar("Member")
 Result = TypeVar("Result")
 
@@ -31,20 +35,24 @@ class Gather(Generic[Member, Result]):
         *,
         group_max: int,
         waiting_max: int,
+        wait_max_s: float = WAIT_MAX_S,
     ) -> None:
         self._size = metrics.group_size.labels(stage=stage)
         self._run = run
         self._group_max = group_max
         self._waiting_max = waiting_max
-        self._waiting: list[tuple[Member, asyncio.Future[Result]]] = []
+        self._wait_max_s = wait_max_s
+        # Each with the time at which it came.
+        self._waiting: list[tuple[Member, asyncio.Future[Result], float]] = []
         self._runner: asyncio.Task[None] | None = None
 
     async def submit(self, member: Member) -> Result:
         """Have a member done; raises what it failed with, Unavailable in an outage or a jam."""
         if len(self._waiting) >= self._waiting_max:
             raise Unavailable(f"There are {self._waiting_max} requests waiting already.")
-        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((member, done))
+        clock = asyncio.get_running_loop()
+        done: asyncio.Future[Result] = clock.create_future()
+        self._waiting.append((member, done, clock.time()))
         if self._runner is None:
             # The group is not the work of the request that happens to start it, so neither
             # its trace nor its log fields are that request's.
@@ -54,12 +62,28 @@ class Gather(Generic[Member, Result]):
     async def _run_all(self) -> None:
         try:
             while self._waiting:
-                group = self._waiting[: self._group_max]
-                del self._waiting[: self._group_max]
-                self._size.observe(len(group))
-                await self._run_group(group)
+                group = self._take_group()
+                if group:
+                    self._size.observe(len(group))
+                    await self._run_group(group)
         finally:
             self._runner = None
+
+    def _take_group(self) -> list[tuple[Member, asyncio.Future[Result]]]:
+        """Take who waited longest; those who waited too long are refused."""
+        late = asyncio.get_running_loop().time() - self._wait_max_s
+        group: list[tuple[Member, asyncio.Future[Result]]] = []
+        taken = 0
+        for member, done, since in self._waiting:
+            if len(group) == self._group_max:
+                break
+            taken += 1
+            if since >= late:
+                group.append((member, done))
+            elif not done.done():
+                done.set_exception(Unavailable("It waited too long for those before it."))
+        del self._waiting[:taken]
+        return group
 
     async def _run_group(self, group: Sequence[tuple[Member, asyncio.Future[Result]]]) -> None:
         members = [member for member, _ in group]

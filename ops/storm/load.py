@@ -19,7 +19,8 @@ _CONNECTIONS = 2000
 # Longer than the platform lets a request wait for anything.
 _TIMEOUT_S = 5.0
 GIVE_UP_AFTER_S = 30.0
-_AGAIN_FIRST_S, _AGAIN_MAX_S = 0.1, 1.0
+# A crowd that asks again and again keeps down what it has overloaded.
+_AGAIN_FIRST_S, _AGAIN_MAX_S = 0.1, 3.0
 # Money is moved only of an order that has some: as long as it is on its way there, a client looks.
 _UNDER_WAY = frozenset({"placed", "backordered", "reserved"})
 _LOOK_EVERY_S, _LOOKS_MAX = 1.0, 15

@@ -223,6 +223,30 @@ async def test_who_would_wait_behind_too_many_is_told_to_come_back(
     assert await outcomes(await submit(stage, "later")) == ["LATER"]
 
 
+async def test_who_has_waited_too_long_is_told_to_come_back_and_the_others_are_done(
+    gate: asyncio.Event, seen: list[list[str]]
+) -> None:
+    async def run(group: Sequence[str]) -> list[str]:
+        seen.append(list(group))
+        await gate.wait()
+        return list(group)
+
+    stage: Gather[str, str] = Gather(
+        "tests", run, group_max=GROUP_MAX, waiting_max=WAITING_MAX, wait_max_s=0.5
+    )
+    (first,) = await submit(stage, "first")
+    late = await submit(stage, *(f"late-{n}" for n in range(GROUP_MAX + 1)))
+    asyncio.get_running_loop().call_later(0.6, gate.set)
+
+    refused = await asyncio.gather(*late, return_exceptions=True)
+    (fresh,) = await submit(stage, "fresh")
+
+    assert await first == "first"
+    assert {type(each) for each in refused} == {Unavailable}
+    assert await fresh == "fresh"
+    assert seen == [["first"], ["fresh"]]
+
+
 async def test_what_is_done_is_not_kept() -> None:
     async def run(group: Sequence[frozenset[str]]) -> list[int]:
         return [len(member) for member in group]
