@@ -4,8 +4,9 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from db import tables
+from db import tables, tasks
 from db.engine import Database, transaction
+from domain.attempt import AGAIN
 from domain.money import Money
 from domain.payment import Charge, Unknown
 from domain.task import Queue
@@ -113,6 +114,22 @@ async def test_what_is_known_or_still_being_asked_after_is_not_for_a_person(
         answer = await client.post(f"{location}/resolve", json=DID_NOT, headers=STAFF)
         assert_problem(answer, 409, "illegal_move")
     assert await rows(database) == before
+
+
+async def test_a_word_waits_while_a_worker_may_be_asking_the_gateway(
+    client: httpx.AsyncClient, database: Database, in_review: str
+) -> None:
+    await make_due(database)
+    async with transaction(database) as tx:
+        [asking] = await tasks.lease(tx, Queue.PAYMENTS, limit=1, lease_s=30)
+
+    early = await client.post(f"{in_review}/resolve", json=HAPPENED, headers=STAFF)
+    async with transaction(database) as tx:
+        await tasks.finish(tx, [(asking, AGAIN)], leased=True)
+    later = await client.post(f"{in_review}/resolve", json=HAPPENED, headers=STAFF)
+
+    assert_problem(early, 409, "payment_in_progress")
+    assert (later.status_code, later.json()["status"]) == (200, "paid")
 
 
 async def test_a_late_word_for_a_cancelled_order_gives_the_money_back(

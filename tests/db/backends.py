@@ -9,6 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine import Database, fetch, transaction
 from tests.waiting import eventually
 
+# Below the time after which the transaction that others wait for is cut.
+BLOCKED_WITHIN_S = 5.0
+
 Admin = psycopg.AsyncConnection[Any]
 Use = Callable[[AsyncConnection], Awaitable[object]]
 
@@ -31,7 +34,7 @@ async def until_blocked(admin: Admin, count: int = 1) -> None:
         )
         return found.rowcount == count
 
-    await eventually(blocked)
+    await eventually(blocked, within_s=BLOCKED_WITHIN_S)
 
 
 async def backend(tx: AsyncConnection) -> int:

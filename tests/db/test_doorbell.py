@@ -21,6 +21,9 @@ from ops.config import SettingInvalid, Settings
 from tests.db.rings import Valkey, rings
 from tests.waiting import eventually
 
+# Of a ring, which only wakes a thread.
+SLOW_S = 0.1
+
 
 def _outcomes(queue: Queue, outcome: str) -> float:
     labels = {"stage": queue.value, "outcome": outcome}
@@ -128,11 +131,14 @@ async def test_rings_do_not_pile_up_while_nobody_listens(
 
 
 def _longest_ring_s(doorbell: Doorbell) -> float:
+    """Ring often, and return how long the longest ring took, or the first that was too long."""
     longest = 0.0
     for _ in range(200):
         begun = time.perf_counter()
         doorbell.ring(frozenset({Queue.SHIPPING}))
         longest = max(longest, time.perf_counter() - begun)
+        if longest >= SLOW_S:
+            break
     return longest
 
 
@@ -140,7 +146,7 @@ async def test_broker_that_is_not_there_neither_fails_nor_holds_up_whorings() ->
     doorbell = Doorbell(broker(Settings(redis_url="redis://127.0.0.1:1/0")))
     lost = _outcomes(Queue.SHIPPING, "lost")
 
-    assert _longest_ring_s(doorbell) < 0.1
+    assert _longest_ring_s(doorbell) < SLOW_S
 
     async def noticed() -> bool:
         return _outcomes(Queue.SHIPPING, "lost") > lost
@@ -153,7 +159,7 @@ async def test_broker_that_never_answers_neither_fails_nor_holds_up_whorings() -
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
 
-        assert _longest_ring_s(Doorbell(broker(Settings(redis_url=url)))) < 0.1
+        assert _longest_ring_s(Doorbell(broker(Settings(redis_url=url)))) < SLOW_S
 
         async def given_up() -> bool:
             return _outcomes(Queue.SHIPPING, "lost") > lost

@@ -234,17 +234,26 @@ async def test_later_event_has_the_later_time_whoever_began_first(
     assert updated_at >= times[1]
 
 
-async def test_locks_of_groups_in_any_order_do_not_deadlock(database: Database) -> None:
+async def test_orders_are_locked_in_the_order_of_their_ids(
+    database: Database, admin: Admin
+) -> None:
     await put_products(database, APPLE=100)
-    ids = await place(database, *(a_placement(("APPLE", 1)) for _ in range(20)))
+    ids = sorted(await place(database, *(a_placement(("APPLE", 1)) for _ in range(9))))
 
-    async def lock(some: list[UUID]) -> int:
+    async def lock_all() -> int:
         async with transaction(database) as tx:
-            return len(await orders.lock(tx, some))
+            return len(await orders.lock(tx, ids[::-1]))
 
-    locked = await asyncio.gather(*(lock(ids[::step]) for step in (1, -1, 1, -1)))
+    async with transaction(database) as holder:
+        await orders.lock(holder, [ids[4]])
+        locking = asyncio.create_task(lock_all())
+        await until_blocked(admin)
+        async with transaction(database) as tx:
+            free = text("SELECT id FROM orders ORDER BY id FOR NO KEY UPDATE SKIP LOCKED")
+            left = list(await tx.scalars(free))
 
-    assert locked == [20] * 4
+    assert left == ids[5:]
+    assert await locking == 9
 
 
 async def test_locked_order_can_still_be_referred_to(database: Database, placed: UUID) -> None:

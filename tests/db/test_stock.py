@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -15,9 +15,10 @@ from db.stock import StockLevel
 from domain.saga import COMMIT, HOLD, RELEASE, RESTOCK, StockEffect
 from domain.stock import StockBelowReserved, Wanted
 from tests.builders import a_placement, place, put_product, put_products
-from tests.db.backends import Admin, until_blocked
+from tests.db.backends import Admin, in_transaction, until_blocked
 
 SKUS = ("APPLE", "FIG", "KIWI", "PEAR", "PLUM")
+MANY = ("APPLE", "CHERRY", "FIG", "KIWI", "MELON", "NUT", "PEAR", "PLUM", "QUINCE")
 
 
 async def _levels(tx: AsyncConnection) -> dict[str, tuple[int, int]]:
@@ -111,16 +112,32 @@ async def test_groups_over_the_same_skus_in_any_order_never_deadlock(database: D
         assert await _levels(tx) == dict.fromkeys(SKUS, (1000, 0))
 
 
-async def test_locks_in_opposite_order_never_deadlock(database: Database) -> None:
-    await put_products(database, **dict.fromkeys(SKUS, 10))
+async def _lock(tx: AsyncConnection, order_id: UUID) -> None:
+    del order_id
+    await stock.lock(tx, MANY[::-1])
 
-    async def lock(skus: Sequence[str]) -> dict[str, int]:
+
+async def _hold(tx: AsyncConnection, order_id: UUID) -> None:
+    await stock.apply(tx, [(order_id, HOLD)])
+
+
+@pytest.mark.parametrize("use", [_lock, _hold])
+async def test_stock_is_locked_in_the_order_of_its_skus(
+    database: Database, admin: Admin, use: Callable[[AsyncConnection, UUID], Awaitable[None]]
+) -> None:
+    await put_products(database, **dict.fromkeys(MANY, 10))
+    [order_id] = await place(database, a_placement(*((sku, 1) for sku in MANY[::-1])))
+
+    async with transaction(database) as holder:
+        await stock.lock(holder, [MANY[4]])
+        using = asyncio.create_task(in_transaction(database, lambda tx: use(tx, order_id)))
+        await until_blocked(admin)
         async with transaction(database) as tx:
-            return await stock.lock(tx, skus)
+            free = text("SELECT sku FROM stock ORDER BY sku FOR NO KEY UPDATE SKIP LOCKED")
+            left = list(await tx.scalars(free))
 
-    locked = await asyncio.gather(*(lock(SKUS[::step]) for step in (1, -1) * 10))
-
-    assert locked == [dict.fromkeys(SKUS, 10)] * 20
+    assert left == list(MANY[5:])
+    await using
 
 
 async def test_what_is_for_sale_is_read_after_the_wait_for_the_lock(

@@ -11,7 +11,7 @@ from db.engine import Database, transaction
 from domain.task import BACKOFF_MAX_S, Kind, Queue
 from ops.config import Settings
 from tests.builders import a_placement, place, put_products
-from tests.records import end_leases, pause, work
+from tests.records import end_leases, expire, pause, status, work
 from tests.stages import drain_inventory
 from workers import clock
 
@@ -147,16 +147,22 @@ async def test_many_clocks_at_once_take_back_and_schedule_once(
 
 
 async def test_part_of_the_sweep_that_fails_keeps_no_other_from_being_done(
-    database: Database, settings: Settings, rung: list[frozenset[Queue]]
+    database: Database, rung: list[frozenset[Queue]]
 ) -> None:
-    await leased(database, settings)
-    await placed(database)
+    [broken] = await placed(database)
+    await drain_inventory(database)
+    await expire(database, broken)
     async with transaction(database) as tx:
-        await tx.execute(text("UPDATE tasks SET kind = 'of a later version' WHERE kind = 'charge'"))
-    await end_leases(database)
+        # What cannot be, so that the end of the reservation cannot be written.
+        taken = "INSERT INTO order_events (order_id, version, kind, status, data)"
+        await tx.execute(
+            text(f"{taken} VALUES (:id, 3, 'order_paid', 'paid', '{{}}')"), {"id": broken}
+        )
+    await placed(database)
     rung.clear()
 
     await clock.run_once(database)
 
+    assert await status(database, broken) == "reserved"
     assert Queue.INVENTORY in rung[-1]
     assert await prunings(database) == ["ready"]

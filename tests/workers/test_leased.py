@@ -230,17 +230,23 @@ async def test_ring_that_comes_while_the_worker_looks_in_vain_makes_it_look_agai
 async def test_stopping_worker_ends_what_is_under_way_and_begins_nothing(
     database: Database, bank: Bank, bell: Bell
 ) -> None:
-    [under_way] = await reserved(database, "now@x.org")
-    bank.exit.shut()
+    first, second = await reserved(database, "first@x.org", "second@x.org")
+    bank.exit.shut(first)
+    bank.entrance.shut(second)
     draining = asyncio.create_task(bell.answer())
     await bank.exit.until_waiting()
+    await bank.entrance.until_waiting()
+
+    async def first_is_paid() -> bool:
+        return await status(database, first) == "paid"
 
     [later] = await reserved(database, "later@x.org")
     bell.stop()
     await bank.exit.open()
+    await eventually(first_is_paid)
+    await bank.entrance.open()
     await draining
     await bell.answer()
 
-    assert await status(database, under_way) == "paid"
-    assert await status(database, later) == "reserved"
+    assert await statuses(database) == {"paid": 2, "reserved": 1}
     assert (await work(database, later, Kind.CHARGE)).attempt == 0
