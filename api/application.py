@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import (
@@ -25,11 +26,14 @@ from api import (
 )
 from api.acceptance import Acceptance
 from api.authentication import Authentication
+from api.bodies import WholeBodies
 from api.bounds import refuse_unbounded
+from api.cors import Cors
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
 from api.idempotency import InFlight
 from api.limits import Limited, Limits
+from api.load import Bounded
 from api.methods import answer_options
 from api.policy import enforce, refuse_unruled
 from api.proxies import Proxies
@@ -127,8 +131,21 @@ def build(config: Settings) -> Litestar:
     # From the inside out: what is put between the two knows who asks by scope["user"].
     limited = Limited(app.asgi_handler, limits, exempt=QUIET)
     identified = Authentication(limited, app.state)
-    app.asgi_handler = Edge(identified, quiet=QUIET, proxies=Proxies(config.trusted_proxies))
+    app.asgi_handler = _at_the_edge(identified, config)
     return app
+
+
+def _at_the_edge(app: ASGIApp, config: Settings) -> Edge:
+    """Put around an application what nothing need be known for, the last outermost."""
+    bounded = Bounded(
+        app,
+        at_once_max=config.requests_max,
+        timeout_s=config.request_timeout_s,
+        exempt=QUIET,
+    )
+    whole = WholeBodies(bounded, bytes_max=BODY_BYTES_MAX)
+    shared = Cors(whole, config.cors_origins)
+    return Edge(shared, quiet=QUIET, proxies=Proxies(config.trusted_proxies))
 
 
 def _state(config: Settings, database: Database, limits: Limits) -> State:

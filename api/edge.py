@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
 from api.answers import added_headers, refuse
+from api.headers import DEFAULTS, OVER_TLS
 from api.methods import as_routed
 from api.problems import problem
 from api.proxies import NO_PROXIES, Proxies
@@ -24,14 +25,6 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # A method is the client's word: each other one would be a time series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_CLOSED_REQUEST = 499
-
-# Answers are data for one reader: kept by nobody, framed by nobody, sniffed by nobody.
-_DEFAULTS = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
 
 
 @final
@@ -104,12 +97,13 @@ def _tell(level: int, fields: Mapping[str, object]) -> None:
 class _Exchange:
     """One request and what became of it; 0 stands for no answer yet."""
 
-    __slots__ = ("_request_id", "_send", "method", "scope", "status")
+    __slots__ = ("_defaults", "_request_id", "_send", "method", "scope", "status")
 
     def __init__(self, scope: HTTPScope, send: Send, request_id: str) -> None:
         self.method = str(scope["method"])
         self.scope = as_routed(scope)
         self.status = 0
+        self._defaults = OVER_TLS if scope["scheme"] == "https" else DEFAULTS
         self._send = send
         self._request_id = request_id.encode()
 
@@ -123,7 +117,7 @@ class _Exchange:
         completed = [*headers, (b"x-request-id", self._request_id)]
         given = {name.lower() for name, _ in completed}
         added = added_headers(self.scope)
-        completed.extend(item for item in (*_DEFAULTS, *added) if item[0] not in given)
+        completed.extend(item for item in (*self._defaults, *added) if item[0] not in given)
         return completed
 
     async def fail(self) -> None:

@@ -99,7 +99,9 @@ KINDS: Mapping[str, Kind] = {
     "precondition_failed": Kind(
         412, "Precondition failed", "Read it again and send the new ETag in If-Match."
     ),
+    "request_too_slow": Kind(408, "Too slow", "Send the request again, all of it at once."),
     "body_too_large": Kind(413, "Body too large", "Send less at a time."),
+    "uri_too_long": Kind(414, "Address too long", "Shorten the path or the query."),
     "unsupported_media_type": Kind(
         415, "Unsupported media type", "Send `Content-Type: application/json`, encoded as UTF-8."
     ),
@@ -146,6 +148,7 @@ KINDS: Mapping[str, Kind] = {
         "Wait for Retry-After seconds; the RateLimit header says what is left.",
         type="https://iana.org/assignments/http-problem-types#quota-exceeded",
     ),
+    "head_too_large": Kind(431, "Head too large", "Send fewer or shorter headers."),
     "client_closed_request": Kind(499, "Client went away", "Send the whole body."),
     "internal_error": Kind(
         500,
@@ -159,6 +162,18 @@ KINDS: Mapping[str, Kind] = {
         503,
         "Unavailable",
         "Try again after Retry-After seconds, with the same Idempotency-Key: it then happens once.",
+        _RETRY,
+    ),
+    "overloaded": Kind(
+        503,
+        "Too much to do",
+        "Nothing was begun: try again after Retry-After seconds, later each time.",
+        {"Retry-After": "1"},
+    ),
+    "timed_out": Kind(
+        504,
+        "Took too long",
+        "It may have happened: repeat it with the same Idempotency-Key, or read what is there.",
         _RETRY,
     ),
 }

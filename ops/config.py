@@ -281,6 +281,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             TRANSACTION_TIMEOUT_S=self.transaction_timeout_s,
             IDLE_IN_TRANSACTION_TIMEOUT_S=self.idle_in_transaction_timeout_s,
         )
+        _refuse_broken(
+            TRANSACTION_TIMEOUT_S=self.transaction_timeout_s,
+            REQUEST_TIMEOUT_S=self.request_timeout_s,
+        )
 
 
 def _refuse_broken(**ladder: float) -> None:

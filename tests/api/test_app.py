@@ -61,7 +61,6 @@ BROKEN = {
     "raw bytes": b"GET /v1/products/\xff HTTP/1.1\r\n" + HEAD + b"\r\n",
     "raw UTF-8": b"GET /v1/products/\xc3\xa4 HTTP/1.1\r\n" + HEAD + b"\r\n",
     "a space in the path": b"GET /v1/products/A B HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "a long path": b"GET /v1/products/" + b"A" * 100_000 + b" HTTP/1.1\r\n" + HEAD + b"\r\n",
     "no slash": b"GET v1/products/A HTTP/1.1\r\n" + HEAD + b"\r\n",
     "lower case": b"get /v1/products/A HTTP/1.1\r\n" + HEAD + b"\r\n",
     "no such version": b"GET /v1/products/A HTTP/9.9\r\n" + HEAD + b"\r\n",
@@ -185,7 +184,7 @@ async def test_what_is_no_request_is_a_400(port: int, name: str) -> None:
     "headers", [b"X: " + b"x" * 1_000_000 + b"\r\n", b"X: x\r\n" * 20_000], ids=["long", "many"]
 )
 async def test_no_head_is_so_large_that_it_hurts(port: int, headers: bytes) -> None:
-    assert status(await answer_to(port, READ + headers + b"\r\n")) in {200, 400, 431}
+    assert status(await answer_to(port, READ + headers + b"\r\n")) in {431, 200}
     assert status(await answer_to(port, READ + b"\r\n")) == 200
 
 

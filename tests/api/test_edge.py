@@ -14,8 +14,10 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from prometheus_client import REGISTRY
 
+from api.connection import Connection
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
+from api.proxies import Proxies
 from api.strict import StrictRequest
 from ops.telemetry import trace
 
@@ -77,8 +79,13 @@ async def port() -> AsyncIterator[int]:
         logging_config=None,
         openapi_config=None,
     )
-    app.asgi_handler = Edge(app.asgi_handler, quiet={"/health/live"})
-    server = uvicorn.Server(uvicorn.Config(app, ws="none", log_config=None, access_log=False))
+    app.asgi_handler = Edge(
+        app.asgi_handler, quiet={"/health/live"}, proxies=Proxies("127.0.0.1/32")
+    )
+    config = uvicorn.Config(
+        app, http=Connection, ws="none", log_config=None, access_log=False, proxy_headers=False
+    )
+    server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         yield listener.getsockname()[1]
@@ -141,8 +148,24 @@ async def test_every_answer_carries_id_and_security_headers(
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+    assert "camera=()" in answer.headers["permissions-policy"]
     if answer.is_error:
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/things/a", "/nowhere", "/bug"])
+async def test_over_tls_browsers_are_told_to_stay_there(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    plain = await client.get(path)
+    secret = await client.get(path, headers={"X-Forwarded-Proto": "https"})
+
+    assert "strict-transport-security" not in plain.headers
+    assert int(secret.headers["strict-transport-security"].split("=")[1].split(";")[0]) > 31_536_000
 
 
 async def test_a_handler_may_set_a_header_otherwise(client: httpx.AsyncClient) -> None:

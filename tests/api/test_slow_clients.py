@@ -1,0 +1,160 @@
+"""Clients that take their time: cut off, and meanwhile nothing but their own connection waits."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+
+from api.connection import Connection
+from db.engine import Database, transaction
+from tests.api.sockets import (
+    DEADLINE_S,
+    HEAD,
+    ORDER,
+    READ,
+    answer_to,
+    connected,
+    length,
+    place,
+    status,
+    web,
+)
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PATIENCE_S = 0.3
+KEPT = READ.replace(b"close", b"keep-alive")
+HALVES = {
+    "a line": b"GET /v1/products/APPLE HT",
+    "headers": READ,
+    "a header": READ + b"X: ",
+    "a body": place("slow", length(ORDER)) + ORDER[:10],
+    "no body": place("slow", length(ORDER)),
+    "a chunk": place("slow", b"Transfer-Encoding: chunked") + b"5\r\n{",
+    "chunks": place("slow", b"Transfer-Encoding: chunked") + b"1\r\n{\r\n",
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def port(
+    database_url: str,
+    redis_url: str,
+    shop_database: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncGenerator[int]:
+    del shop_database
+    patience = {"head_timeout_s": PATIENCE_S, "body_timeout_s": PATIENCE_S}
+    log = tmp_path_factory.mktemp("slow") / "log"
+    async with web(database_url, redis_url, log, **patience) as process:
+        yield process.port
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_half_a_request_is_told_so_and_cut_off(port: int, half: str) -> None:
+    answer = await answer_to(port, HALVES[half])
+
+    assert status(answer) == 408
+    assert b"content-type: application/problem+json\r\n" in answer
+    assert b"connection: close\r\n" in answer
+    assert b"x-content-type-options: nosniff\r\n" in answer
+    assert b'"code":"request_too_slow"' in answer
+
+
+async def test_half_an_order_is_not_placed(port: int, shop_database: Database) -> None:
+    await answer_to(port, HALVES["a body"])
+
+    async with transaction(shop_database) as tx:
+        found = await tx.exec_driver_sql("SELECT count(*) FROM idempotency_keys WHERE key = 'slow'")
+        assert found.scalar_one() == 0
+
+
+async def test_who_says_nothing_is_hung_up_on(port: int) -> None:
+    assert await answer_to(port, b"") == b""
+
+
+@pytest.mark.parametrize("half", ["headers", "a body"])
+async def test_a_byte_now_and_then_is_no_excuse(port: int, half: str) -> None:
+    async with connected(port, HALVES[half]) as (reader, writer):
+        heard = asyncio.create_task(reader.read())
+        while not heard.done():
+            writer.write(b"x")
+            await asyncio.wait([heard], timeout=PATIENCE_S / 10)
+
+    assert status(heard.result()) == 408
+
+
+async def test_a_kept_connection_has_no_more_patience_for_its_next_request(port: int) -> None:
+    async with connected(port, KEPT + b"\r\n") as (reader, writer):
+        first = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"GET /v1/prod")
+        rest = await reader.read()
+
+    assert status(first) == 200
+    assert b"HTTP/1.1 408 " in rest
+
+
+async def test_a_body_that_nobody_waits_for_any_more_is_not_waited_for(port: int) -> None:
+    head = place("over", b"Content-Length: 99999999").replace(b"close", b"keep-alive")
+    async with connected(port, head) as (reader, writer):
+        refused = await reader.readuntil(b"\r\n\r\n")
+        heard = asyncio.create_task(reader.read())
+        while not heard.done():
+            writer.write(b"x")
+            await asyncio.wait([heard], timeout=PATIENCE_S / 10)
+
+    assert status(refused) == 413
+
+
+async def test_hundreds_of_slow_ones_hold_up_nobody_and_are_all_cut_off(port: int) -> None:
+    halves = list(HALVES.values())
+    async with AsyncExitStack() as waiting:
+        slow = [
+            await waiting.enter_async_context(connected(port, halves[n % len(halves)]))
+            for n in range(300)
+        ]
+        healthy = await asyncio.gather(*(answer_to(port, READ + b"\r\n") for _ in range(20)))
+        rests = await asyncio.gather(*(reader.read() for reader, _ in slow))
+
+    assert {status(answer) for answer in healthy} == {200}
+    assert {status(rest) for rest in rests} == {408}
+
+
+class Impatient(Connection):
+    read_timeout_s = PATIENCE_S
+
+
+async def large(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(30_000_000)})
+
+
+@pytest.mark.parametrize("kind", [b"close", b"keep-alive"])
+async def test_who_does_not_take_the_answer_is_cut_off(kind: bytes) -> None:
+    config = uvicorn.Config(
+        large, http=Impatient, log_config=None, access_log=False, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+
+    async def is_rid_of_it() -> bool:
+        return not server.server_state.connections
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        with socket.create_connection(listener.getsockname()) as client:
+            client.send(b"GET / HTTP/1.1\r\n" + HEAD.replace(b"close", kind) + b"\r\n")
+            # What has begun to come shows that there is a connection to be rid of.
+            first = await asyncio.to_thread(client.recv, 10)
+            assert await eventually(is_rid_of_it)
+        server.should_exit = True
+        async with asyncio.timeout(DEADLINE_S):
+            await serving
+
+    assert first.startswith(b"HTTP/1.1 2")
