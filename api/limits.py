@@ -88,7 +88,8 @@ class Limits:
             return None
         known = principal.kind is not PrincipalKind.ANONYMOUS
         owner = principal.name if known else household(address)
-        [verdict] = await self._gather.submit([Bucket(of_tier, owner)])
+        # A key may have another tier than the account it belongs to.
+        [verdict] = await self._gather.submit([Bucket(of_tier, f"{principal.tier}:{owner}")])
         return verdict
 
     async def take(self, action: Action, *, account: str, request: Request[Any, Any, Any]) -> None:

@@ -142,10 +142,10 @@ def settings(settings: Settings, valkey: "Redis") -> Settings:
 
 @pytest.mark.parametrize("header", FORGERIES)
 async def test_no_forged_header_gets_a_stranger_around_the_limit(
-    client: httpx.AsyncClient, header: str
+    stranger: httpx.AsyncClient, header: str
 ) -> None:
     codes = [
-        (await client.get("/nowhere", headers={header: f"198.51.100.{n}"})).status_code
+        (await stranger.get("/nowhere", headers={header: f"198.51.100.{n}"})).status_code
         for n in range(6)
     ]
 

@@ -10,17 +10,20 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar, Request, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 from redis.asyncio import Redis
 
-from api import application
+from api.application import build
+from api.edge import Edge
+from api.errors import EXCEPTION_HANDLERS
 from api.limits import Limits
+from api.proxies import Proxies
 from db.ids import new_id
 from domain.limit import Action
 from domain.principal import ANONYMOUS, Principal, PrincipalKind, Tier
 from ops.config import Settings
-from tests.web import assert_problem, served
+from tests.web import NOBODY, asking, assert_problem, served
 
 ANONYMOUS_MAX = 5
 
@@ -37,6 +40,13 @@ def settings(settings: Settings, valkey: "Redis") -> Settings:
         rate_login=3,
         trusted_proxies="127.0.0.1/32",
     )
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client without a credential."""
+    async with served(app, NOBODY) as client:
+        yield client
 
 
 def at(address: str) -> dict[str, str]:
@@ -183,10 +193,16 @@ async def guess(
 @pytest.fixture
 async def guessing(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of an application in which somebody logs in."""
-    app: Litestar = application.build(msgspec.structs.replace(settings, rate_anonymous=0))
-    app.register(guess)
-    async with served(app) as client:
-        yield client
+    async with limits_of(settings) as limits:
+        app = Litestar(
+            [guess],
+            dependencies={"limits": Provide(lambda: limits, sync_to_thread=False)},
+            exception_handlers=EXCEPTION_HANDLERS,
+            openapi_config=None,
+        )
+        app.asgi_handler = Edge(app.asgi_handler, proxies=Proxies(settings.trusted_proxies))
+        async with asking(app) as client:
+            yield client
 
 
 async def test_guesses_at_an_account_end_from_wherever_they_come(
@@ -227,7 +243,7 @@ async def test_the_account_of_a_guess_is_not_written_into_redis(
 
 async def test_while_redis_is_away_there_is_a_limit_all_the_same(settings: Settings) -> None:
     away = msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:1/0")
-    async with served(application.build(away)) as client:
+    async with served(build(away), NOBODY) as client:
         codes = await statuses(client, ANONYMOUS_MAX + 1)
 
     assert codes == [404] * ANONYMOUS_MAX + [429]
