@@ -164,5 +164,5 @@ async def test_part_of_the_sweep_that_fails_keeps_no_other_from_being_done(
     await clock.run_once(database)
 
     assert await status(database, broken) == "reserved"
-    assert Queue.INVENTORY in rung[-1]
+    assert any(Queue.INVENTORY in queues for queues in rung)
     assert await prunings(database) == ["ready"]
