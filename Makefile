@@ -12,6 +12,8 @@ SEED =
 FAULTS = all
 PATCHES =
 JOBS = 1
+POINTS = all
+ACTIONS = all
 
 RUN = .venv/bin/python
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -28,6 +30,7 @@ help:
 	@echo "make bench                measure against the limit of Postgres on this machine"
 	@echo "make storm [SECONDS=60] [SEED=n] [FAULTS=all|name,...]   break it on purpose, check its promises"
 	@echo "make sabotage [PATCHES=name,...] [JOBS=1]   take its guards away one by one, see what notices"
+	@echo "make storm-matrix [POINTS=all] [ACTIONS=all]   break every process at every commit and call, one order each"
 	@echo "make test                 run the tests"
 	@echo "make check                format, lint and types"
 	@echo "make format               mend the format and what the linter can"
@@ -52,6 +55,9 @@ file-is-named:
 
 storm: .venv/.local
 	@$(RUN) -m ops.storm --seconds "$(SECONDS)" --seed "$(SEED)" --faults "$(FAULTS)" --state "$(STATE)/storm"
+
+storm-matrix: .venv/.local
+	@$(RUN) -m ops.storm.matrix --points "$(POINTS)" --actions "$(ACTIONS)" --state "$(STATE)/matrix"
 
 sabotage: .venv/.dev
 	@$(RUN) -m ops.storm.sabotage --patches "$(PATCHES)" --jobs "$(JOBS)"
@@ -108,4 +114,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm sabotage bench test check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench test check format lock clean

@@ -231,7 +231,9 @@ async def finish(
 
 def _tell_overtaken(late: Sequence[Task]) -> None:
     for task in late:
-        log.warning("Task %d was taken over: attempt %d writes nothing", task.id, task.attempt)
+        log.warning(
+            "Task %d is not held any more: attempt %d writes nothing", task.id, task.attempt
+        )
         metrics.tasks_overtaken.labels(kind=task.kind.value).inc()
 
 

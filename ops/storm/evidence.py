@@ -159,8 +159,8 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
     history: History,
     stocked: Mapping[str, int],
     writes: Sequence[WriteRow],
-    before: Resources,
-    after: Resources,
+    before: Resources | None = None,
+    after: Resources | None = None,
 ) -> Evidence:
     """Read everything there is, once nothing moves any more."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
