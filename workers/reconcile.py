@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from workers.gateways.accounts import gateways
 from workers.reconciliation import Seen, ask, failure, read, write
 
 NOTHING_DIFFERS, DIFFERS, FAILED = 0, 1, 2
+
+log = logging.getLogger(__name__)
 
 # Nobody is told to start everything: most often it runs, under settings that a shell lacks.
 NO_DATABASE = (
@@ -86,6 +89,10 @@ async def run(
             totals.findings += part.findings
     except (Failed, Unavailable, Busy) as error:
         sys.stderr.write(f"{error}\n")
+        return FAILED
+    except Exception:
+        # Python itself would end with 1, which says that something differs.
+        log.exception("Reconciling failed")
         return FAILED
     finally:
         await database.engine.dispose()

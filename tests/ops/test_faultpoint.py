@@ -1,6 +1,7 @@
 """Fault points: named in one place, all of them in use, and nothing at all while off."""
 
 import ast
+import time
 import timeit
 from collections.abc import Generator
 from pathlib import Path
@@ -133,7 +134,9 @@ def test_point_costs_next_to_nothing_while_off() -> None:
         with faultpoint.around(Call.CHARGE, ConnectionError):
             faultpoint.reach(Call.CHARGE, Side.BEFORE)
 
-    assert min(timeit.repeat(call, number=rounds, repeat=5)) / rounds < OFF_S_MAX
+    # Time of this thread alone: others may be busy on the same core.
+    spent = timeit.repeat(call, timer=time.thread_time, number=rounds, repeat=5)
+    assert min(spent) / rounds < OFF_S_MAX
 
 
 def _uses() -> set[str]:

@@ -3,11 +3,13 @@
 import argparse
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 import pytest
 
 from db.engine import Database, connect
+from ops import faultpoint
 from ops.config import Settings
 from tests.bank import Bank
 from tests.workers.paid import a_foreign_charge, paid, period, refunded_here, still_open
@@ -71,6 +73,19 @@ async def test_database_that_cannot_be_reached_ends_it_with_2_and_a_sentence(
 
     assert code == 2
     assert capsys.readouterr().err.startswith("The database is unavailable: ")
+
+
+async def test_what_nobody_expected_is_not_taken_for_a_difference(
+    database: Database, settings: Settings, bank: Bank, request: pytest.FixtureRequest
+) -> None:
+    await paid(database, settings, bank)
+    request.addfinalizer(partial(faultpoint.arm, ""))
+    faultpoint.arm("commit-reconcile-command.before:1:raise")
+
+    code = await reconcile.run(database, settings, [bank], asked())
+
+    assert code == 2
+    assert bank.closed
 
 
 async def test_one_of_several_gateways_can_be_chosen(

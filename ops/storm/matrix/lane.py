@@ -47,7 +47,6 @@ SETTINGS: Mapping[str, str] = {
     "BREAKER_OPEN_S": "2",
     "DATABASE_POOL_MAX": "3",
     "WORKER_PROCESSES": "1",
-    "PROMETHEUS_MULTIPROC_DIR": "",
     "SANDBOX_WEBHOOK_URL": "",
 }
 _RECONCILE = "python -m workers.reconcile --since 2020-01-01T00:00:00Z --gateway stripe"
@@ -176,7 +175,10 @@ def _environment(up: Servers, number: int, free: Ports, folder: Path) -> Mapping
     redis_url = f"{base}?db={number}" if base.startswith("unix:") else f"{base}/{number}"
     environ = {k: v for k, v in os.environ.items() if k not in {"PORT", "FAULTPOINT"}}
     database_url = _named(up.database_url, f"matrix_{number}")
-    return {**assemble(environ, folder, at, database_url, redis_url), **SETTINGS}
+    env = {**assemble(environ, folder, at, database_url, redis_url), **SETTINGS}
+    # Nobody scrapes: metrics in files would cost every short-lived process some.
+    del env["PROMETHEUS_MULTIPROC_DIR"]
+    return env
 
 
 def _named(url: str, database: str) -> str:
