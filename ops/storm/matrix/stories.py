@@ -13,6 +13,7 @@ from ops.storm.history import Op
 from ops.storm.matrix.broken import broken
 from ops.storm.matrix.scene import Scene, Unexpected, idle
 from ops.storm.plan import CURRENCY
+from workers.reconcile import DIFFERS, NOTHING_DIFFERS
 
 Part = Callable[[Scene], Awaitable[object]]
 
@@ -274,7 +275,8 @@ async def authorization_over(scene: Scene) -> None:
 async def reconcile_by_hand(scene: Scene) -> None:
     """Run the command again that the broken process ran."""
     code, said = await output(scene.lane.program("reconcile", {}))
-    if code:
+    # What a person resolved was booked without a fee, which is found to differ.
+    if code not in {NOTHING_DIFFERS, DIFFERS}:
         raise Unexpected(f"Reconciling by hand ended with {code}: {said}")
 
 
