@@ -16,6 +16,7 @@ _ORDER = Story(then=s.order)
 _RECONCILE = Story(before=s.paid, then=s.reconcile)
 _POISON = Story(then=s.poison, ends=_NO_ORDER)
 _UNRESERVABLE = Story(then=s.unreservable, after=s.reservable)
+_AUDIT = Story(line="clock", then=s.forgotten("audit"), ends=_NO_ORDER)
 _WEBHOOK = Story(line="web", before=s.unheard_yet, then=s.webhook)
 
 
@@ -57,6 +58,8 @@ STORIES: Mapping[Commit | Call, Story] = {
     ),
     Commit.CRON_PRUNE: Story(line="clock", then=s.forgotten("prune"), ends=_NO_ORDER),
     Commit.CRON_RECONCILE: Story(line="clock", then=s.forgotten("reconcile"), ends=_NO_ORDER),
+    Commit.CRON_AUDIT: _AUDIT,
+    Commit.AUDIT: _AUDIT,
     Commit.RECONCILE_COMMAND: Story(
         line="reconcile", before=s.paid, then=s.nothing, after=s.reconcile_by_hand
     ),
