@@ -141,7 +141,7 @@ async def _violations(lane: Lane) -> list[Violation]:
         await evidence.gather(
             lane.env["DATABASE_URL"],
             lane.sandbox,
-            history=lane.history.entries,
+            history=lane.history,
             stocked=lane.stocked,
             writes=writes,
         )
