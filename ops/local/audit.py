@@ -100,6 +100,8 @@ def database(url: str) -> Database:
         statement_timeout_s=_STATEMENT_TIMEOUT_S,
         transaction_timeout_s=2 * _STATEMENT_TIMEOUT_S,
         idle_in_transaction_timeout_s=3 * _STATEMENT_TIMEOUT_S,
+        # It answers no requests, but the ladder of timeouts has to rise.
+        request_timeout_s=3 * _STATEMENT_TIMEOUT_S,
     )
     return connect(config, name="orderflow audit", ring=lambda _: None)
 
