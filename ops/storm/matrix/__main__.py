@@ -41,11 +41,15 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     try:
         wanted = cases(_names(given.points), _names(given.actions))
-        console.print(f"{len(wanted)} cases in {given.lanes} lanes. Starting ...")
-        ended = run_until_told(_all(wanted, given.state, given.lanes, console))
-    except (CannotStart, UnknownPoint) as error:
+    except UnknownPoint as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    console.print(f"{len(wanted)} cases in {given.lanes} lanes. Starting ...")
+    try:
+        ended = run_until_told(_all(wanted, given.state, given.lanes, console))
+    except* CannotStart as several:
+        sys.stderr.writelines(f"{error}\n" for error in several.exceptions)
+        sys.exit(1)
     if ended is None:
         sys.stderr.write("Interrupted.\n")
         return _INTERRUPTED
@@ -64,7 +68,7 @@ async def _all(
 ) -> Sequence[Ended]:
     """Run the cases, each in the first lane that is free. Raises CannotStart."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    waiting, ended = list(reversed(wanted)), list[Ended]()
+    waiting, ended, starting = list(reversed(wanted)), list[Ended](), asyncio.Lock()
     async with AsyncExitStack() as stack:
         log = stack.enter_context((folder / "matrix.log").open("w"))
 
@@ -79,7 +83,10 @@ async def _all(
             def tell(name: str, line: str) -> None:
                 say(f"lane-{number}", name, line)
 
-            async with lane(up, number, free, tell) as here:
+            async with AsyncExitStack() as own:
+                # One after the other: all at once, on two cores, none would be there in time.
+                async with starting:
+                    here = await own.enter_async_context(lane(up, number, free, tell))
                 await idle(here)
                 while waiting:
                     ended.append(await _told(here, waiting.pop(), console))
