@@ -42,7 +42,13 @@ class IdempotencyInProgress(Refusal):
 async def provide_key(
     request: Request[Any, Any, Any],
     idempotency_key: Annotated[
-        str | None, HeaderParameter(name="Idempotency-Key", required=True, description=_ABOUT)
+        str | None,
+        HeaderParameter(
+            name="Idempotency-Key",
+            required=True,
+            description=_ABOUT,
+            schema_extra={"pattern": f"^{_KEY.pattern}$"},
+        ),
     ] = None,
 ) -> str:
     """Check the Idempotency-Key.
