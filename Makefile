@@ -31,6 +31,8 @@ help:
 	@echo "make storm [SECONDS=60] [SEED=n] [FAULTS=all|name,...]   break it on purpose, check its promises"
 	@echo "make sabotage [PATCHES=name,...] [JOBS=1]   take its guards away one by one, see what notices"
 	@echo "make storm-matrix [POINTS=all] [ACTIONS=all]   break every process at every commit and call, one order each"
+	@echo "make fuzz [SECONDS=180] [SEED=n]   send it everything but what it expects"
+	@echo "make audit-dependencies   look for known vulnerabilities in what is installed"
 	@echo "make test                 run the tests"
 	@echo "make check                format, lint and types"
 	@echo "make format               mend the format and what the linter can"
@@ -64,6 +66,17 @@ sabotage: .venv/.dev
 
 bench: .venv/.local
 	@$(RUN) -m ops.bench
+
+# A storm's own number of seconds is another one.
+fuzz: SECONDS = 180
+fuzz: .venv/.dev
+	@FUZZ_SECONDS="$(SECONDS)" FUZZ_SEED="$(SEED)" $(RUN) -m pytest -q -p no:cacheprovider \
+		tests/api/test_fuzz.py tests/api/test_fuzz_schema.py tests/api/test_fuzz_wire.py
+
+# Of what cannot be looked up it says so and fails: that is no all-clear.
+audit-dependencies: .venv/.dev
+	@.venv/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
+		-r .ci/requirements.txt
 
 test: .venv/.dev
 	@$(RUN) -m pytest -n 2 --dist worksteal -q
@@ -114,4 +127,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench test check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench fuzz audit-dependencies test check format lock clean
