@@ -28,6 +28,7 @@ class Kind(StrEnum):
     UNDO_PAYMENT = "undo_payment"
     RECONCILE = "reconcile"
     NOTIFY = "notify"
+    NOTIFY_ACCOUNT = "notify_account"
     PRUNE = "prune"
 
 
@@ -55,6 +56,7 @@ QUEUE_OF: Mapping[Kind, Queue] = {
     Kind.UNDO_PAYMENT: Queue.PAYMENTS,
     Kind.RECONCILE: Queue.RECONCILIATION,
     Kind.NOTIFY: Queue.NOTIFICATIONS,
+    Kind.NOTIFY_ACCOUNT: Queue.NOTIFICATIONS,
     Kind.PRUNE: Queue.HOUSEKEEPING,
 }
 
@@ -70,6 +72,7 @@ ATTEMPTS_MAX: Mapping[Kind, int] = {
     Kind.UNDO_PAYMENT: 8,
     Kind.RECONCILE: 20,
     Kind.NOTIFY: 60,
+    Kind.NOTIFY_ACCOUNT: 60,
     Kind.PRUNE: 3,
 }
 

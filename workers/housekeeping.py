@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import breakers, keys, tasks
+from db import account_notices, breakers, codes, keys, security, sessions, tasks
 from domain.task import Kind, NewTask, Task
 
 # Done tasks explain recent orders; the timeline keeps the story for good.
@@ -13,6 +13,10 @@ TASKS_KEEP_DAYS = 7
 IDEMPOTENCY_KEYS_KEEP_DAYS = 3
 # A breaker that does not change for days is closed, or its process is gone.
 BREAKERS_KEEP_DAYS = 3
+# Whoever wonders about a mail or a session of theirs does so within weeks.
+ACCOUNT_MAILS_KEEP_DAYS = 30
+SESSIONS_KEEP_DAYS = 30
+SECURITY_EVENTS_KEEP_DAYS = 365
 # Rows one transaction deletes; small enough for the statement timeout.
 PRUNE_BATCH_MAX = 10_000
 
@@ -25,5 +29,14 @@ async def prune(
         gone = await tasks.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
         forgotten = await keys.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
         await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
-        if batch_max in {gone, forgotten}:
+        if batch_max in {gone, forgotten, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
+
+
+async def _prune_accounts(tx: AsyncConnection, batch_max: int) -> tuple[int, ...]:
+    return (
+        await account_notices.prune(tx, keep_days=ACCOUNT_MAILS_KEEP_DAYS, limit=batch_max),
+        await codes.prune(tx, limit=batch_max),
+        await sessions.prune(tx, keep_days=SESSIONS_KEEP_DAYS, limit=batch_max),
+        await security.prune(tx, keep_days=SECURITY_EVENTS_KEEP_DAYS, limit=batch_max),
+    )

@@ -10,14 +10,17 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import notifications, tasks
+from db import account_notices, notifications, tasks
 from db.engine import Database, name_commit, transaction
+from db.notifications import Key
 from domain.mail import Delivery, Mail, Mailer, Unsent
 from domain.notice import mail
-from domain.task import DONE, Notice, Queue, Task, Verdict, retry
+from domain.task import DONE, Kind, Notice, Queue, Task, Verdict, retry
 from ops.config import Settings
 from ops.faultpoint import Commit
 from ops.telemetry import metrics
+from workers import account_mails
+from workers.account_mails import notice_of
 from workers.leased import Stage, order_of
 
 log = logging.getLogger(__name__)
@@ -35,11 +38,13 @@ class Postman(msgspec.Struct, frozen=True):
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """A mail to hand over, and the task that wants it."""
+    """A mail to hand over, the task that wants it, and where its fate is written.
+
+    `about` is an order's notice, or the id of an account's.
+    """
 
     task: Task
-    order_id: UUID
-    notice: Notice
+    about: Key | UUID
     mail: Mail
 
 
@@ -49,21 +54,32 @@ def stage(postman: Postman) -> Stage[Errand, Delivery]:
         database=postman.database,
         queue=Queue.NOTIFICATIONS,
         lease_s=postman.settings.lease_s,
-        prepare=prepare,
+        prepare=partial(prepare, postman),
         call=partial(call, postman),
         record=partial(record, postman),
         flying_max=MAILS_FLYING_MAX,
     )
 
 
-async def prepare(tx: AsyncConnection, group: Sequence[Task]) -> list[Errand | Verdict]:
+async def prepare(
+    postman: Postman, tx: AsyncConnection, group: Sequence[Task]
+) -> list[Errand | Verdict]:
     """Note and write the mail of each task; done where it is out already."""
-    keys = [(order_of(task), Notice(task.payload["notice"])) for task in group]
-    told = await notifications.insert(tx, keys)
+    of_orders = {task.id: _key(task) for task in group if task.kind is Kind.NOTIFY}
+    of_accounts = {t.id: notice_of(t) for t in group if t.kind is Kind.NOTIFY_ACCOUNT}
+    told = await notifications.insert(tx, list(of_orders.values())) if of_orders else {}
+    letters = await account_mails.write(tx, list(of_accounts.values()), postman.settings)
+    of_keys = {key: mail(key[1], each) for key, each in told.items()}
+    mails: dict[Key | UUID, Mail] = {**of_keys, **letters}
+    about: dict[int, Key | UUID] = {**of_orders, **of_accounts}
     return [
-        Errand(task, *key, mail(key[1], told[key])) if key in told else DONE
-        for task, key in zip(group, keys, strict=True)
+        Errand(task, about[task.id], mails[about[task.id]]) if about[task.id] in mails else DONE
+        for task in group
     ]
+
+
+def _key(task: Task) -> Key:
+    return order_of(task), Notice(task.payload["notice"])
 
 
 async def call(postman: Postman, errand: Errand) -> Delivery:
@@ -86,8 +102,11 @@ async def record(postman: Postman, pairs: Sequence[tuple[Errand, Delivery]]) -> 
         verdicts = [(errand.task, _verdict(errand.task, d)) for errand, d in pairs]
         name_commit(tx, Commit.RECORD_NOTIFICATIONS)
         ours = await tasks.finish(tx, verdicts, leased=True)
-        current = [((e.order_id, e.notice), d) for e, d in pairs if e.task.id in ours]
-        await notifications.record(tx, current)
+        current = [(e, d) for e, d in pairs if e.task.id in ours]
+        of_orders = [(e.about, d) for e, d in current if not isinstance(e.about, UUID)]
+        of_accounts = [(e.about, d) for e, d in current if isinstance(e.about, UUID)]
+        await notifications.record(tx, of_orders)
+        await account_notices.record(tx, of_accounts)
     for task, ended in verdicts:
         metrics.tasks.labels(kind=task.kind.value, outcome=ended.state.value).inc()
 

@@ -99,4 +99,4 @@ def stage(postman: Postman) -> Stage[Errand, Delivery]:
 
 def _dose(task: Task) -> Errand:
     """Make an errand that ends the worker before it gets anywhere."""
-    return Errand(task, UUID(int=0), Notice.ORDER_CONFIRMED, Mail("", "", "", ""))
+    return Errand(task, (UUID(int=0), Notice.ORDER_CONFIRMED), Mail("", "", "", ""))
