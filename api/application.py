@@ -12,16 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import (
     audit,
+    authenticators,
     docs,
+    emails,
     explanations,
     findings,
     health,
     ledger,
+    me,
     orders,
     payments,
     products,
+    registration,
+    resets,
     resolutions,
+    sessions,
     stock,
+    users,
     webhooks,
 )
 from api.acceptance import Acceptance
@@ -32,6 +39,7 @@ from api.cors import Cors
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
 from api.idempotency import InFlight
+from api.keyring import Keyring
 from api.limits import Limited, Limits
 from api.load import Bounded
 from api.methods import answer_options
@@ -41,7 +49,6 @@ from api.query import refuse_stray_parameters
 from api.reception import Reception
 from api.standing import Standings
 from api.strict import StrictRequest
-from api.tokens import Tokens
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
 from domain.secret import keys
@@ -65,6 +72,13 @@ ROUTES = [
     stock.router,
     findings.router,
     audit.router,
+    registration.router,
+    resets.router,
+    sessions.router,
+    me.router,
+    emails.router,
+    authenticators.router,
+    users.router,
     health.router,
     *docs.routes,
 ]
@@ -100,12 +114,14 @@ def build(config: Settings) -> Litestar:
     faultpoint.arm(config.faultpoint)
     database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
     limits = Limits(config)
+    keyring = Keyring(config)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         yield
         await limits.close()
         await app.state.standings.close()
+        keyring.passwords.close()
         await database.engine.dispose()
 
     app = Litestar(
@@ -122,7 +138,7 @@ def build(config: Settings) -> Litestar:
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=[lifespan],
         on_startup=[refuse_unbounded, refuse_unruled],
-        state=_state(config, database, limits),
+        state=_state(config, database, limits, keyring),
         openapi_config=docs.openapi_config(
             title="Orderflow", version=VERSION, description=DESCRIPTION
         ),
@@ -148,7 +164,7 @@ def _at_the_edge(app: ASGIApp, config: Settings) -> Edge:
     return Edge(shared, quiet=QUIET, proxies=Proxies(config.trusted_proxies))
 
 
-def _state(config: Settings, database: Database, limits: Limits) -> State:
+def _state(config: Settings, database: Database, limits: Limits, keyring: Keyring) -> State:
     """Make what the requests of one process share."""
     return State(
         {
@@ -158,7 +174,8 @@ def _state(config: Settings, database: Database, limits: Limits) -> State:
             "limits": limits,
             "standings": Standings(database),
             "claim_keys": keys(config.secret_keys),
-            "tokens": Tokens(keys(config.token_keys), lifetime_s=config.access_token_s),
+            "tokens": keyring.tokens,
+            "keyring": keyring,
             "acceptance": Acceptance(
                 database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
             ),

@@ -23,6 +23,7 @@ _OPS = frozenset({Role.OPS, Role.ADMIN})
 _ADMIN = frozenset({Role.ADMIN})
 
 _PUBLIC = Policy(public=True)
+_PERSON = Policy(_ALL)
 
 # The people, the scope a key of theirs needs, and who else. Customers and guests do it to their own
 # orders only: another's is not found, exactly as one that does not exist.
@@ -48,6 +49,32 @@ POLICIES: Mapping[str, Policy] = {
     "PUT /v1/products/{sku}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "GET /v1/stock/{sku}": Policy(_STAFF, Scope.STOCK_READ),
     "PUT /v1/stock/{sku}": Policy(_OPS, Scope.STOCK_WRITE),
+    # Whoever registers, logs in or reads their mail is not known yet.
+    "POST /v1/registrations": _PUBLIC,
+    "POST /v1/registrations/confirm": _PUBLIC,
+    "POST /v1/password-resets": _PUBLIC,
+    "POST /v1/password-resets/confirm": _PUBLIC,
+    "POST /v1/sessions": _PUBLIC,
+    "POST /v1/sessions/refresh": _PUBLIC,
+    "POST /v1/users/email/confirm": _PUBLIC,
+    # One's own account is for oneself alone: no key reaches it.
+    "GET /v1/sessions": _PERSON,
+    "DELETE /v1/sessions": _PERSON,
+    "DELETE /v1/sessions/current": _PERSON,
+    "DELETE /v1/sessions/{session_id}": _PERSON,
+    "GET /v1/users/me": _PERSON,
+    "PATCH /v1/users/me": _PERSON,
+    "PUT /v1/users/me/password": _PERSON,
+    "GET /v1/users/me/export": _PERSON,
+    "POST /v1/users/me/delete": _PERSON,
+    "POST /v1/users/me/email": _PERSON,
+    "POST /v1/users/me/totp": _PERSON,
+    "POST /v1/users/me/totp/confirm": _PERSON,
+    "POST /v1/users/me/totp/disable": _PERSON,
+    "POST /v1/users/me/totp/recovery-codes": _PERSON,
+    "GET /v1/users": Policy(_ADMIN),
+    "GET /v1/users/{user_id}": Policy(_ADMIN),
+    "PATCH /v1/users/{user_id}": Policy(_ADMIN),
     # Gateways sign what they send.
     "POST /v1/gateways/{name}/webhook": _PUBLIC,
     "GET /health/live": _PUBLIC,

@@ -76,6 +76,7 @@ def assemble(
         "ADMIN_API_KEY": environ.get("ADMIN_API_KEY") or admin_api_key(state),
         "TOKEN_KEYS": environ.get("TOKEN_KEYS") or kept(state / "token_keys"),
         "SECRET_KEYS": environ.get("SECRET_KEYS") or kept(state / "secret_keys"),
+        "PUBLIC_URL": environ.get("PUBLIC_URL") or f"http://{HOST}:{at.web}",
         "PROMETHEUS_MULTIPROC_DIR": str(_fresh(state / "metrics")),
     }
 

@@ -11,6 +11,7 @@ from api.application import build
 from db.engine import Database, connect, transaction
 from ops.config import Settings
 from tests.api.paid import pay
+from tests.api.routes import let_in
 from tests.bank import bank
 from tests.builders import put_product
 from tests.conftest import ADMIN_API_KEY, SECRET_KEY, TOKEN_KEY, UNLIMITED, empty
@@ -41,6 +42,7 @@ async def shop_database(database_url: str) -> AsyncGenerator[Database]:
     async with transaction(made) as tx:
         await put_product(tx, "APPLE", price_minor=250)
         await put_product(tx, "PENNY", price_minor=1)
+        await let_in(tx)
     yield made
     await empty(made)
     await made.engine.dispose()

@@ -1,14 +1,22 @@
 """Every route of /v1, and a valid request to it."""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import httpx
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.tokens import Tokens
 from db.ids import new_id
+from domain import code
+from domain.code import Purpose
+from domain.secret import keys
 from tests.builders import an_order_body
-from tests.conftest import ADMIN_API_KEY
+from tests.conftest import ADMIN_API_KEY, SECRET_KEY, TOKEN_KEY
 from tests.signed import SIGNING_KEY, signed
 
 ORDER = "01a1fc38-e824-799d-91fa-a3621629b8c6"
@@ -19,7 +27,58 @@ PRODUCT = {"name": "Apple", "price_minor": 250, "currency": "GBP"}
 WEBHOOK = "/v1/gateways/stripe/webhook"
 EVENT = {"id": "evt_1", "type": "charge.succeeded", "data": {"object": {"id": "ch_1"}}}
 VOID = f"/v1/orders/{ORDER}/void"
+ME = "/v1/users/me"
+# A password of nobody.
+WORDS = "mauve tin ladder of the cook"
 STAFF = {"Authorization": f"Bearer {ADMIN_API_KEY}"}
+
+
+# Where keys open nothing.
+OF_PEOPLE = ("/v1/users", "/v1/sessions")
+
+
+# What stands in the paths of the document.
+PARAMETERS = {
+    "order_id": ORDER,
+    "sku": SKU,
+    "name": "stripe",
+    "finding_id": 1,
+    "session_id": ORDER,
+    "user_id": ORDER,
+}
+
+
+class Person(NamedTuple):
+    """An admin who is logged in, and their session; both have the same id."""
+
+    id: str
+
+
+PERSON = Person("01a1fc38-e824-799d-91fa-000000000001")
+LEAVER = Person("01a1fc38-e824-799d-91fa-000000000002")
+_tokens = Tokens(keys(TOKEN_KEY), lifetime_s=3600)
+
+
+def headers_of(person: Person) -> dict[str, str]:
+    """Headers of a request by somebody."""
+    own = UUID(person.id)
+    token = _tokens.issue(own, own, version=1, now_s=int(time.time()))
+    return {"Authorization": f"Bearer {token}"}
+
+
+def code_of(purpose: Purpose) -> str:
+    """Write a code as a mail would carry it, which is kept nowhere."""
+    return code.write(UUID(ORDER), purpose, keys(SECRET_KEY)[0])
+
+
+async def let_in(tx: AsyncConnection) -> None:
+    """Make those people, logged in."""
+    for person in (PERSON, LEAVER):
+        for query in (
+            "INSERT INTO users (id, role, email, email_folded) VALUES (:id, 'admin', :at, :at)",
+            "INSERT INTO sessions (id, user_id, expires_at) VALUES (:id, :id, now() + '1 d')",
+        ):
+            await tx.execute(text(query), {"id": person.id, "at": f"{person.id}@x"})
 
 
 class Write(NamedTuple):
@@ -62,6 +121,56 @@ WRITES |= {
         "",
     ),
 }
+WRITES |= {
+    "registration": Write(
+        "POST",
+        "/v1/registrations",
+        {"email": "eve@example.com", "password": WORDS, "name": "Eve Example"},
+        "Eve Example",
+        "",
+    ),
+    "registration confirmed": Write(
+        "POST",
+        "/v1/registrations/confirm",
+        {"code": code_of(Purpose.REGISTER), "password": WORDS},
+        WORDS,
+        "",
+    ),
+    "reset": Write("POST", "/v1/password-resets", {"email": "eve@example.com"}, "eve@", ""),
+    "reset confirmed": Write(
+        "POST",
+        "/v1/password-resets/confirm",
+        {"code": code_of(Purpose.RESET), "password": WORDS},
+        WORDS,
+        "",
+    ),
+    "login": Write(
+        "POST",
+        "/v1/sessions",
+        {"email": "eve@example.com", "password": WORDS, "otp": "123456"},
+        WORDS,
+        "",
+    ),
+    "refresh": Write("POST", "/v1/sessions/refresh", {"refresh_token": "A" * 43}, "AAA", ""),
+    "address confirmed": Write(
+        "POST", "/v1/users/email/confirm", {"code": code_of(Purpose.CHANGE_EMAIL_NEW)}, "code", ""
+    ),
+    "name": Write("PATCH", ME, {"name": "Eve Example"}, "Eve Example", ""),
+    "password": Write(
+        "PUT", f"{ME}/password", {"password": WORDS, "new_password": WORDS}, WORDS, ""
+    ),
+    "address": Write(
+        "POST", f"{ME}/email", {"email": "eve@example.com", "password": WORDS}, WORDS, ""
+    ),
+    "farewell": Write("POST", f"{ME}/delete", {"password": WORDS}, WORDS, ""),
+    "factor": Write("POST", f"{ME}/totp", {"password": WORDS}, WORDS, ""),
+    "factor confirmed": Write("POST", f"{ME}/totp/confirm", {"otp": "123456"}, "123", ""),
+    "factor off": Write("POST", f"{ME}/totp/disable", {"password": WORDS}, WORDS, ""),
+    "recovery codes": Write("POST", f"{ME}/totp/recovery-codes", {"password": WORDS}, WORDS, ""),
+    "standing": Write("PATCH", f"/v1/users/{ORDER}", {"role": "ops"}, "ops", ""),
+}
+# They end the session of who asks.
+ENDING = [("DELETE", "/v1/sessions"), ("DELETE", "/v1/sessions/current")]
 ROUTES = [
     *((write.method, write.path) for write in WRITES.values()),
     ("GET", "/v1/orders"),
@@ -77,6 +186,13 @@ ROUTES = [
     ("GET", f"/v1/stock/{SKU}"),
     ("GET", "/v1/findings"),
     ("GET", "/v1/audit"),
+    ("GET", "/v1/sessions"),
+    ("DELETE", f"/v1/sessions/{ORDER}"),
+    *ENDING,
+    ("GET", ME),
+    ("GET", f"{ME}/export"),
+    ("GET", "/v1/users"),
+    ("GET", f"/v1/users/{ORDER}"),
 ]
 
 
@@ -99,6 +215,8 @@ async def send(
     if content is None:
         content = json.dumps(bodies[method, path]).encode() if (method, path) in bodies else b""
     given = {"Content-Type": "application/json", "Idempotency-Key": str(new_id())} | STAFF
+    if path.startswith(OF_PEOPLE):
+        given |= headers_of(LEAVER if (method, path.partition("?")[0]) in ENDING else PERSON)
     if path.startswith(WEBHOOK):
         given |= signed(content, SIGNING_KEY)
     return await client.request(method, path, content=content, headers={**given, **headers})

@@ -10,7 +10,7 @@ from litestar.routes import HTTPRoute
 
 from api.methods import allowed
 from db.engine import Database
-from tests.api.routes import ORDER, ROUTES, SKU, STAFF, send
+from tests.api.routes import ME, ORDER, PARAMETERS, ROUTES, SKU, STAFF, send
 from tests.api.sockets import answer_to, web
 from tests.web import assert_problem
 
@@ -35,6 +35,26 @@ ALLOWED = {
     "/v1/findings/1/close": "OPTIONS, POST",
     f"/v1/products/{SKU}": "GET, HEAD, OPTIONS, PUT",
     f"/v1/stock/{SKU}": "GET, HEAD, OPTIONS, PUT",
+    "/v1/registrations": "OPTIONS, POST",
+    "/v1/registrations/confirm": "OPTIONS, POST",
+    "/v1/password-resets": "OPTIONS, POST",
+    "/v1/password-resets/confirm": "OPTIONS, POST",
+    "/v1/sessions": "DELETE, GET, HEAD, OPTIONS, POST",
+    "/v1/sessions/refresh": "OPTIONS, POST",
+    "/v1/sessions/current": "DELETE, OPTIONS",
+    f"/v1/sessions/{ORDER}": "DELETE, OPTIONS",
+    ME: "GET, HEAD, OPTIONS, PATCH",
+    f"{ME}/password": "OPTIONS, PUT",
+    f"{ME}/email": "OPTIONS, POST",
+    f"{ME}/export": "GET, HEAD, OPTIONS",
+    f"{ME}/delete": "OPTIONS, POST",
+    f"{ME}/totp": "OPTIONS, POST",
+    f"{ME}/totp/confirm": "OPTIONS, POST",
+    f"{ME}/totp/disable": "OPTIONS, POST",
+    f"{ME}/totp/recovery-codes": "OPTIONS, POST",
+    "/v1/users": "GET, HEAD, OPTIONS",
+    "/v1/users/email/confirm": "OPTIONS, POST",
+    f"/v1/users/{ORDER}": "GET, HEAD, OPTIONS, PATCH",
     "/health/live": "GET, HEAD, OPTIONS",
     "/health/ready": "GET, HEAD, OPTIONS",
     "/metrics": "GET, HEAD, OPTIONS",
@@ -52,11 +72,7 @@ PASSING = {"date", "x-request-id"}
 
 async def test_all_paths_of_the_api_are_asked(shop_app: Litestar) -> None:
     paths = {r.path_format for r in shop_app.routes if isinstance(r, HTTPRoute)}
-    asked = {
-        path.format(order_id=ORDER, sku=SKU, name="stripe", finding_id=1)
-        for path in paths
-        if path[:4] == "/v1/"
-    }
+    asked = {path.format(**PARAMETERS) for path in paths if path[:4] == "/v1/"}
 
     assert asked == {path for path in ALLOWED if path.startswith("/v1/")}
     assert asked == {path.partition("?")[0] for _, path in ROUTES}
@@ -67,7 +83,7 @@ async def test_options_and_405_name_every_method_of_a_path(
     shop: httpx.AsyncClient, path: str
 ) -> None:
     options = await shop.options(path)
-    refused = await shop.request("PATCH", path)
+    refused = await shop.request("PROPFIND", path)
 
     assert (options.status_code, options.content) == (204, b"")
     assert options.headers["allow"] == ALLOWED[path]

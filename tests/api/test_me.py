@@ -1,0 +1,190 @@
+"""One's own account: read, renamed, exported, and erased without a trace of the person."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from db.engine import Database, transaction
+from ops.config import Settings
+from tests.builders import put_products
+from tests.people import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    Tokens,
+    is_let_in,
+    log_in,
+    logged_in,
+    mails,
+    rows_of,
+    someone,
+)
+from tests.web import assert_problem, post_order
+
+ME = "/v1/users/me"
+
+
+@pytest.fixture
+async def ann(stranger: httpx.AsyncClient, database: Database) -> Tokens:
+    await someone(database)
+    return await logged_in(stranger)
+
+
+async def test_name_is_changed_and_taken_away(stranger: httpx.AsyncClient, ann: Tokens) -> None:
+    named = await stranger.patch(ME, json={"name": "Ann Example"}, headers=ann.headers)
+    bare = await stranger.patch(ME, json={"name": None}, headers=ann.headers)
+
+    assert (named.status_code, named.json()["name"], named.headers["etag"]) == (
+        200,
+        "Ann Example",
+        '"2"',
+    )
+    assert (bare.json()["name"], bare.headers["etag"]) == (None, '"3"')
+
+
+async def test_change_of_what_was_changed_meanwhile_is_refused(
+    stranger: httpx.AsyncClient, ann: Tokens
+) -> None:
+    first = {"If-Match": '"1"', **ann.headers}
+
+    one = await stranger.patch(ME, json={"name": "Ann"}, headers=first)
+    other = await stranger.patch(ME, json={"name": "Bob"}, headers=first)
+    same = await stranger.get(ME, headers={"If-None-Match": '"2"', **ann.headers})
+
+    assert one.status_code == 200
+    assert_problem(other, 412, "precondition_failed")
+    assert same.status_code == 304
+
+
+@pytest.mark.parametrize(
+    "field", ["role", "tier", "email", "id", "version", "disabled", "mfa_enabled", "deleted"]
+)
+async def test_nobody_changes_more_than_their_name(
+    stranger: httpx.AsyncClient, database: Database, ann: Tokens, field: str
+) -> None:
+    before = await rows_of(database, "SELECT u::text FROM users u")
+
+    refused = await stranger.patch(ME, json={"name": "Ann", field: "admin"}, headers=ann.headers)
+
+    assert_problem(refused, 400, "invalid_request", field)
+    assert await rows_of(database, "SELECT u::text FROM users u") == before
+
+
+async def test_change_of_the_password_takes_the_old_one(
+    stranger: httpx.AsyncClient, ann: Tokens
+) -> None:
+    body = {"password": "something else again", "new_password": OTHER_PASSWORD}
+
+    refused = await stranger.put(f"{ME}/password", json=body, headers=ann.headers)
+    poor = await stranger.put(
+        f"{ME}/password",
+        json={"password": PASSWORD, "new_password": "password"},
+        headers=ann.headers,
+    )
+
+    assert_problem(refused, 401, "login_refused", "password")
+    assert_problem(poor, 422, "password_refused", "new_password")
+    assert await is_let_in(stranger, ann)
+
+
+async def placed(stranger: httpx.AsyncClient, database: Database, who: Tokens) -> str:
+    """Place an order of somebody."""
+    await put_products(database, APPLE=10)
+    stranger.headers.update(who.headers)
+    answer = await post_order(stranger, ("APPLE", 1), email="ann@example.com")
+    stranger.headers.pop("Authorization")
+    assert answer.status_code in {201, 202}, answer.text
+    return answer.json()["id"]
+
+
+async def test_export_has_all_that_is_known_and_nothing_secret(
+    stranger: httpx.AsyncClient, database: Database, ann: Tokens
+) -> None:
+    order_id = await placed(stranger, database, ann)
+
+    answer = await stranger.get(f"{ME}/export", headers=ann.headers)
+
+    found = answer.json()
+    assert answer.headers["content-disposition"].startswith('attachment; filename="orderflow-')
+    assert found["account"]["email"] == "ann@example.com"
+    assert [session["id"] for session in found["sessions"]] == [ann.session_id]
+    assert [event["kind"] for event in found["security_events"]] == ["login"]
+    assert [order["id"] for order in found["orders"]] == [order_id]
+    assert found["complete"] is True
+    for secret in (ann.refresh_token, ann.access_token, "argon2", "hash"):
+        assert secret not in answer.text
+
+
+async def test_deleted_person_is_nowhere_and_their_orders_have_a_pseudonym(
+    stranger: httpx.AsyncClient, database: Database, settings: Settings, ann: Tokens
+) -> None:
+    order_id = UUID(await placed(stranger, database, ann))
+    await stranger.post(f"/v1/orders/{order_id}/cancel", headers=ann.headers)
+    await stranger.post("/v1/password-resets", json={"email": "ann@example.com"})
+    await mails(database, settings)
+    [(user_id,)] = await rows_of(database, "SELECT id FROM users")
+
+    body = {"password": PASSWORD}
+    gone = await stranger.post(f"{ME}/delete", json=body, headers=ann.headers)
+
+    assert gone.status_code == 204
+    [mail] = await mails(database, settings)
+    assert (mail.to, mail.subject) == ("ann@example.com", "Your account is deleted")
+    order = await rows_of(database, "SELECT id, user_id, email, ship_to FROM orders")
+    erased = dict.fromkeys(("name", "line1", "city", "postcode"), "erased")
+    assert order == [(order_id, user_id, f"{user_id}@erased.invalid", erased | {"country": "GB"})]
+    farewell = "DELETE FROM account_notices WHERE kind = 'account_deleted' RETURNING id"
+    assert len(await rows_of(database, farewell)) == 1
+    everything = await stored(database)
+    assert "ann" not in everything.lower().replace("channel", "")
+    assert "argon2" not in everything
+
+
+async def stored(database: Database) -> str:
+    """Read every row of every table."""
+    texts: list[str] = []
+    async with transaction(database) as tx:
+        tables = await tx.execute(
+            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        )
+        for (table,) in tables.all():
+            rows = await tx.execute(text(f"SELECT t::text FROM {table} t"))  # noqa: S608 - ours
+            texts.extend(row for (row,) in rows if table != "alembic_version")
+    return "\n".join(texts)
+
+
+async def test_address_of_a_deleted_account_may_register_again(
+    stranger: httpx.AsyncClient, database: Database, ann: Tokens
+) -> None:
+    body = {"password": PASSWORD}
+    assert (await stranger.post(f"{ME}/delete", json=body, headers=ann.headers)).status_code == 204
+    assert (await log_in(stranger)).status_code == 401
+
+    await someone(database)
+
+    assert await is_let_in(stranger, await logged_in(stranger))
+
+
+async def test_account_with_orders_under_way_is_not_deleted(
+    stranger: httpx.AsyncClient, database: Database, ann: Tokens
+) -> None:
+    await placed(stranger, database, ann)
+
+    body = {"password": PASSWORD}
+    refused = await stranger.post(f"{ME}/delete", json=body, headers=ann.headers)
+
+    assert_problem(refused, 409, "orders_under_way")
+    assert await is_let_in(stranger, ann)
+
+
+@pytest.mark.parametrize("body", [{}, {"password": ""}, {"password": 1}])
+async def test_deleting_takes_the_password(
+    stranger: httpx.AsyncClient, ann: Tokens, body: dict[str, Any]
+) -> None:
+    refused = await stranger.post(f"{ME}/delete", json=body, headers=ann.headers)
+
+    assert_problem(refused, 400, "invalid_request", "password")
+    wrong = await stranger.post(f"{ME}/delete", json={"password": "x" * 15}, headers=ann.headers)
+    assert_problem(wrong, 401, "login_refused", "password")
