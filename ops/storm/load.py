@@ -57,6 +57,12 @@ class Load:
         # What opens the orders that were placed here, by their ids.
         self._claims = dict[str, str]()
 
+    def elsewhere(self, *urls: str) -> "Load":
+        """Give the same clients, who go to other addresses."""
+        other = Load(self._session, urls, self._admin, self._history)
+        other._claims = self._claims
+        return other
+
     async def tell(self, stories: Sequence[Story]) -> None:
         """Tell all stories, each from its time on."""
         async with asyncio.TaskGroup() as clients:

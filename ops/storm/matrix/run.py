@@ -89,22 +89,33 @@ async def _run(lane: Lane, case: Case) -> Ended:
 async def _tell(lane: Lane, story: Story, scene: Scene, process: Broken) -> bool:
     """Tell the story until the process breaks, and let it break; whether it came to the point."""
     telling = asyncio.create_task(_then(story, scene))
+    reaching = asyncio.create_task(process.reached.wait())
+    failing = asyncio.create_task(_failed(telling))
     try:
-        async with asyncio.timeout(_REACHED_WITHIN_S):
-            await process.reached.wait()
-    except TimeoutError:
-        return False
+        waited = {reaching, failing}
+        await asyncio.wait(waited, timeout=_REACHED_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        if process.reached.is_set():
+            lane.thaw(story.line)
+            await process.break_down()
+            await telling
     finally:
         lane.thaw(story.line)
-        if not process.reached.is_set():
-            telling.cancel()
-    await process.break_down()
-    await telling
-    return True
+        for task in (telling, reaching, failing):
+            task.cancel()
+    if telling.done() and not telling.cancelled() and (failure := telling.exception()):
+        raise failure
+    return process.reached.is_set()
 
 
 async def _then(story: Story, scene: Scene) -> None:
     await story.then(scene)
+
+
+async def _failed(telling: asyncio.Task[None]) -> None:
+    """Wait until a story has failed, for ever if it does not."""
+    await asyncio.wait({telling})
+    if not telling.exception():
+        await asyncio.Event().wait()
 
 
 async def _ended(story: Story, scene: Scene) -> None:

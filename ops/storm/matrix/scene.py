@@ -45,7 +45,7 @@ class Scene:
         self.order = ""
         self.total = 0
         self.healthy = lane.clients(lane.url)
-        self.front = lane.clients(lane.broken_url, lane.url)
+        self.front = self.healthy.elsewhere(lane.broken_url, lane.url)
         self._told = 0
         self._story: Story | None = None
 
@@ -69,7 +69,7 @@ class Scene:
             acts=(),
         )
         content = load.order(self._story)
-        wanted = Asked(Op.PLACE, "POST", "/v1/orders", self._story.key, content=content)
+        wanted = Asked(Op.PLACE, "POST", load.PLACED_AT, self._story.key, content=content)
         placed = self._answered(await (by or self.healthy).ask(wanted))
         self.order, self.total = str(placed.told("id")), int(placed.told("total_minor"))
 
