@@ -24,7 +24,9 @@ def main(arguments: Sequence[str]) -> int:
     """Try patches out; 0 only if a test noticed each of them."""
     parser = argparse.ArgumentParser(prog="python -m ops.storm.sabotage", description=__doc__)
     parser.add_argument("--patches", default="", help="names with commas; all, if none is given")
-    parser.add_argument("--jobs", type=int, default=1, help="how many at the same time")
+    parser.add_argument(
+        "--jobs", type=int, default=1, choices=range(1, 65), metavar="N", help="at the same time"
+    )
     given = parser.parse_args(arguments)
     console = Console(highlight=False)
     if not console.is_terminal:
