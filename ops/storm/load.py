@@ -23,7 +23,7 @@ GIVE_UP_AFTER_S = 30.0
 _AGAIN_FIRST_S, _AGAIN_MAX_S = 0.1, 3.0
 # Money is moved only of an order that has some: as long as it is on its way there, a client looks.
 _UNDER_WAY = frozenset({"placed", "backordered", "reserved"})
-_LOOK_EVERY_S, _LOOKS_MAX = 1.0, 15
+_LOOK_EVERY_S, _LOOKS_MAX = 2.0, 8
 PLACED_AT = "/v1/orders"
 _SERVER_ERROR, _REDIRECT = 500, 300
 _PROBLEM = "application/problem+json"

@@ -9,7 +9,7 @@ from db.invariants import Violation
 from ops.local import audit
 
 # Each look is one snapshot of everything; more of them would be load of our own.
-_EVERY_S = 2.0
+_EVERY_S = 5.0
 
 
 class Watch:
