@@ -134,7 +134,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         _task,
         """
         WITH due AS MATERIALIZED (
-            SELECT id FROM tasks
+            SELECT id, xmax <> '0'::xid AS begun FROM tasks
             WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
               AND kind = ANY (%(known)b::text[])
             ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -143,7 +143,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         SET state = 'running', attempt = attempt + 1,
             lease_until = now() + make_interval(secs => %(lease_s)s)
         FROM due WHERE t.id = due.id
-        RETURNING t.id, kind, order_id, payload, attempt, attempts_max, traceparent
+        RETURNING t.id, kind, order_id, payload, attempt, attempts_max, traceparent, begun
         """,
         {"queue": queue.value, "known": KNOWN, "limit": limit, "lease_s": lease_s},
     )

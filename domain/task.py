@@ -105,7 +105,8 @@ class NewTask(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True):
     """Claimed work; `attempt` is its fencing token.
 
-    It is `begun` if somebody ran it before and left no result, or its last attempt failed.
+    It is `begun` if somebody ran it before and left no result. Of a stage that touches only
+    Postgres it is so too if its last attempt failed.
     """
 
     id: int

@@ -106,12 +106,17 @@ async def _claim_group(stage: Stage[Step, Outcome], room: int) -> tuple[int, lis
             leased = await _lease(stage, tx, room)
             if leased:
                 name_commit(tx, Commit(f"commit-lease-{stage.queue}"))
-            return len(leased), _to_do(await _prepare(stage, tx, leased))
+            fresh = [task for task in leased if not task.begun]
+            steps = _to_do(await _prepare(stage, tx, fresh))
     except Unavailable:
         raise
     except Exception:
         log.exception("A group in %s could not be prepared: trying its halves", stage.queue)
         return await _claim_in_halves(stage, room)
+    for task in leased:
+        if task.begun:
+            steps += await _prepare_alone(stage, task)
+    return len(leased), steps
 
 
 async def _lease(stage: Stage[Step, Outcome], tx: AsyncConnection, room: int) -> list[Task]:
@@ -124,16 +129,35 @@ async def _claim_in_halves(stage: Stage[Step, Outcome], room: int) -> tuple[int,
         name_commit(tx, Commit.LEASE_ALONE)
         leased = await _lease(stage, tx, room)
 
-    async def prepare(part: Sequence[Task]) -> Sequence[Step | Verdict]:
-        async with transaction(stage.database) as tx:
-            name_commit(tx, Commit.PREPARE_HALVES)
-            return await _prepare(stage, tx, part)
-
-    prepared = await in_halves(leased, prepare) if leased else []
+    prepared = await in_halves(leased, partial(_prepare_leased, stage)) if leased else []
     for task, step in zip(leased, prepared, strict=True):
         if isinstance(step, Exception):
             await _fail(stage, task, step)
     return len(leased), _to_do([step for step in prepared if not isinstance(step, Exception)])
+
+
+async def _prepare_alone(stage: Stage[Step, Outcome], task: Task) -> list[Step]:
+    """Prepare what somebody had begun to and left no result of, its attempt counted by now.
+
+    Whatever takes this process along then does so a limited number of times (decision 8).
+    """
+    log.warning("Task %d was begun before: attempt %d", task.id, task.attempt)
+    try:
+        return _to_do(await _prepare_leased(stage, [task]))
+    except Unavailable as outage:
+        log.warning("%s waits for the database: %s", stage.queue, outage)
+    except Exception as failure:  # noqa: BLE001 - the task keeps it as the reason
+        await _fail(stage, task, failure)
+    return []
+
+
+async def _prepare_leased(
+    stage: Stage[Step, Outcome], leased: Sequence[Task]
+) -> Sequence[Step | Verdict]:
+    """Prepare tasks whose lease is committed."""
+    async with transaction(stage.database) as tx:
+        name_commit(tx, Commit.PREPARE_HALVES)
+        return await _prepare(stage, tx, leased)
 
 
 async def _prepare(

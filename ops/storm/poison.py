@@ -64,8 +64,8 @@ _HARM: Mapping[str, Callable[[], None]] = {
     Poison.ENDLESS: _spin,
     Poison.MEMORY: _devour,
 }
-# These are met while the call is made: whatever an attempt has cost is counted then.
-_OF_CALLS = frozenset({Poison.SIGKILL.value, Poison.ENDLESS.value})
+# Beside the poison: it is met while a call is made, not while it is prepared.
+IN_CALL = "in_call"
 
 # The worker of a storm puts what is here in their places.
 _reserve, _stage = inventory.reserve, notifications.stage
@@ -83,7 +83,7 @@ def stage(postman: Postman) -> Stage[Errand, Delivery]:
     sound = _stage(postman)
 
     async def prepare(tx: AsyncConnection, group: Sequence[Task]) -> Sequence[Errand | Verdict]:
-        doses = {task.id: _dose(task) for task in group if task.payload.get(POISON) in _OF_CALLS}
+        doses = {task.id: _dose(task) for task in group if IN_CALL in task.payload}
         rest = [task for task in group if task.id not in doses]
         for task in rest:
             take(task)

@@ -112,6 +112,22 @@ async def test_task_is_begun_once_a_transaction_that_held_it_is_over(database: D
     assert [task.begun for task in both] == [True, False]
 
 
+async def test_leased_task_is_begun_once_a_lease_of_it_was_rolled_back(database: Database) -> None:
+    await _committed(database, 2)
+
+    async with transaction(database) as tx:
+        fresh = await tasks.lease(tx, HOUSE, limit=1, lease_s=30)
+        await tx.rollback()
+    async with transaction(database) as tx:
+        both = await tasks.lease(tx, HOUSE, limit=2, lease_s=30)
+
+    assert [task.begun for task in fresh] == [False]
+    assert {(task.id == fresh[0].id, task.begun, task.attempt) for task in both} == {
+        (True, True, 1),
+        (False, False, 1),
+    }
+
+
 async def test_task_whose_attempt_failed_is_begun(tx: AsyncConnection) -> None:
     await _schedule(tx, 1)
     [task] = await tasks.claim(tx, HOUSE, limit=1)

@@ -1,7 +1,7 @@
 """Stages that work outside the database, driven through payments and notifications."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import orders
+from db import orders, tasks
 from db.engine import Database, connect, transaction
-from domain.task import Kind, Queue
+from domain.task import Kind, Queue, Task, Verdict
 from ops.config import Settings
 from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
@@ -123,6 +124,31 @@ async def test_poisoned_task_is_dead_with_its_reason_once_its_attempts_are_spent
     task = await work(database, order_id, Kind.NOTIFY)
     assert (task.state, task.attempt) == ("dead", 2)
     assert "horoscope" in (task.last_error or "")
+
+
+async def test_task_that_was_begun_before_is_prepared_alone_once_its_attempt_is_counted(
+    database: Database, settings: Settings, bank: Bank
+) -> None:
+    ids = await reserved(database, "a@x.org", "b@x.org", "c@x.org")
+    async with transaction(database) as tx:
+        [lost] = await tasks.lease(tx, Queue.PAYMENTS, limit=1, lease_s=30.0)
+        await tx.rollback()
+    sound = payments.stage(a_cashier(database, settings, bank))
+    seen: list[list[tuple[UUID, int]]] = []
+
+    async def prepare(
+        tx: AsyncConnection, group: Sequence[Task]
+    ) -> Sequence[payments.Step | Verdict]:
+        asked = [leased.order_of(task) for task in group]
+        seen.append(sorted([(o, (await work(database, o, Kind.CHARGE)).attempt) for o in asked]))
+        return await sound.prepare(tx, group)
+
+    stage = msgspec.structs.replace(sound, prepare=prepare)
+    await Bell(partial(leased.drain, stage)).answer()
+
+    begun = leased.order_of(lost)
+    assert seen == [sorted((o, 0) for o in ids if o != begun), [(begun, 1)]]
+    assert await statuses(database) == {"paid": 3}
 
 
 @pytest.mark.parametrize("lock_timeout_s", [0.1])

@@ -3,23 +3,36 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import msgspec
 import psycopg
 
 from domain.task import Kind, Queue
 from ops.storm.faults.fault import Blow, Fault
-from ops.storm.poison import Poison
+from ops.storm.poison import IN_CALL, POISON, Poison
 
 _LANE = "tasks"
 # Dead within seconds, as those of a minute would outlive the storm.
-_ATTEMPTS_MAX = 3
-_NOTIFICATION = (Queue.NOTIFICATIONS, Kind.NOTIFY)
-# A stage that touches only Postgres, and one that calls out.
-_BOTH = (_NOTIFICATION, (Queue.INVENTORY, Kind.RESERVE))
-_WHERE: Mapping[Poison, Sequence[tuple[Queue, Kind]]] = {
-    Poison.EXCEPTION: (_NOTIFICATION,),
-    Poison.SIGKILL: _BOTH,
-    Poison.ENDLESS: _BOTH,
-    Poison.MEMORY: _BOTH,
+_ATTEMPTS_MAX = 2
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where poison is met."""
+
+    name: str
+    queue: Queue
+    kind: Kind
+    payload: Mapping[str, str] = {}
+
+
+_PREPARED = _Place("prepared", Queue.NOTIFICATIONS, Kind.NOTIFY)
+_CALLED = _Place("called", Queue.NOTIFICATIONS, Kind.NOTIFY, {IN_CALL: "true"})
+# In a stage that touches only Postgres.
+_CLAIMED = _Place("claimed", Queue.INVENTORY, Kind.RESERVE)
+_WHERE: Mapping[Poison, Sequence[_Place]] = {
+    Poison.EXCEPTION: (_PREPARED,),
+    Poison.SIGKILL: (_PREPARED, _CALLED, _CLAIMED),
+    Poison.ENDLESS: (_PREPARED, _CALLED, _CLAIMED),
+    Poison.MEMORY: (_PREPARED, _CLAIMED),
 }
 # Attempts that cost a process come one by one, each when a lease has run out.
 _LASTS_S: Mapping[Poison, float] = {
@@ -31,16 +44,16 @@ _LASTS_S: Mapping[Poison, float] = {
 
 
 async def _spill(poison: Poison, blow: Blow) -> str:
-    queue, kind = blow.chance.choice(_WHERE[poison])
+    place = blow.chance.choice(_WHERE[poison])
+    payload = msgspec.json.encode({POISON: poison, **place.payload}).decode()
     async with await psycopg.AsyncConnection.connect(
         blow.arena.database_url, autocommit=True
     ) as connection:
         await connection.execute(
-            "INSERT INTO tasks (queue, kind, payload, attempts_max)"
-            " VALUES (%s, %s, jsonb_build_object('poison', %s::text), %s)",
-            (queue.value, kind.value, poison.value, _ATTEMPTS_MAX),
+            "INSERT INTO tasks (queue, kind, payload, attempts_max) VALUES (%s, %s, %s::jsonb, %s)",
+            (place.queue.value, place.kind.value, payload, _ATTEMPTS_MAX),
         )
-    return f"a task of {queue}"
+    return f"where a task of {place.queue} is {place.name}"
 
 
 FAULTS = tuple(
