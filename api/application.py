@@ -49,6 +49,7 @@ from api.query import refuse_stray_parameters
 from api.reception import Reception
 from api.standing import Standings
 from api.strict import StrictRequest
+from api.versions import ENDINGS, announcing
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
 from domain.secret import keys
@@ -134,7 +135,7 @@ def build(config: Settings) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
         before_request=before,
-        guards=[enforce],
+        guards=[announcing(ENDINGS), enforce],
         request_max_body_size=BODY_BYTES_MAX,
         lifespan=[lifespan],
         on_startup=[refuse_unbounded, refuse_unruled],

@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from litestar.response import File
 from litestar.serialization import encode_json
 
+from api import versions
 from api.openapi import completed
 from api.policy import POLICIES
 from api.problems import KINDS
@@ -158,7 +159,9 @@ async def get_document(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @lru_cache(maxsize=1)
 def _document(app: Litestar) -> bytes:
-    return encode_json(completed(app.openapi_schema.to_schema(), POLICIES))
+    document = completed(app.openapi_schema.to_schema(), POLICIES)
+    versions.mark(document, versions.ENDINGS)
+    return encode_json(document)
 
 
 @get("/problems", include_in_schema=False)

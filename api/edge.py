@@ -25,6 +25,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # A method is the client's word: each other one would be a time series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_CLOSED_REQUEST = 499
+# Of these an answer may have several.
+_LISTS = frozenset({b"link", b"vary"})
 
 
 @final
@@ -117,7 +119,9 @@ class _Exchange:
         completed = [*headers, (b"x-request-id", self._request_id)]
         given = {name.lower() for name, _ in completed}
         added = added_headers(self.scope)
-        completed.extend(item for item in (*self._defaults, *added) if item[0] not in given)
+        completed.extend(
+            item for item in (*self._defaults, *added) if item[0] not in given or item[0] in _LISTS
+        )
         return completed
 
     async def fail(self) -> None:
