@@ -14,9 +14,9 @@ from api import credentials
 from api.problems import Unauthenticated
 from api.standing import Standings
 from api.tokens import Tokens
-from db.standings import Credential
+from db.standings import Credential, Standing
 from domain import claim
-from domain.principal import ANONYMOUS, Principal, PrincipalKind, Role, Tier
+from domain.principal import ANONYMOUS, Principal, PrincipalKind, Role, Tier, acting
 from domain.principal import Scope as Right
 from domain.refusal import NotFound, Refusal
 from ops.config import Settings
@@ -86,12 +86,16 @@ class Authentication:
         return Principal(
             PrincipalKind.KEY,
             user_id=found.user_id,
-            role=Role(found.role),
+            role=self._role(found),
             # One that a later release has made is none that this one knows.
             scopes=frozenset(right for right in Right if right in (found.key_scopes or ())),
             tier=Tier(found.key_tier or Tier.AUTHENTICATED),
             key_id=found.key_id,
         )
+
+    def _role(self, found: Standing) -> Role:
+        required = self._settings.require_mfa
+        return acting(Role(found.role), mfa=found.mfa, mfa_required=required)
 
     def _of_claim(self, token: str) -> Principal:
         order_id = claim.read(token, self._claim_keys)
@@ -116,7 +120,7 @@ class Authentication:
         return Principal(
             PrincipalKind.USER,
             user_id=found.user_id,
-            role=Role(found.role),
+            role=self._role(found),
             tier=Tier(found.tier),
             session_id=claims.sid,
         )

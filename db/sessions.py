@@ -206,11 +206,6 @@ async def revoke(
     )
 
 
-async def confirm_factor(tx: AsyncConnection, session_id: UUID) -> None:
-    """Note that the holder of a session has shown a second factor."""
-    await run(tx, "UPDATE sessions SET mfa = true WHERE id = %(id)s", {"id": session_id})
-
-
 async def page(
     tx: AsyncConnection, user_id: UUID, *, before: UUID | None, limit: int
 ) -> Sequence[SessionView]:

@@ -27,6 +27,7 @@ class Standing(msgspec.Struct, frozen=True):
     role: str
     tier: str
     token_version: int
+    mfa: bool
     active: bool
     session_active: bool
     key_id: UUID | None
@@ -42,6 +43,7 @@ class _Row(msgspec.Struct):
     role: str
     tier: str
     token_version: int
+    mfa: bool
     active: bool
     session_active: bool
     key_id: UUID | None
@@ -59,7 +61,7 @@ async def find_many(
         tx,
         _Row,
         """
-        SELECT c.place, u.id, u.role, u.tier, u.token_version,
+        SELECT c.place, u.id, u.role, u.tier, u.token_version, u.mfa_enabled_at IS NOT NULL,
                u.disabled_at IS NULL AND u.deleted_at IS NULL,
                coalesce(s.revoked_at IS NULL AND s.expires_at > now(), false),
                k.id,

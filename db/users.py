@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import func
 
 from db import account_tables
-from db.engine import fetch, run
+from db.engine import fetch
 from db.ids import new_id
 from domain.account import Login, NewAccount, fold
 from domain.refusal import NotFound
@@ -194,16 +194,3 @@ async def set_email(tx: AsyncConnection, user_id: UUID, *, was: str, email: str)
 async def _change(tx: AsyncConnection, user_id: UUID, changes: Mapping[str, Any]) -> None:
     query = update(account_tables.users).where(_u.id == user_id, _u.deleted_at.is_(None))
     await tx.execute(query.values(**changes, version=_u.version + 1, updated_at=func.now()))
-
-
-async def admins_left(tx: AsyncConnection, *, without: UUID) -> int:
-    """Count the admins who can still log in beside one; they are locked until the end."""
-    return await run(
-        tx,
-        """
-        SELECT id FROM users
-        WHERE role = 'admin' AND id <> %(without)s AND disabled_at IS NULL AND deleted_at IS NULL
-        ORDER BY id FOR NO KEY UPDATE
-        """,
-        {"without": without},
-    )

@@ -94,6 +94,16 @@ class Principal(msgspec.Struct, frozen=True):
 ANONYMOUS = Principal()
 
 
+def acting(role: Role, *, mfa: bool, mfa_required: bool) -> Role:
+    """Give the role in which somebody acts: ops and admins without a second factor are customers.
+
+    So they can do no harm, and can log in to enrol one. Whoever has one showed it at every login.
+    """
+    if mfa_required and not mfa and role in {Role.OPS, Role.ADMIN}:
+        return Role.CUSTOMER
+    return role
+
+
 class Policy(msgspec.Struct, frozen=True):
     """Who may do one thing; nobody, unless it says so.
 

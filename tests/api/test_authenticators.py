@@ -3,12 +3,15 @@
 import asyncio
 
 import httpx
+import msgspec
 import pyotp
 import pytest
 from pyotp.totp import TOTP
 
+from api.application import build
 from api.factors import step_of
 from db.engine import Database
+from domain.principal import Role
 from ops.config import Settings
 from tests.people import (
     PASSWORD,
@@ -25,7 +28,7 @@ from tests.people import (
     tokens,
     with_factor,
 )
-from tests.web import assert_problem
+from tests.web import NOBODY, assert_problem, served
 
 PATH = "/v1/users/me/totp"
 
@@ -202,3 +205,31 @@ async def test_what_is_no_one_time_password_is_a_bad_request(
     stranger: httpx.AsyncClient, given: str
 ) -> None:
     assert_problem(await log_in(stranger, otp=given), 400, "invalid_request", "otp")
+
+
+@pytest.mark.parametrize("role", [Role.OPS, Role.ADMIN])
+async def test_where_it_is_required_staff_do_nothing_without_a_second_factor(
+    settings: Settings, database: Database, role: Role
+) -> None:
+    await someone(database, role=role)
+    path = "/v1/findings" if role is Role.OPS else "/v1/users"
+    strict = build(msgspec.structs.replace(settings, require_mfa=True))
+    async with served(strict, NOBODY) as stranger:
+        bare = await logged_in(stranger)
+
+        before = await stranger.get(path, headers=bare.headers)
+        _, _, enrolled = await with_factor(stranger, bare, database)
+        after = await stranger.get(path, headers=enrolled.headers)
+
+    assert_problem(before, 403, "forbidden")
+    assert after.status_code == 200
+
+
+async def test_where_it_is_not_required_staff_do_without(
+    stranger: httpx.AsyncClient, database: Database
+) -> None:
+    await someone(database, role=Role.ADMIN)
+
+    who = await logged_in(stranger)
+
+    assert (await stranger.get("/v1/users", headers=who.headers)).status_code == 200

@@ -12,9 +12,9 @@ from tests.people import OTHER_PASSWORD, PASSWORD, logged_in, someone
 
 KNOWN, UNKNOWN = "ann@example.com", "eve@example.com"
 # Of each kind, by turns, so that what the machine does besides meets both alike.
-SAMPLES = 60
+SAMPLES = 40
 # Noise fails one round now and then; what differs by work fails all of them.
-ROUNDS_MAX = 5
+ROUNDS_MAX = 4
 APART_MAX = 0.05
 
 Ask = Callable[[str], Awaitable[httpx.Response]]
