@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.builders import an_order_body
-from tests.conftest import ADMIN_API_KEY, ROOT, UNLIMITED
+from tests.conftest import ADMIN_API_KEY, ROOT, SECRET_KEY, TOKEN_KEY, UNLIMITED
 
 DEADLINE_S = 20
 ORDER = json.dumps(an_order_body(("APPLE", 1))).encode()
@@ -38,6 +38,7 @@ async def web(
     [line] = re.findall("^web: (.*)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
     command = re.sub(r"--(host|port) \S+", "", line).split()
     ours = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ADMIN_API_KEY": ADMIN_API_KEY}
+    ours |= {"TOKEN_KEYS": TOKEN_KEY, "SECRET_KEYS": SECRET_KEY}
     ours |= {name.upper(): str(value) for name, value in {**UNLIMITED, **changes}.items()}
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         running = await asyncio.create_subprocess_exec(
