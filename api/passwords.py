@@ -1,15 +1,17 @@
 """Passwords over HTTP: hashed with Argon2id by few threads, and checked against the commonest."""
 
 import asyncio
+import runpy
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from db.engine import Busy
 from domain import password as rules
@@ -75,5 +77,13 @@ class Passwords:
 
 @lru_cache(maxsize=1)
 def commonest() -> frozenset[str]:
-    """Give the passwords that people choose most, in lower case."""
-    return frozenset(FREQUENCY_LISTS["passwords"])
+    """Give the passwords that people choose most, in lower case.
+
+    Read when first asked for, and not imported: the package keeps 20 MB of words that only its
+    own estimates need.
+    """
+    spec = find_spec("zxcvbn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("The list of common passwords is in zxcvbn: install it.")
+    lists = runpy.run_path(str(Path(spec.submodule_search_locations[0]) / "frequency_lists.py"))
+    return frozenset(lists["FREQUENCY_LISTS"]["passwords"])

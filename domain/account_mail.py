@@ -75,14 +75,14 @@ _TEXTS: Mapping[AccountNotice, tuple[str, str]] = {
         "Confirm that your address changes",
         (
             "Your account is to have another address. Confirm within a day that you want it; the\n"
-            f"new address has to be confirmed, too. {_IGNORE}"
+            f"new address has to be confirmed, too.\n{_IGNORE}"
         ),
     ),
     AccountNotice.CONFIRM_NEW_ADDRESS: (
         "Confirm your new address",
         (
             "An account is to have this address. Confirm within a day that it is yours; the one\n"
-            f"it has now has to confirm it, too. {_IGNORE}"
+            f"it has now has to confirm it, too.\n{_IGNORE}"
         ),
     ),
     AccountNotice.EMAIL_CHANGED: (
@@ -93,16 +93,16 @@ _TEXTS: Mapping[AccountNotice, tuple[str, str]] = {
         "We ended one of your sessions",
         (
             "A session was used by two at once, so one had a copy of its token. We have ended\n"
-            f"it; log in again. {_NOT_YOU}"
+            f"it; log in again.\n{_NOT_YOU}"
         ),
     ),
     AccountNotice.MFA_ENABLED: (
         "Your second factor is on",
-        f"Logging in now takes a code of your authenticator as well. {_NOT_YOU}",
+        f"Logging in now takes a code of your authenticator as well.\n{_NOT_YOU}",
     ),
     AccountNotice.MFA_DISABLED: (
         "Your second factor is off",
-        f"Logging in now takes your password alone. {_NOT_YOU}",
+        f"Logging in now takes your password alone.\n{_NOT_YOU}",
     ),
     AccountNotice.ACCOUNT_DELETED: (
         "Your account is deleted",

@@ -8,7 +8,16 @@ from argon2 import PasswordHasher
 
 from db.engine import Database
 from ops.config import Settings
-from tests.people import PASSWORD, is_let_in, log_in, logged_in, mails, rows_of, someone
+from tests.people import (
+    PASSWORD,
+    is_let_in,
+    log_in,
+    logged_in,
+    mails,
+    rows_of,
+    someone,
+    with_factor,
+)
 from tests.web import assert_problem
 
 REFUSED = "The password is wrong, or there is no such account, or it may not log in."
@@ -50,6 +59,16 @@ async def test_disabled_account_is_refused_as_an_unknown_one_is(
     await rows_of(database, "UPDATE users SET disabled_at = now() RETURNING id")
 
     assert (await log_in(stranger)).content == (await log_in(stranger, "eve@example.com")).content
+
+
+async def test_disabled_account_does_not_tell_that_the_password_is_right(
+    stranger: httpx.AsyncClient, database: Database
+) -> None:
+    await someone(database)
+    await with_factor(stranger, await logged_in(stranger), database)
+    await rows_of(database, "UPDATE users SET disabled_at = now() RETURNING id")
+
+    assert_problem(await log_in(stranger), 401, "login_refused")
 
 
 async def test_tokens_are_stored_as_digests_only(

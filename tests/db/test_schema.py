@@ -12,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import Database
 from db.ids import new_id
+from domain.account import AccountTier, Revoked
+from domain.code import Purpose
 from domain.event import CancelReason
 from domain.funds import OPEN, TAKING, AttemptKind, AttemptState
 from domain.ledger import Account
 from domain.payment import Capture, OnDecline
+from domain.principal import Role
 from domain.saga import STOCK_EFFECTS
 from domain.status import MOVES, Status
 from domain.task import Queue, State
@@ -36,6 +39,12 @@ from tests.builders import a_placement, place, put_products
         ("orders", "capture", Capture),
         ("orders", "on_decline", OnDecline),
         ("gateway_breakers", "state", {"closed", "half-open", "open"}),
+        ("users", "role", Role),
+        ("users", "tier", AccountTier),
+        ("api_keys", "tier", AccountTier),
+        ("sessions", "revoked_reason", Revoked),
+        ("one_time_codes", "purpose", Purpose),
+        ("account_notices", "state", {"pending", "sent", "refused"}),
     ],
 )
 async def test_column_allows_exactly_the_values_of_the_code(

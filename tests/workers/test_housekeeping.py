@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 from sqlalchemy import func, select, text
 
 from db import tables, tasks
@@ -72,3 +73,44 @@ async def test_one_pruning_goes_on_until_nothing_old_is_left(database: Database)
     kinds, keys = await kept(database)
     assert "reserve" not in kinds
     assert keys == 0
+
+
+OF_ACCOUNTS = """
+    WITH ann AS (
+        INSERT INTO users (id, email, email_folded) VALUES (gen_random_uuid(), 'a@x', 'a@x')
+        RETURNING id
+    ), past AS (
+        SELECT id, now() - make_interval(days => :days) AS at FROM ann
+    ), code AS (
+        INSERT INTO one_time_codes (id, user_id, purpose, expires_at)
+        SELECT gen_random_uuid(), id, 'reset', at FROM past RETURNING id
+    ), notice AS (
+        INSERT INTO account_notices (id, user_id, kind, recipient, code_id, created_at)
+        SELECT gen_random_uuid(), past.id, 'reset_password', 'a@x', code.id, at FROM past, code
+    ), session AS (
+        INSERT INTO sessions (id, user_id, created_at, expires_at)
+        SELECT gen_random_uuid(), id, at - interval '1 d', at FROM past RETURNING id
+    ), token AS (
+        INSERT INTO refresh_tokens (hash, session_id, expires_at)
+        SELECT decode(repeat('ab', 32), 'hex'), session.id, at FROM past, session
+    )
+    INSERT INTO security_events (user_id, kind, at) SELECT id, 'login', at FROM past
+    """
+LEFT = """
+    SELECT (SELECT count(*) FROM one_time_codes) + (SELECT count(*) FROM account_notices)
+        + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM refresh_tokens)
+        + (SELECT count(*) FROM security_events), (SELECT count(*) FROM users)
+    """
+
+
+@pytest.mark.parametrize(("days", "left"), [(0, 5), (29, 4), (31, 1), (366, 0)])
+async def test_what_happened_to_accounts_long_ago_goes_and_the_accounts_stay(
+    database: Database, days: int, left: int
+) -> None:
+    async with transaction(database) as tx:
+        await tx.execute(text(OF_ACCOUNTS), {"days": days})
+
+    await prune(database)
+
+    async with transaction(database) as tx:
+        assert (await tx.execute(text(LEFT))).one() == (left, 1)
