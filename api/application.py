@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import (
+    api_keys,
     audit,
     authenticators,
     docs,
@@ -43,7 +44,7 @@ from api.keyring import Keyring
 from api.limits import Limited, Limits
 from api.load import Bounded
 from api.methods import answer_options
-from api.policy import enforce, refuse_unruled
+from api.policy import POLICIES, enforce, refuse_unruled
 from api.proxies import Proxies
 from api.query import refuse_stray_parameters
 from api.reception import Reception
@@ -80,6 +81,7 @@ ROUTES = [
     emails.router,
     authenticators.router,
     users.router,
+    api_keys.router,
     health.router,
     *docs.routes,
 ]
@@ -171,6 +173,7 @@ def _state(config: Settings, database: Database, limits: Limits, keyring: Keyrin
         {
             "settings": config,
             "database": database,
+            "policies": POLICIES,
             "in_flight": InFlight(),
             "limits": limits,
             "standings": Standings(database),

@@ -134,6 +134,13 @@ def may(policy: Policy, principal: Principal) -> bool:
             return principal.role in policy.roles and policy.scope in principal.scopes
 
 
+def may_give(principal: Principal, tier: Tier) -> bool:
+    """Decide whether a principal may make a key of a tier: of one's own, or premium as an admin."""
+    if tier is Tier.PREMIUM:
+        return principal.role is Role.ADMIN or principal.tier is tier
+    return tier is Tier.AUTHENTICATED
+
+
 def owns(principal: Principal, order_id: UUID, owner: UUID | None) -> bool:
     """Tell whether an order is one's own; `owner` is the account that has it, if any has.
 

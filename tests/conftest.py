@@ -25,11 +25,9 @@ from db.tables import metadata
 from domain.task import Queue
 from ops.config import Settings
 from ops.local.servers import blocking_servers
+from tests.staff import SECRET_KEY, STAFF, TOKEN_KEY, hire
 
 ROOT = Path(__file__).parent.parent
-ADMIN_API_KEY = "staff-key-of-the-tests"
-SECRET_KEY = "c2VjcmV0IGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGU"  # noqa: S105 - it guards nothing
-TOKEN_KEY = "dG9rZW4ga2V5IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXM"  # noqa: S105 - it guards nothing
 TEMPLATE = "orderflow_template"
 KEPT = {"queues"}
 # Tests ask more often than people do; those of limits set their own.
@@ -106,7 +104,6 @@ def settings(database_url: str, redis_url: str) -> Settings:
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
-        admin_api_key=ADMIN_API_KEY,
         **UNLIMITED,
         secret_keys=SECRET_KEY,
         token_keys=TOKEN_KEY,
@@ -121,8 +118,9 @@ def rung() -> list[frozenset[Queue]]:
 
 @pytest.fixture
 async def database(settings: Settings, rung: list[frozenset[Queue]]) -> AsyncGenerator[Database]:
-    """The database for code that commits; all tables are emptied afterwards."""
+    """The database for code that commits, with an admin; all tables are emptied afterwards."""
     made = connect(settings, name="orderflow tests", ring=rung.append)
+    await hire(made)
     yield made
     await empty(made)
     await made.engine.dispose()
@@ -171,11 +169,11 @@ async def app(settings: Settings, database: Database) -> Litestar:
 async def client(app: Litestar) -> AsyncGenerator[AsyncTestClient[Litestar]]:
     """An HTTP client of the application, as staff."""
     async with AsyncTestClient(app, raise_server_exceptions=False) as made:
-        made.headers.update({"Authorization": f"Bearer {ADMIN_API_KEY}"})
+        made.headers.update(STAFF)
         yield made
 
 
 @pytest.fixture
 def staff() -> dict[str, str]:
     """Headers of a member of staff."""
-    return {"Authorization": f"Bearer {ADMIN_API_KEY}"}
+    return dict(STAFF)

@@ -13,13 +13,11 @@ from db.engine import Database, transaction
 from db.ids import new_id
 from db.tables import metadata
 from tests.builders import an_order_body
-from tests.conftest import ADMIN_API_KEY
+from tests.staff import STAFF
 
 DEADLINE_S = 20
 
 
-# Most tests ask as staff, to whom every order is there.
-STAFF: Mapping[str, str] = {"Authorization": f"Bearer {ADMIN_API_KEY}"}
 NOBODY: Mapping[str, str] = {}
 
 

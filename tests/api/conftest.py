@@ -14,8 +14,9 @@ from tests.api.paid import pay
 from tests.api.routes import let_in
 from tests.bank import bank
 from tests.builders import put_product
-from tests.conftest import ADMIN_API_KEY, SECRET_KEY, TOKEN_KEY, UNLIMITED, empty
+from tests.conftest import UNLIMITED, empty
 from tests.signed import SIGNING_KEY
+from tests.staff import SECRET_KEY, TOKEN_KEY, hire
 from tests.web import asking, served
 
 __all__ = ["bank", "pay"]
@@ -43,6 +44,7 @@ async def shop_database(database_url: str) -> AsyncGenerator[Database]:
         await put_product(tx, "APPLE", price_minor=250)
         await put_product(tx, "PENNY", price_minor=1)
         await let_in(tx)
+    await hire(made)
     yield made
     await empty(made)
     await made.engine.dispose()
@@ -54,7 +56,6 @@ def shop_app(database_url: str, redis_url: str) -> Litestar:
     settings = Settings(
         database_url=database_url,
         redis_url=redis_url,
-        admin_api_key=ADMIN_API_KEY,
         secret_keys=SECRET_KEY,
         token_keys=TOKEN_KEY,
         stripe_webhook_secrets=SIGNING_KEY,

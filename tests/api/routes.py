@@ -16,8 +16,8 @@ from domain import code
 from domain.code import Purpose
 from domain.secret import keys
 from tests.builders import an_order_body
-from tests.conftest import ADMIN_API_KEY, SECRET_KEY, TOKEN_KEY
 from tests.signed import SIGNING_KEY, signed
+from tests.staff import SECRET_KEY, STAFF, TOKEN_KEY
 
 ORDER = "01a1fc38-e824-799d-91fa-a3621629b8c6"
 # Not what other tests order: a write that is fuzzed may be a good one with another price.
@@ -30,7 +30,6 @@ VOID = f"/v1/orders/{ORDER}/void"
 ME = "/v1/users/me"
 # A password of nobody.
 WORDS = "mauve tin ladder of the cook"
-STAFF = {"Authorization": f"Bearer {ADMIN_API_KEY}"}
 
 
 # Where keys open nothing.
@@ -45,6 +44,7 @@ PARAMETERS = {
     "finding_id": 1,
     "session_id": ORDER,
     "user_id": ORDER,
+    "key_id": ORDER,
 }
 
 
@@ -98,6 +98,10 @@ WRITES = {
     "finding": Write("POST", "/v1/findings/1/close", {"note": "Paid by hand"}, "Paid by hand", ""),
 }
 WRITES |= {
+    "API key": Write(
+        "POST", "/v1/api-keys", {"name": "A machine", "scopes": ["orders:read"]}, "A machine", ""
+    ),
+    "rotation": Write("POST", f"/v1/api-keys/{ORDER}/rotate", {"overlap_s": 5}, "", "5"),
     "capture": Write("POST", f"/v1/orders/{ORDER}/capture", {"amount_minor": 5}, "", "5"),
     "refund": Write(
         "POST",
@@ -193,6 +197,8 @@ ROUTES = [
     ("GET", f"{ME}/export"),
     ("GET", "/v1/users"),
     ("GET", f"/v1/users/{ORDER}"),
+    ("GET", "/v1/api-keys"),
+    ("DELETE", f"/v1/api-keys/{ORDER}"),
 ]
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.builders import an_order_body
-from tests.conftest import ADMIN_API_KEY, ROOT, SECRET_KEY, TOKEN_KEY, UNLIMITED
+from tests.conftest import ROOT, UNLIMITED
+from tests.staff import SECRET_KEY, STAFF, TOKEN_KEY
 
 DEADLINE_S = 20
 ORDER = json.dumps(an_order_body(("APPLE", 1))).encode()
@@ -21,7 +22,7 @@ READ = b"GET /v1/products/APPLE HTTP/1.1\r\n" + HEAD
 STOCK = (
     b"PUT /v1/stock/APPLE HTTP/1.1\r\n"
     + HEAD
-    + f"Authorization: Bearer {ADMIN_API_KEY}\r\n".encode()
+    + f"Authorization: {STAFF['Authorization']}\r\n".encode()
 )
 
 
@@ -37,7 +38,7 @@ async def web(
     """Run the line of the Procfile on a port of our own; connections wait until it is up."""
     [line] = re.findall("^web: (.*)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
     command = re.sub(r"--(host|port) \S+", "", line).split()
-    ours = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ADMIN_API_KEY": ADMIN_API_KEY}
+    ours = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     ours |= {"TOKEN_KEYS": TOKEN_KEY, "SECRET_KEYS": SECRET_KEY}
     ours |= {name.upper(): str(value) for name, value in {**UNLIMITED, **changes}.items()}
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:

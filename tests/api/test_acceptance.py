@@ -185,7 +185,7 @@ async def test_without_a_free_connection_requests_are_told_to_come_back(
     app = build(msgspec.structs.replace(settings, database_pool_max=2))
     engine = app.state.database.engine
 
-    async with served(app) as client:
+    async with served(app, NOBODY) as client:
         async with engine.connect(), engine.connect():
             started = monotonic()
             refused = await asyncio.gather(

@@ -11,7 +11,8 @@ from api.application import build
 from api.cors import Cors
 from db.engine import Database
 from ops.config import SettingInvalid, Settings
-from tests.conftest import ADMIN_API_KEY, UNLIMITED
+from tests.conftest import UNLIMITED
+from tests.staff import TOKEN_KEY
 from tests.web import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,7 +41,7 @@ async def client(
     settings = Settings(
         database_url=database_url,
         redis_url=redis_url,
-        admin_api_key=ADMIN_API_KEY,
+        token_keys=TOKEN_KEY,
         cors_origins=f"{SHOP}, {ADMIN}",
         **UNLIMITED,
     )

@@ -13,8 +13,8 @@ import pytest_asyncio
 from db.engine import Database
 from domain.principal import Role
 from tests.api.sockets import web
-from tests.conftest import ADMIN_API_KEY
 from tests.people import logged_in, someone
+from tests.staff import ADMIN_API_KEY
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

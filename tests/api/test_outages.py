@@ -7,33 +7,40 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
+from litestar import Litestar
 
 from api.application import build
 from db.engine import Database
 from db.ids import new_id
 from ops.config import Settings
 from tests.api.routes import ENDING, PRODUCT, ROUTES, send
-from tests.conftest import ADMIN_API_KEY, SECRET_KEY, TOKEN_KEY, UNLIMITED
+from tests.conftest import UNLIMITED
 from tests.postgres import connections, locked, rule, terminate, until
 from tests.signed import SIGNING_KEY
-from tests.web import assert_problem, post_order, served
+from tests.staff import SECRET_KEY, TOKEN_KEY
+from tests.web import asking, assert_problem, post_order, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def adrift(redis_url: str) -> AsyncGenerator[httpx.AsyncClient]:
-    """A client of an application whose Postgres does not answer."""
+@pytest.fixture(scope="module")
+def adrift_app(redis_url: str) -> Litestar:
+    """An application whose Postgres does not answer."""
     settings = Settings(
         database_url="postgresql://127.0.0.1:1/nowhere",
         redis_url=redis_url,
-        admin_api_key=ADMIN_API_KEY,
         secret_keys=SECRET_KEY,
         token_keys=TOKEN_KEY,
         stripe_webhook_secrets=SIGNING_KEY,
         **UNLIMITED,
     )
-    async with served(build(settings)) as client:
+    return build(settings)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def adrift(adrift_app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of it."""
+    async with served(adrift_app) as client:
         yield client
 
 
@@ -57,11 +64,14 @@ async def test_while_postgres_is_away_the_process_is_alive_but_not_ready(
 
 
 async def test_while_postgres_is_away_what_is_wrong_anyway_is_still_said(
-    adrift: httpx.AsyncClient,
+    adrift: httpx.AsyncClient, adrift_app: Litestar
 ) -> None:
-    assert (await send(adrift, "POST", "/v1/orders", b"{")).status_code == 400
-    nobody = {"Authorization": "Basic Og=="}
-    assert (await adrift.get("/v1/orders", headers=nobody)).status_code == 401
+    broken = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    async with asking(adrift_app) as nobody:
+        answer = await nobody.post("/v1/orders", content=b"{", headers=broken)
+    assert answer.status_code == 400
+    unknown = {"Authorization": "Basic Og=="}
+    assert (await adrift.get("/v1/orders", headers=unknown)).status_code == 401
     assert (await adrift.get("/nowhere")).status_code == 404
 
 
@@ -70,7 +80,7 @@ def settings_of_its_own(database_url: str, redis_url: str) -> Settings:
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
-        admin_api_key=ADMIN_API_KEY,
+        token_keys=TOKEN_KEY,
         **UNLIMITED,
     )
 
@@ -85,9 +95,9 @@ async def test_after_a_restart_of_postgres_nothing_fails_but_with_a_503(
     first = await send(shop, method, path)
     second = await send(shop, method, path)
 
-    if first.status_code != expected:
-        assert_problem(first, 503, "unavailable")
     # What is created the first time is replaced the second time.
+    if first.status_code not in {expected, 200}:
+        assert_problem(first, 503, "unavailable")
     assert second.status_code in {expected, 200}
 
 

@@ -18,7 +18,7 @@ from domain.event import CancelReason
 from domain.funds import OPEN, TAKING, AttemptKind, AttemptState
 from domain.ledger import Account
 from domain.payment import Capture, OnDecline
-from domain.principal import Role
+from domain.principal import Role, Tier
 from domain.saga import STOCK_EFFECTS
 from domain.status import MOVES, Status
 from domain.task import Queue, State
@@ -38,6 +38,9 @@ from tests.builders import a_placement, place, put_products
         ("ledger_entries", "account", Account),
         ("orders", "capture", Capture),
         ("orders", "on_decline", OnDecline),
+        ("users", "role", Role),
+        ("users", "tier", {Tier.AUTHENTICATED, Tier.PREMIUM}),
+        ("api_keys", "tier", set(Tier) - {Tier.ANONYMOUS}),
         ("gateway_breakers", "state", {"closed", "half-open", "open"}),
         ("users", "role", Role),
         ("users", "tier", AccountTier),
