@@ -37,6 +37,7 @@ class Connection(HttpToolsProtocol):
     head_timeout_s: ClassVar[float] = 10.0
     body_timeout_s: ClassVar[float] = 30.0
     read_timeout_s: ClassVar[float] = READ_TIMEOUT_S
+    linger_s: ClassVar[float] = LINGER_S
 
     _awaited = _Awaited.HEAD
     _begun = 0  # requests
@@ -126,6 +127,8 @@ class Connection(HttpToolsProtocol):
     def _watch(self) -> None:
         """Give what is awaited its time; nothing is done for a request that came at once."""
         about = (self._awaited, max(self._begun, 1))
+        if self._lingers or self.transport.is_closing():
+            return
         if self._awaited is _Awaited.NOTHING:
             self._timer = _cancelled(self._timer)
         elif self._timer is None or self._timed != about:
@@ -191,7 +194,7 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
             self.transport.write_eof()
             self._timer = _cancelled(self._timer)
-            self._timer = self.loop.call_later(LINGER_S, self._hang_up)
+            self._timer = self.loop.call_later(self.linger_s, self._hang_up)
         else:
             self._hang_up()
 

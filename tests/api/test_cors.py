@@ -90,7 +90,7 @@ async def test_answers_without_an_origin_are_not_kept_for_those_with_one(
     answer = await client.get("/v1/products/APPLE")
 
     assert cross(answer) == []
-    assert answer.headers["vary"] == "Origin"
+    assert answer.headers.get("vary") == "Origin"
 
 
 @pytest.mark.parametrize("path", ["/v1/orders", "/v1/products/APPLE", "/nowhere"])

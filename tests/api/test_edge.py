@@ -165,7 +165,7 @@ async def test_over_tls_browsers_are_told_to_stay_there(
     secret = await client.get(path, headers={"X-Forwarded-Proto": "https"})
 
     assert "strict-transport-security" not in plain.headers
-    assert int(secret.headers["strict-transport-security"].split("=")[1].split(";")[0]) > 31_536_000
+    assert secret.headers.get("strict-transport-security", "").startswith("max-age=63072000;")
 
 
 async def test_a_handler_may_set_a_header_otherwise(client: httpx.AsyncClient) -> None:

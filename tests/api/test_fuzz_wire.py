@@ -187,4 +187,5 @@ async def test_whatever_is_sent_is_answered_in_order_or_hung_up_on(
     assert read(await answer_to(process.port, READ + b"\r\n")) == [200]
     assert process.running.returncode is None
     lines = [json.loads(line) for line in (await asyncio.to_thread(log.read_text)).splitlines()]
-    assert [line for line in lines if line["level"] in {"error", "critical"}] == []
+    failures = [line for line in lines if line["level"] in {"error", "critical"}]
+    assert failures == [], json.dumps(failures)

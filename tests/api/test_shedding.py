@@ -21,7 +21,7 @@ from tests.api.routes import SKU, send
 from tests.builders import put_product
 from tests.postgres import locked, waiting_for_locks
 from tests.waiting import eventually
-from tests.web import assert_problem, post_order, served
+from tests.web import STAFF, assert_problem, post_order, served
 
 PRODUCT = f"/v1/products/{SKU}"
 AT_ONCE_MAX = 4
@@ -205,3 +205,56 @@ async def test_a_stream_lasts_as_long_as_its_reader_likes() -> None:
 def test_a_request_has_more_time_than_its_transaction() -> None:
     with pytest.raises(SettingInvalid, match="TRANSACTION_TIMEOUT_S must be below REQUEST_TIMEOUT"):
         read({"REQUEST_TIMEOUT_S": "8"})
+
+
+async def test_slow_bodies_take_nobodys_place(app: Litestar, database: Database) -> None:
+    """As many as may be under way stand in the middle of their body, and another one is served."""
+    del database
+    sending, ended = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> AsyncGenerator[bytes]:
+        yield b'{"on_hand'
+        sending.release()
+        await ended.wait()
+        yield b'": 5}'
+
+    async with served(app) as client:
+        bodies = [asyncio.create_task(send_slowly(app, slow())) for _ in range(AT_ONCE_MAX)]
+        for _ in range(AT_ONCE_MAX):
+            await sending.acquire()
+        answer = await put(client)
+        ended.set()
+        codes = await asyncio.gather(*bodies)
+
+    assert answer.status_code in {200, 201}
+    assert set(codes) == {404}
+
+
+async def send_slowly(app: Litestar, body: AsyncGenerator[bytes]) -> int:
+    """Ask as a server does that passes each piece of a body on as it comes; gives the status."""
+    said: list[dict[str, Any]] = []
+    headers = {"content-type": "application/json", "transfer-encoding": "chunked", **STAFF}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": "PUT",
+        "path": "/v1/stock/NONE",
+        "raw_path": b"",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+        "root_path": "",
+    }
+
+    async def receive() -> dict[str, Any]:
+        piece = await anext(body, None)
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+    async def tell(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    await cast("Any", app)(scope, receive, tell)
+    return said[0]["status"]

@@ -1,9 +1,11 @@
 """Clients that take their time: cut off, and meanwhile nothing but their own connection waits."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -126,35 +128,63 @@ async def test_hundreds_of_slow_ones_hold_up_nobody_and_are_all_cut_off(port: in
 
 
 class Impatient(Connection):
-    read_timeout_s = PATIENCE_S
+    head_timeout_s = body_timeout_s = read_timeout_s = linger_s = PATIENCE_S
 
 
 async def large(scope: Any, receive: Any, send: Any) -> None:
-    assert scope["type"] == "http"
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(30 if scope["path"] == "/pieces" else 0):
+        await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
     await send({"type": "http.response.body", "body": bytes(30_000_000)})
 
 
-@pytest.mark.parametrize("kind", [b"close", b"keep-alive"])
-async def test_who_does_not_take_the_answer_is_cut_off(kind: bytes) -> None:
-    config = uvicorn.Config(
-        large, http=Impatient, log_config=None, access_log=False, lifespan="off"
-    )
-    server = uvicorn.Server(config)
-
-    async def is_rid_of_it() -> bool:
-        return not server.server_state.connections
-
+@asynccontextmanager
+async def impatient_server() -> AsyncGenerator[tuple[Any, uvicorn.Server]]:
+    """Give the address of a server in this process, and the server."""
+    server = uvicorn.Server(uvicorn.Config(large, http=Impatient, log_config=None, lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        with socket.create_connection(listener.getsockname()) as client:
-            client.send(b"GET / HTTP/1.1\r\n" + HEAD.replace(b"close", kind) + b"\r\n")
-            # What has begun to come shows that there is a connection to be rid of.
-            first = await asyncio.to_thread(client.recv, 10)
-            assert await eventually(is_rid_of_it)
+        yield listener.getsockname(), server
         server.should_exit = True
         async with asyncio.timeout(DEADLINE_S):
             await serving
 
+
+async def is_rid_of_it(server: uvicorn.Server) -> bool:
+    return not server.server_state.connections
+
+
+@pytest.mark.parametrize("path", [b"/whole", b"/pieces"])
+@pytest.mark.parametrize("kind", [b"close", b"keep-alive"])
+async def test_who_does_not_take_the_answer_is_cut_off(path: bytes, kind: bytes) -> None:
+    async with impatient_server() as (address, server):
+        with socket.create_connection(address) as client:
+            client.send(b"GET " + path + b" HTTP/1.1\r\n" + HEAD.replace(b"close", kind) + b"\r\n")
+            # What has begun to come shows that there is a connection to be rid of.
+            first = await asyncio.to_thread(client.recv, 10)
+            assert await eventually(partial(is_rid_of_it, server))
+
     assert first.startswith(b"HTTP/1.1 2")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n", 414),
+        (b"GET http://[ HTTP/1.1\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno colon\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: x\r\n", 400),
+    ],
+)
+async def test_who_stays_after_a_refusal_is_cut_off(
+    wrong: bytes, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with impatient_server() as (address, server):
+        with socket.create_connection(address) as client:
+            client.send(wrong + HEAD + b"\r\n")
+            answer = await asyncio.to_thread(client.recv, 10_000)
+            assert await eventually(partial(is_rid_of_it, server))
+
+    assert status(answer) == code
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -6,6 +6,7 @@ from pathlib import PurePath
 import msgspec
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ops.storm.sabotage.trial import End, Trial
@@ -37,7 +38,9 @@ def show(trials: Sequence[Trial], console: Console) -> None:
         killed = trial.end is End.KILLED
         how = trial.how.partition("::")[2] if killed else f"{trial.end}: {trial.how}"
         suite = ", ".join(files)
-        table.add_row(trial.patch.name, trial.patch.guard, suite, how, f"{trial.seconds:.1f}")
+        # A test's parameters may look like markup.
+        cells = (trial.patch.name, trial.patch.guard, suite, how, f"{trial.seconds:.1f}")
+        table.add_row(*map(escape, cells))
     console.print(table)
     found = result(trials)
     console.print(f"{found.killed} of {found.patches} killed: {found.score:.1%}", markup=False)
