@@ -52,7 +52,7 @@ async def test_the_process_keeps_to_its_document_for_a_person(
     port: int, shop_database: Database, tmp_path: Path
 ) -> None:
     await someone(shop_database, role=Role.ADMIN)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         person = await logged_in(client)
 
     # One who logs out or goes away is told nothing but that.
