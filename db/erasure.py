@@ -36,8 +36,8 @@ async def has_orders_under_way(tx: AsyncConnection, user_id: UUID) -> bool:
 async def erase(tx: AsyncConnection, user_id: UUID) -> None:
     """Erase all that is known of a person; the audit log has ids only and stays.
 
-    The account goes first, so that nothing new of it can begin: every order, session and code
-    that somebody else is writing waits for its row, or is seen here.
+    The account goes first: a session or a code of it that is just being written waits for its
+    row, and then finds no account that could have one.
     """
     params = {"id": user_id, "pseudonym": pseudonym(user_id), "erased": ERASED}
     await run(
