@@ -97,9 +97,12 @@ OF_ACCOUNTS = """
     INSERT INTO security_events (user_id, kind, at) SELECT id, 'login', at FROM past
     """
 LEFT = """
+    WITH ann AS (SELECT id FROM users WHERE email = 'a@x'),
+    session AS (SELECT s.id FROM sessions s JOIN ann ON ann.id = s.user_id)
     SELECT (SELECT count(*) FROM one_time_codes) + (SELECT count(*) FROM account_notices)
-        + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM refresh_tokens)
-        + (SELECT count(*) FROM security_events), (SELECT count(*) FROM users)
+        + (SELECT count(*) FROM session) + (SELECT count(*) FROM security_events)
+        + (SELECT count(*) FROM refresh_tokens JOIN session ON id = session_id),
+        (SELECT count(*) FROM ann)
     """
 
 
