@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from api.gather import Gather
+from api.gather import WAIT_MAX_S, Gather
 from api.idempotency import InFlight
 from db import placements
 from db.engine import Database, name_commit, transaction
@@ -26,7 +26,11 @@ class Acceptance:
         self._unpaid_max = unpaid_max
         self._in_flight = InFlight()
         self._gather = Gather(
-            "accept", self._accept, group_max=group_max, waiting_max=group_max * GROUPS_WAITING_MAX
+            "accept",
+            self._accept,
+            group_max=group_max,
+            waiting_max=group_max * GROUPS_WAITING_MAX,
+            wait_max_s=WAIT_MAX_S,
         )
 
     async def accept(self, placement: Placement) -> Answer:

@@ -1,6 +1,7 @@
 """Group commit: requests that come while one group is being written are the next group."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
@@ -35,7 +36,7 @@ class Gather(Generic[Member, Result]):
         *,
         group_max: int,
         waiting_max: int,
-        wait_max_s: float = WAIT_MAX_S,
+        wait_max_s: float = math.inf,
     ) -> None:
         self._size = metrics.group_size.labels(stage=stage)
         self._run = run

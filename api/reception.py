@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api.gather import Gather
+from api.gather import WAIT_MAX_S, Gather
 from db import inbox, tasks
 from db.engine import Database, name_commit, transaction
 from db.inbox import Message
@@ -19,7 +19,11 @@ class Reception:
     def __init__(self, database: Database, *, group_max: int) -> None:
         self._database = database
         self._gather = Gather(
-            "receive", self._keep, group_max=group_max, waiting_max=group_max * GROUPS_WAITING_MAX
+            "receive",
+            self._keep,
+            group_max=group_max,
+            waiting_max=group_max * GROUPS_WAITING_MAX,
+            wait_max_s=WAIT_MAX_S,
         )
 
     async def keep(self, message: Message) -> None:

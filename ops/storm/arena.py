@@ -58,6 +58,8 @@ SETTINGS: Mapping[str, str] = {
     "GATEWAY_WINDOW_S": f"{WINDOW_S:g}",
     "BREAKER_OPEN_S": "2",
     "RESERVATION_S": "30",
+    # Two cores that do all of this at once answer no more than these in time.
+    "REQUESTS_MAX": "100",
 }
 
 

@@ -8,7 +8,9 @@ from ops.storm.evidence import Evidence, Found, OrderRow, is_in
 from ops.storm.history import MOVING, Entry, Op, Outcome
 
 _CONFIRMED = frozenset({"paid", "shipped", "delivered"})
-_ERROR, _SERVER_ERROR, _UNAVAILABLE = 400, 500, 503
+_ERROR, _SERVER_ERROR = 400, 500
+# These say that it may work later: out of service, overloaded, out of time.
+_LATER = frozenset({503, 504})
 # Facts of which an order has one at most for each attempt, whoever reports it and how often.
 _ONCE_PER_ATTEMPT = frozenset(
     {"order_paid", "payment_authorized", "payment_captured", "payment_voided"}
@@ -182,10 +184,10 @@ def _written_twice(e: Evidence) -> Found:
 
 
 def server_errors(e: Evidence) -> Found:
-    """Find answers that are a 5xx but not 503, and errors that are no problem+json."""
+    """Find answers that are a 5xx other than "later", and errors that are no problem+json."""
     for entry in e.history:
         for tried in entry.tries:
-            if tried.status >= _SERVER_ERROR and tried.status != _UNAVAILABLE:
+            if tried.status >= _SERVER_ERROR and tried.status not in _LATER:
                 yield entry.asked.order or entry.asked.key, _answer(entry, tried.status)
             elif tried.status >= _ERROR and not tried.problem:
                 yield entry.asked.order or entry.asked.key, f"{_answer(entry, tried.status)}, bare"
