@@ -79,6 +79,11 @@ KINDS: Mapping[str, Kind] = {
     "illegal_move": Kind(
         409, "Too late for that", "Read the order: its status says what is still possible."
     ),
+    "gateway_ref_refused": Kind(
+        409,
+        "Reference of something else",
+        "Name what the gateway's own books show for this attempt: GET /v1/orders/{id}/payments.",
+    ),
     "stock_below_reserved": Kind(
         409,
         "Stock below what is reserved",

@@ -2,19 +2,21 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Router, post
+from litestar import MediaType, Response, Router, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import audit
+from api import audit, idempotency
 from api.authentication import Asked
+from api.idempotency import Once
 from api.problems import InvalidRequest
 from api.strict import NO_CARD_NUMBERS
 from db import ledger, operations, orders, payments, tasks
@@ -77,28 +79,43 @@ class Resolution(msgspec.Struct, frozen=True):
 
 @post(
     "/{order_id:uuid}/resolve",
-    status_code=HTTPStatus.OK,
+    status_code=HTTPStatus.ACCEPTED,
+    media_type=MediaType.JSON,
+    dependencies=idempotency.ONCE,
+    responses=idempotency.accepted(Resolution),
     opt={NO_CARD_NUMBERS: True},
 )
 async def resolve_payment(
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    order_id: FromPath[UUID],
-    data: JSONBody[ResolvePayment],
-) -> Resolution:
+    once: NamedDependency[Once], order_id: FromPath[UUID], data: JSONBody[ResolvePayment]
+) -> Response[bytes]:
     """Settle the one payment of an order whose outcome the gateway could not say in its window.
 
     A charge that did not happen is looked up hourly for a day more: should it show after all, the
-    money goes back. One that happened is booked without a fee, as the gateway did not tell it.
+    money goes back. One that happened is looked up under the name given: the order is paid once
+    the gateway confirms it, and else waits for another word.
     """
-    settings: Settings = request.app.state.settings
     outcome = _outcome(data)
+    act = partial(_resolve, once.request, order_id=order_id, data=data, outcome=outcome)
+    return await once.answer(order_id, data, act, location=f"/v1/orders/{order_id}")
+
+
+async def _resolve(
+    request: Asked,
+    tx: AsyncConnection,
+    *,
+    order_id: UUID,
+    data: ResolvePayment,
+    outcome: Succeeded | Declined,
+) -> Resolution:
+    settings: Settings = request.app.state.settings
     name_commit(tx, Commit.RESOLVE)
     found = await operations.lock(tx, order_id)
     window = Window(found.now, timedelta(seconds=settings.gateway_window_s))
     attempt = settlement.unresolved(found.payable, window)
     if await operations.is_asking(tx, order_id):
         raise PaymentOpen("The gateway is being asked just now: repeat this in half a minute.")
+    if isinstance(outcome, Succeeded):
+        await _refuse_reference(tx, found, attempt, outcome.gateway_ref)
     verdict = PaymentResolved(
         attempt.id, data.outcome.value, data.note, "staff", settlement.evidence(attempt)
     )
@@ -126,6 +143,15 @@ def _outcome(data: ResolvePayment) -> Succeeded | Declined:
     return Declined(DID_NOT_HAPPEN) if data.gateway_ref is None else Succeeded(data.gateway_ref)
 
 
+async def _refuse_reference(
+    tx: AsyncConnection, found: Locked, attempt: Attempt, gateway_ref: str
+) -> None:
+    taken = await payments.is_of_another(
+        tx, found.order.id, gateway=attempt.gateway, gateway_ref=gateway_ref
+    )
+    settlement.refuse_reference(found.payable, attempt, gateway_ref, taken=taken)
+
+
 async def _settle(
     tx: AsyncConnection,
     found: Locked,
@@ -135,8 +161,12 @@ async def _settle(
 ) -> str:
     """Write the attempt, the ledger, the order and its timeline; the work that waited goes on."""
     order_id = found.order.id
-    change = settlement.resolve(found.order, attempt, outcome, verdict)
     happened = isinstance(outcome, Succeeded)
+    if happened and attempt.kind in TAKING:
+        change = settlement.name(found.order, attempt, outcome.gateway_ref, verdict)
+        await orders.change_many(tx, {order_id: found.order}, [change])
+        return change.order.status.value
+    change = settlement.resolve(found.order, attempt, outcome, verdict)
     state = AttemptState.SUCCEEDED if happened else AttemptState.DECLINED
     await payments.settle(tx, [(attempt, state, outcome)])
     if happened:

@@ -169,6 +169,17 @@ async def settle(
     )
 
 
+async def is_of_another(
+    tx: AsyncConnection, order_id: UUID, *, gateway: str, gateway_ref: str
+) -> bool:
+    """Tell whether another order has what a gateway calls so."""
+    a = tables.payment_attempts.c
+    query = select(a.id).where(
+        a.gateway_ref == gateway_ref, a.gateway == gateway, a.order_id != order_id
+    )
+    return (await tx.scalars(query.limit(1))).first() is not None
+
+
 async def states(tx: AsyncConnection, attempt_ids: Sequence[UUID]) -> Mapping[UUID, AttemptState]:
     """Read how attempts stand now."""
     a = tables.payment_attempts.c

@@ -1,11 +1,11 @@
 """Payment attempts: what a payment task does next, and what an outcome makes of an attempt."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
+from domain.call import KIND_OF, call_for
 from domain.funds import (
     OPEN,
     TAKING,
@@ -17,21 +17,26 @@ from domain.funds import (
     ask_void,
     funds,
 )
-from domain.money import Money
 from domain.payment import (
     NOT_FOUND,
     REFUND_FAILED,
     WITHDRAWN,
     Call,
-    Capture,
     Charge,
-    Refund,
     RefundReason,
-    TakeAuthorized,
-    Void,
 )
 from domain.status import Status
-from domain.task import ATTEMPTS_MAX, DONE, LOOK_AGAIN, LOOK_UNTIL, Kind, State, Task, Verdict
+from domain.task import (
+    ATTEMPTS_MAX,
+    DONE,
+    LOOK_AGAIN,
+    LOOK_UNTIL,
+    NAMED,
+    Kind,
+    State,
+    Task,
+    Verdict,
+)
 
 # A gateway keeps an idempotency key for a day at least (Stripe: 24 hours). After this an attempt
 # is only asked after, never sent again.
@@ -91,6 +96,11 @@ class Step(msgspec.Struct, frozen=True):
         """Tell whether the attempt is settled, and only looked at again: it may turn out wrong."""
         return self.attempt.state in {AttemptState.SUCCEEDED, AttemptState.DECLINED}
 
+    @property
+    def named(self) -> str | None:
+        """Give what a person says the gateway calls the payment; None if nobody said so."""
+        return self.call.named if isinstance(self.call, Charge) else None
+
 
 class Withdrawal(msgspec.Struct, frozen=True):
     """An attempt that is not needed any more and never reached the gateway."""
@@ -125,6 +135,8 @@ def next_step(
     """
     if LOOK_AGAIN in task.payload:
         return _look_again(task, payable, window)
+    if NAMED in task.payload:
+        return _confirm(task, payable, window)
     match task.kind:
         case Kind.CHARGE:
             return _charge(task, payable, fresh, gateway, window)
@@ -152,6 +164,21 @@ def _look_again(task: Task, payable: Payable, window: Window) -> Decision:
     return msgspec.structs.replace(step, overdue=over)
 
 
+def _confirm(task: Task, payable: Payable, window: Window) -> Decision:
+    """Look up a charge by the name that a person gave, which moves nothing until it is confirmed.
+
+    By whatever else the charge was settled meanwhile, the word is not needed any more.
+    """
+    attempt = payable.get(UUID(task.payload["attempt_id"]))
+    if attempt is None or attempt.state not in OPEN:
+        return DONE
+    step = _step(task, payable, attempt, window, wanted=False)
+    if not isinstance(step.call, Charge):
+        return DONE
+    call = msgspec.structs.replace(step.call, named=task.payload[NAMED])
+    return msgspec.structs.replace(step, call=call)
+
+
 def _may_be_wrong(attempt: Attempt, payable: Payable) -> bool:
     """Tell whether it is a refund, which may fail at the bank, or a charge that nobody saw."""
     if attempt.kind is AttemptKind.REFUND:
@@ -176,7 +203,7 @@ def _charge(
             return _wait(EVERY_GATEWAY_OUT)
         # What never was sent may go to another gateway than it was meant for.
         attempt_id = fresh if live is None else live.id
-        kind, amount = _KIND_OF[payable.capture], payable.total.minor
+        kind, amount = KIND_OF[payable.capture], payable.total.minor
         live = Attempt(attempt_id, kind, AttemptState.CREATED, amount, gateway)
     if live.state is AttemptState.SUCCEEDED:
         return DONE
@@ -259,7 +286,7 @@ def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wan
     return Step(
         task,
         attempt,
-        _call(payable, attempt),
+        call_for(payable, attempt),
         payable.status,
         wanted=wanted,
         overdue=window.is_over(attempt),
@@ -267,27 +294,3 @@ def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wan
         keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length) and not _out_of_time(payable, window),
         age_s=age.total_seconds(),
     )
-
-
-_KIND_OF: Mapping[Capture, AttemptKind] = {
-    Capture.AUTOMATIC: AttemptKind.CHARGE,
-    Capture.MANUAL: AttemptKind.AUTHORIZE,
-}
-
-
-def _call(payable: Payable, attempt: Attempt) -> Call:
-    amount = Money(attempt.amount_minor, payable.total.currency)
-    if attempt.kind in TAKING:
-        method = payable.payment_method
-        capture = Capture.AUTOMATIC if attempt.kind is AttemptKind.CHARGE else Capture.MANUAL
-        return Charge(attempt.id, payable.order_id, amount, method, capture)
-    paid = payable.taking()
-    ref = (paid and paid.gateway_ref) or ""
-    match attempt.kind:
-        case AttemptKind.CAPTURE:
-            return TakeAuthorized(attempt.id, payable.order_id, amount, ref, attempt.final)
-        case AttemptKind.VOID:
-            return Void(attempt.id, payable.order_id, amount, ref)
-        case _:
-            reason = attempt.reason or RefundReason.REQUESTED_BY_CUSTOMER
-            return Refund(attempt.id, payable.order_id, amount, ref, reason)

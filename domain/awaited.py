@@ -8,6 +8,7 @@ from domain.funds import TAKING, AttemptKind, AttemptState
 from domain.holding import holding, unsettled
 from domain.standing import BY_ITSELF, OVERDUE
 from domain.status import Status
+from domain.task import NAMED, State
 
 _PAID = frozenset({Status.PAID, Status.SHIPPED, Status.DELIVERED})
 
@@ -15,6 +16,9 @@ _PAID = frozenset({Status.PAID, Status.SHIPPED, Status.DELIVERED})
 def review(facts: Facts) -> Explanation | None:
     """Have a person decide what the gateway cannot say; show what there is to go by."""
     order, asked = facts.order, unsettled(facts)
+    if any(NAMED in task.payload and task.state is not State.DEAD for task in facts.tasks):
+        # A person has said what happened, and the gateway is to confirm it.
+        return None
     if order.status is Status.REVIEW:
         since = order.since
     elif asked is not None and _beyond_asking(asked, facts):

@@ -13,7 +13,17 @@ from domain.payment import (
     Unsent,
 )
 from domain.status import Status
-from domain.task import ATTEMPTS_MAX, DONE, LOOK_AGAIN_S, State, Task, Verdict, ask_later, retry
+from domain.task import (
+    ATTEMPTS_MAX,
+    DONE,
+    LOOK_AGAIN_S,
+    NAMED_AGAIN_S,
+    State,
+    Task,
+    Verdict,
+    ask_later,
+    retry,
+)
 
 
 def state_after(step: Step, outcome: Outcome) -> AttemptState:
@@ -53,7 +63,20 @@ def verdict(step: Step, outcome: Outcome, *, chance: float) -> Verdict:
 
     What is open is asked after for as long as it is, so that it never ends without an answer.
     """
+    if step.named is not None:
+        return _confirmed(step, outcome)
     return (_looked if step.again else _called)(step, outcome, chance)
+
+
+def _confirmed(step: Step, outcome: Outcome) -> Verdict:
+    """Decide on a look at what a person named: any answer of the gateway ends it."""
+    match outcome:
+        case Held(retry_s):
+            return _held(step, retry_s)
+        case Unknown(reason, pending=False) | Unsent(reason):
+            return Verdict(State.READY, reason, NAMED_AGAIN_S, spent=False)
+        case _:
+            return DONE
 
 
 def _looked(step: Step, outcome: Outcome, chance: float) -> Verdict:

@@ -40,6 +40,7 @@ class Charge(msgspec.Struct, frozen=True):
     amount: Money
     payment_method: str
     capture: Capture = Capture.AUTOMATIC
+    named: str | None = None  # what a person says the gateway calls it: to be found by that
 
 
 class TakeAuthorized(msgspec.Struct, frozen=True):
@@ -159,7 +160,10 @@ class Gateway(Protocol):
         ...
 
     async def find(self, call: Call) -> Outcome | None:
-        """Look a call up by our reference; None if the gateway does not know of it."""
+        """Look a call up by our reference; None if the gateway does not know of it.
+
+        A charge that is `named` is looked up by that, and has to bear our reference.
+        """
         ...
 
     async def abandon(self, call: Charge, gateway_ref: str) -> Outcome:

@@ -1,5 +1,7 @@
 """Settlement: what becomes of an order when an answer about its money comes in."""
 
+from typing import ClassVar
+
 import msgspec
 
 from domain import order, saga
@@ -36,8 +38,15 @@ from domain.payment import (
     Unknown,
     Unsent,
 )
+from domain.refusal import Refusal
 from domain.status import Status
-from domain.task import Kind, NewTask
+from domain.task import NAMED, Kind, NewTask
+
+
+class ReferenceRefused(Refusal):
+    """What a person named at the gateway is not what their word is about."""
+
+    code: ClassVar[str] = "gateway_ref_refused"
 
 
 def settle(
@@ -191,6 +200,42 @@ def evidence(attempt: Attempt) -> str:
     """Say what is known of an attempt whose outcome is open."""
     sent = "never" if attempt.sent_at is None else attempt.sent_at.isoformat()
     return f"{attempt.gateway} was first asked at {sent}; last: {attempt.error or 'no answer'}"
+
+
+def refuse_reference(payable: Payable, unknown: Attempt, gateway_ref: str, *, taken: bool) -> None:
+    """Raise ReferenceRefused for what is known to be something else at the gateway.
+
+    `taken` says that another order has it. What is captured or released is the order's own
+    payment, and each refund is one of its own.
+    """
+    paid = payable.taking()
+    ours = paid is not None and paid.gateway_ref == gateway_ref
+    others = {a.gateway_ref for a in payable.attempts if a.id != unknown.id}
+    match unknown.kind:
+        case AttemptKind.CAPTURE | AttemptKind.VOID if not ours:
+            why = f"A {unknown.kind} is of the order's own payment, {paid and paid.gateway_ref}."
+        case AttemptKind.REFUND if gateway_ref in others:
+            why = f"{gateway_ref} is another payment or refund of this order."
+        case _ if taken:
+            why = f"{gateway_ref} is of another order."
+        case _:
+            return
+    raise ReferenceRefused(why, field="gateway_ref")
+
+
+def name(was: Order, unknown: Attempt, gateway_ref: str, verdict: PaymentResolved) -> Change:
+    """Have a charge confirmed that happened, as a person says, under this name at the gateway.
+
+    Captures and refunds go by that name, so nothing moves before the gateway shows that it is
+    this charge, of this amount.
+    """
+    payload = {"attempt_id": str(unknown.id), NAMED: gateway_ref}
+    return order.append(was, verdict, NewTask(Kind.CHARGE, payload))
+
+
+def unconfirmed(was: Order, unknown: Attempt, reason: str) -> Change:
+    """Take note that the gateway does not confirm what a person said; they may say it again."""
+    return order.append(was, PaymentUnknown(unknown.id, reason, unknown.kind.value))
 
 
 def resolve(

@@ -93,6 +93,10 @@ LOOK_AGAIN = "look_again"
 # With it: until when, as a date of ISO 8601; without it once.
 LOOK_UNTIL = "until"
 LOOK_AGAIN_S = 3600.0
+# In the payload: what a person says the gateway calls the payment. It is looked up by that name
+# until the gateway answers, so often; while it is out of service its breaker says when.
+NAMED = "gateway_ref"
+NAMED_AGAIN_S = 120.0
 
 
 class NewTask(msgspec.Struct, frozen=True):

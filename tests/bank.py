@@ -95,6 +95,8 @@ class Bank:
         async with self._counted("find", call.attempt_id):
             if self.down:
                 return Unsent("No connection.")
+            if isinstance(call, Charge) and call.named is not None:
+                return self._named(call, call.named)
             if self.found:
                 return self.found.popleft()
             if self.blind:
@@ -180,6 +182,12 @@ class Bank:
     def held(self, order_id: UUID) -> int:
         """What is authorized for an order and not captured, in minor units."""
         return sum(d.held for d in self._deposits.values() if d.charge.order_id == order_id)
+
+    def _named(self, charge: Charge, ref: str) -> Outcome | None:
+        deposit = self._deposits.get(ref)
+        if deposit is not None and deposit.charge.attempt_id != charge.attempt_id:
+            return Unknown(f"{ref} is of another attempt.", pending=True)
+        return deposit and self._done[charge.attempt_id][1]
 
     def _once(self, call: Call) -> Outcome:
         known, outcome = self._done.get(call.attempt_id, (call, None))

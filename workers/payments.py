@@ -33,7 +33,7 @@ from domain.payment import (
     Unknown,
     Unsent,
 )
-from domain.settlement import settle
+from domain.settlement import settle, unconfirmed
 from domain.status import Status
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from ops.config import Settings
@@ -180,6 +180,9 @@ async def _ask(gateway: Gateway, step: Step) -> Outcome:
     if not step.ask_first:
         return await _execute(gateway, step)
     found = await gateway.find(step.call)
+    if found is None and step.named is not None:
+        # A name that is wrong says nothing of the charge itself.
+        return Unknown(f"The gateway has no payment {step.named}.", pending=True)
     match found:
         case ActionRequired(gateway_ref) if isinstance(step.call, Charge) and not step.wanted:
             return await gateway.abandon(step.call, gateway_ref)
@@ -247,6 +250,8 @@ def _found(step: Step, outcome: Outcome) -> Finding | None:
 
 def decide(was: Order, step: Step, outcome: Outcome) -> Change | None:
     """Say what an outcome makes of the order; None if nothing."""
+    if step.named is not None and isinstance(outcome, Unknown) and outcome.pending:
+        return unconfirmed(was, step.attempt, outcome.reason)
     return settle(was, step.attempt, outcome, overdue=step.overdue, holds=step.holds)
 
 

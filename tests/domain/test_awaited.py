@@ -86,6 +86,18 @@ def test_person_decides_on_what_the_gateway_cannot_say() -> None:
     )
 
 
+def test_what_a_person_named_is_for_the_gateway_to_confirm() -> None:
+    asked = attempt(state=AttemptState.UNKNOWN, error="No answer.")
+    named = {"attempt_id": str(ATTEMPT), "gateway_ref": "pi_1"}
+
+    found = explain(facts(Status.REVIEW, work(Kind.CHARGE, payload=named), attempts=[asked]))
+
+    assert (found.code, found.waits_for) == (
+        Code.DUE,
+        "stripe to say whether the payment of 10.00 GBP happened",
+    )
+
+
 @pytest.mark.parametrize("status", [Status.PAID, Status.SHIPPED, Status.DELIVERED])
 def test_authorized_money_waits_for_its_capture(status: Status) -> None:
     captured = attempt(AttemptKind.CAPTURE, amount_minor=400, final=False)

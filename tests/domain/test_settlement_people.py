@@ -9,7 +9,7 @@ import pytest
 from domain import settlement
 from domain.attempt import Window
 from domain.event import PaymentDisputed, PaymentMethodChanged
-from domain.funds import OPEN, Attempt, AttemptState, PaymentOpen
+from domain.funds import OPEN, Attempt, AttemptKind, AttemptState, PaymentOpen
 from domain.order import IllegalMove
 from domain.status import Status
 from domain.task import Kind, NewTask
@@ -89,6 +89,35 @@ def test_person_decides_only_what_the_gateway_could_not_say_in_its_window(
         why = "is still being asked after" if doubtful else "has an unknown outcome"
         with pytest.raises(IllegalMove, match=why):
             settlement.unresolved(payable, WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ref", "taken", "refused"),
+    [
+        (AttemptKind.CHARGE, "pi_2", False, False),
+        (AttemptKind.CHARGE, "pi_2", True, True),
+        (AttemptKind.CAPTURE, "pi_1", False, False),
+        (AttemptKind.CAPTURE, "pi_2", False, True),
+        (AttemptKind.VOID, "pi_2", False, True),
+        (AttemptKind.REFUND, "re_2", False, False),
+        (AttemptKind.REFUND, "re_2", True, True),
+        (AttemptKind.REFUND, "re_1", False, True),
+        (AttemptKind.REFUND, "pi_1", False, True),
+    ],
+)
+def test_word_about_something_else_at_the_gateway_is_refused(
+    kind: AttemptKind, ref: str, *, taken: bool, refused: bool
+) -> None:
+    unknown = an_attempt(kind=kind, state=AttemptState.UNKNOWN)
+    paid = an_attempt(kind=AttemptKind.AUTHORIZE, gateway_ref="pi_1")
+    earlier = an_attempt(kind=AttemptKind.REFUND, gateway_ref="re_1")
+    payable = a_payable(*([] if kind is AttemptKind.CHARGE else [paid, earlier]), unknown)
+
+    if refused:
+        with pytest.raises(settlement.ReferenceRefused):
+            settlement.refuse_reference(payable, unknown, ref, taken=taken)
+    else:
+        settlement.refuse_reference(payable, unknown, ref, taken=taken)
 
 
 def test_evidence_is_what_was_asked_when_and_what_came_of_it() -> None:

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from db import ledger, orders, payables, payments, tasks
+from db import orders, payables, payments, tasks
 from db.engine import Database, transaction
 from domain.event import PaymentResolved
 from domain.funds import AttemptState
-from domain.payment import Capture, Declined, Succeeded, Unknown
+from domain.payment import Capture, Declined, Unknown
 from domain.settlement import resolve
 from domain.task import Kind, Queue
 from ops.config import Settings
@@ -58,18 +58,15 @@ async def in_review(database: Database, settings: Settings, bank: Bank, *, charg
     return order_id
 
 
-async def decide(database: Database, order_id: UUID, outcome: Succeeded | Declined) -> None:
-    """Settle what is unknown by the word of a person."""
-    happened = isinstance(outcome, Succeeded)
-    state = AttemptState.SUCCEEDED if happened else AttemptState.DECLINED
+async def deny(database: Database, order_id: UUID) -> None:
+    """Settle what is unknown by the word of a person: it did not happen."""
+    state, outcome = AttemptState.DECLINED, Declined("did_not_happen")
     async with transaction(database) as tx:
         payable = await payables.lock(tx, order_id)
         unknown = payable.unsettled()
         assert unknown is not None
         word = PaymentResolved(unknown.id, state.value, "Asked on the phone.", "staff", "Silence.")
         await payments.settle(tx, [(unknown, state, outcome)])
-        if isinstance(outcome, Succeeded):
-            await ledger.append(tx, [(order_id, unknown, "GBP", outcome)])
         await orders.change(tx, order_id, lambda was: resolve(was, unknown, outcome, word))
 
 
@@ -199,26 +196,12 @@ async def test_lookup_that_succeeds_at_last_ends_the_review(
     await assert_sound(database)
 
 
-async def test_person_who_knows_of_the_money_ends_the_review_as_paid(
-    database: Database, settings: Settings, bank: Bank
-) -> None:
-    order_id = await in_review(database, settings, bank, charged=True)
-
-    await decide(database, order_id, Succeeded("bank_by_phone"))
-    await settle_payments(database, settings, bank)
-
-    assert await status(database, order_id) == "paid"
-    assert (await timeline(database, order_id))[-2:] == ["payment_resolved", "order_paid"]
-    assert await cash(database, order_id) == bank.takings(order_id) == [TOTAL]
-    await assert_sound(database)
-
-
 async def test_person_who_knows_of_no_money_ends_the_order(
     database: Database, settings: Settings, bank: Bank
 ) -> None:
     order_id = await in_review(database, settings, bank, charged=False)
 
-    await decide(database, order_id, Declined("did_not_happen"))
+    await deny(database, order_id)
     await settle_payments(database, settings, bank)
 
     assert await status(database, order_id) == "cancelled"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 
+import msgspec
 import stripe
 
 from domain.payment import (
@@ -107,11 +108,9 @@ class StripeGateway:
         """Read one payment as it is now; None if the account has none of that name."""
         try:
             with _around(faultpoint.Call.BOOKED):
-                return answers.booked(await self._payment(gateway_ref))
+                payment = await self._if_there(gateway_ref)
+                return payment and answers.booked(payment)
         except FAILURES as error:
-            failure = failed(error)
-            if isinstance(failure, Declined) and failure.code.endswith(":resource_missing"):
-                return None
             return lookup_failed(error)
 
     async def close(self) -> None:
@@ -138,22 +137,28 @@ class StripeGateway:
                 return await self._find_refund(call)
 
     async def _find_charge(self, charge: Charge) -> Outcome | None:
-        """Search for a charge.
+        """Find a charge by what it is named, or else search for it.
 
         Search is eventually consistent: a charge may be found only a minute later, in an outage an
         hour, so None is no proof; and merchants in India have no search.
         """
+        if charge.named is not None:
+            payment = await self._if_there(charge.named)
+            return payment and await self._judged(charge, payment)
         body = await self._connection.get(requests.SEARCH, requests.search(charge))
         payments = payments_decoder.decode(body).data
-        if not payments:
-            return None
         if len(payments) > 1:
             return Unknown(f"{len(payments)} payments at the gateway carry this attempt.")
-        (payment,) = payments
+        return await self._judged(charge, payments[0]) if payments else None
+
+    async def _judged(self, charge: Charge, payment: PaymentIntent) -> Outcome:
         outcome = answers.charged(charge, payment)
         if isinstance(outcome, Declined) and payment.status != "canceled":
             # Who authenticated in vain has the client secret and could still pay with another card.
             return await self._end(charge, payment.id, outcome.code)
+        if isinstance(outcome, Unknown) and charge.named is not None:
+            # The gateway has answered: it is the name that is wrong.
+            return msgspec.structs.replace(outcome, pending=True)
         return outcome
 
     async def _find_refund(self, refund: Refund) -> Outcome | None:
@@ -186,6 +191,15 @@ class StripeGateway:
     async def _payment(self, gateway_ref: str) -> PaymentIntent:
         path = requests.payment(gateway_ref)
         return payment_decoder.decode(await self._connection.get(path, requests.whole()))
+
+    async def _if_there(self, gateway_ref: str) -> PaymentIntent | None:
+        try:
+            return await self._payment(gateway_ref)
+        except FAILURES as error:
+            failure = failed(error)
+            if isinstance(failure, Declined) and failure.code.endswith(":resource_missing"):
+                return None
+            raise
 
     async def _made(self, since: datetime, until: datetime, after: str | None) -> Statement:
         fields = {**requests.payments(since, until), **_starting(after)}

@@ -11,6 +11,7 @@ import msgspec
 
 from db import tasks
 from db.engine import transaction
+from db.ids import new_id
 from domain.task import NewTask
 from ops.bench import books
 from ops.sandbox import webhooks
@@ -83,7 +84,8 @@ class Scene:
 
     async def write(self, method: str, path: str, content: Mapping[str, object]) -> None:
         """Have staff write something, by way of the broken web process."""
-        await self.front.ask(Asked(Op.WRITE, method, path, content=content, staff=True))
+        key = str(new_id())
+        await self.front.ask(Asked(Op.WRITE, method, path, key, content=content, staff=True))
 
     async def until(self, *statuses: str) -> None:
         """Wait until the order has one of these statuses."""

@@ -275,7 +275,6 @@ async def authorization_over(scene: Scene) -> None:
 async def reconcile_by_hand(scene: Scene) -> None:
     """Run the command again that the broken process ran."""
     code, said = await output(scene.lane.program("reconcile", {}))
-    # What a person resolved was booked without a fee, which is found to differ.
     if code not in {NOTHING_DIFFERS, DIFFERS}:
         raise Unexpected(f"Reconciling by hand ended with {code}: {said}")
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from domain.money import Money
-from domain.payment import Declined, Succeeded, Unknown
+from domain.payment import Charge, Declined, Outcome, Succeeded, Unknown
 from ops.sandbox import ledger
 from ops.sandbox.ledger import Settlement
 from tests.outside import Sandbox, Start
@@ -220,6 +220,28 @@ async def test_answer_that_is_not_stripes_is_unknown(answer: str) -> None:
             assert isinstance(await gateway.find(call), Unknown)
         assert isinstance(await gateway.abandon(a_charge(), "pi_1"), Unknown)
         assert isinstance(await gateway.statement(*EVER, None), Unknown)
+
+
+async def test_charge_that_is_named_is_found_by_its_name_and_has_to_be_that_charge(
+    gateway: StripeGateway,
+) -> None:
+    charge, other = a_charge(), a_charge()
+    charged, _ = await gateway.execute(charge), await gateway.execute(other)
+    assert isinstance(charged, Succeeded)
+
+    async def named(by: Charge, ref: str) -> Outcome | None:
+        return await gateway.find(msgspec.structs.replace(by, named=ref))
+
+    strange = await named(other, charged.gateway_ref)
+    dearer = Money(charge.amount.minor + 1, charge.amount.currency)
+    differs = await named(msgspec.structs.replace(charge, amount=dearer), charged.gateway_ref)
+
+    assert await named(charge, charged.gateway_ref) == charged
+    assert await named(charge, "pi_of_nobody") is None
+    for found, why in ((strange, "of another attempt"), (differs, "not what was asked")):
+        assert isinstance(found, Unknown)
+        assert found.pending
+        assert why in found.reason
 
 
 async def test_two_payments_of_one_attempt_are_left_to_a_person() -> None:
