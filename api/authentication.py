@@ -1,6 +1,5 @@
 """Who asks: found out once per request, outside of the routing, so that a 404 has its asker too."""
 
-import hmac
 import time
 from collections.abc import Sequence
 from typing import Any, final
@@ -70,8 +69,6 @@ class Authentication:
             return await self._of_key(token)
         if claim.is_like(token):
             return self._of_claim(token)
-        if self._is_admin_key(token):
-            return _ADMIN
         return await self._of_access_token(token)
 
     async def _of_key(self, key: str) -> Principal:
@@ -104,10 +101,6 @@ class Authentication:
         # Whether an account has the order by now is asked where the order is.
         return Principal(PrincipalKind.GUEST, order_id=order_id)
 
-    def _is_admin_key(self, token: str) -> bool:
-        wanted = self._settings.admin_api_key
-        return bool(wanted) and hmac.compare_digest(token.encode(), wanted.encode())
-
     async def _of_access_token(self, token: str) -> Principal:
         claims = self._tokens.verify(token, now_s=int(time.time()))
         try:
@@ -128,7 +121,6 @@ class Authentication:
 
 # One text for all of them: which part of a credential was right is nobody's business.
 _REFUSED = "The token is not valid, or not any more: get a new one."
-_ADMIN = Principal(PrincipalKind.KEY, role=Role.ADMIN, scopes=frozenset(Right), tier=Tier.MACHINE)
 
 
 def who(connection: "ASGIConnection[Any, Any, Any, Any]") -> Principal:

@@ -40,9 +40,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_processes: Annotated[
         int, Meta(ge=1, le=64, description="Processes one worker line forks.")
     ] = 1
-    admin_api_key: Annotated[
-        str, Meta(description="Opens the staff routes as a bearer token; empty closes them.")
-    ] = ""
     token_keys: Annotated[
         str,
         Meta(

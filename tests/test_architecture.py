@@ -28,6 +28,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "ops.sandbox": ANY,
     "ops.storm": ANY,
     "ops.bench": ANY,
+    "ops.admin": ANY,
     "tests": ANY,
 }
 TOP = {room for room, others in MAY_IMPORT.items() if others is ANY}

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 
 from ops.local.child import ORDERFLOW, Say
-from ops.local.environment import admin_api_key
+from ops.local.staff import admin_api_key
 from ops.local.state import CannotStart, holder
 from ops.local.up import platform
 
@@ -41,7 +41,7 @@ async def own(state: Path, log: str, console: Console) -> AsyncGenerator[Access]
             yield Access(
                 url=running.url,
                 inbox_url=running.inbox_url,
-                admin_api_key=running.env["ADMIN_API_KEY"],
+                admin_api_key=running.admin_api_key,
                 database_url=running.env["DATABASE_URL"],
                 sandbox=Path(running.env["SANDBOX_DIR"]),
                 gateway_url=running.env["STRIPE_API_BASE"],
@@ -77,7 +77,7 @@ def running(state: Path, environ: Mapping[str, str]) -> Access | None:
     return Access(
         url=held.url,
         inbox_url=held.inbox_url,
-        admin_api_key=environ.get("ADMIN_API_KEY") or admin_api_key(state),
+        admin_api_key=admin_api_key(state),
         database_url=database_url,
         sandbox=Path(held.sandbox_dir),
     )

@@ -73,7 +73,6 @@ def assemble(
         "SANDBOX_SMTP_PORT": str(at.smtp),
         "SANDBOX_DIR": str(state / "sandbox"),
         "RATE_ANONYMOUS": environ.get("RATE_ANONYMOUS") or _RATE_ANONYMOUS,
-        "ADMIN_API_KEY": environ.get("ADMIN_API_KEY") or admin_api_key(state),
         "TOKEN_KEYS": environ.get("TOKEN_KEYS") or kept(state / "token_keys"),
         "SECRET_KEYS": environ.get("SECRET_KEYS") or kept(state / "secret_keys"),
         "PUBLIC_URL": environ.get("PUBLIC_URL") or f"http://{HOST}:{at.web}",
@@ -81,29 +80,24 @@ def assemble(
     }
 
 
-def admin_api_key_file(state: Path) -> Path:
-    """File that keeps the key of this state directory."""
-    return state / "admin_api_key"
-
-
-def admin_api_key(state: Path) -> str:
-    """Return the kept key, made at the first call."""
-    return kept(admin_api_key_file(state))
-
-
 def kept(file: Path) -> str:
-    """Return 32 random bytes in base64url, made at the first call; only their owner can read them.
+    """Return 32 random bytes in base64url, made at the first call.
 
     What they have signed or sealed is still good after the next start.
     """
     if not file.exists():
-        half = file.with_suffix(".half")
-        half.unlink(missing_ok=True)
-        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            print(secrets.token_urlsafe(32), file=out)
-        half.rename(file)
+        private(file, secrets.token_urlsafe(32))
     return file.read_text().strip()
+
+
+def private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read; it is there whole or not at all."""
+    half = file.with_suffix(".half")
+    half.unlink(missing_ok=True)
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        print(text, file=out)
+    half.rename(file)
 
 
 def _fresh(folder: Path) -> Path:

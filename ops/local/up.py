@@ -14,11 +14,12 @@ import msgspec
 from ops.local import given, procfile
 from ops.local.child import Say
 from ops.local.console import console
-from ops.local.environment import addresses, admin_api_key_file, assemble
+from ops.local.environment import addresses, assemble
 from ops.local.interrupt import run_until_told
 from ops.local.ports import HOST, ports
 from ops.local.program import CHECKOUT
 from ops.local.servers import Servers, servers
+from ops.local.staff import HIRE, hire
 from ops.local.state import DEFAULT_STATE, Holder
 from ops.local.supervise import Fleet, run_to_end, supervised
 
@@ -37,7 +38,8 @@ class Running(msgspec.Struct, frozen=True):
     url: str
     inbox_url: str
     gateway_url: str
-    # What its processes were given: ADMIN_API_KEY, DATABASE_URL and the rest.
+    admin_api_key: str
+    # What its processes were given: DATABASE_URL and the rest.
     env: Mapping[str, str]
     # The lines of the Procfile, and the embedded servers.
     fleet: Fleet
@@ -56,7 +58,8 @@ async def platform(
     """Start everything, and yield once the web process is ready; stop everything on leaving.
 
     `lines` stands for the text of the Procfile and `sandbox` for the command that stands in for the
-    outside and says `ready`; both get `environ` and what `assemble` adds. Raises CannotStart.
+    outside and says `ready`; both get `environ` and what `assemble` adds. A line `admin` makes the
+    admin in place of the bootstrap. Raises CannotStart.
     """
     commands = procfile.parse(lines or (CHECKOUT / "Procfile").read_text())
     say = say or console()
@@ -67,6 +70,7 @@ async def platform(
             env = assemble(environ, up.claim.state, at, up.database_url, up.redis_url)
             if release := commands.pop(procfile.RELEASE, ""):
                 await run_to_end(procfile.program(procfile.RELEASE, release, env), say)
+            key = await hire(up.claim.state, env, say, command=commands.pop("admin", HIRE))
             programs = [procfile.program(name, line, env) for name, line in commands.items()]
             async with (
                 _outside(sandbox, env, say),
@@ -77,6 +81,7 @@ async def platform(
                     url=f"http://{HOST}:{at.web}",
                     inbox_url=f"http://{HOST}:{at.inbox}",
                     gateway_url=f"http://{HOST}:{at.gateway}",
+                    admin_api_key=key,
                     env=env,
                     fleet=fleet,
                     servers=up,
@@ -114,8 +119,6 @@ async def _up(state: Path) -> None:
 
 
 def _welcome(running: Running) -> str:
-    own = os.environ.get("ADMIN_API_KEY")
-    key = "as ADMIN_API_KEY has it" if own else admin_api_key_file(running.state)
     gateway, fault = running.gateway_url, '{"fault": "down", "seconds": 30}'
     return (
         "\nOrderflow is up; Ctrl-C stops it.\n\n"
@@ -124,7 +127,7 @@ def _welcome(running: Running) -> str:
         f"  Mail inbox  {running.inbox_url}\n"
         f"  Gateway     {gateway}, a sandbox; break it for half a minute with\n"
         f"              curl -d '{fault}' {gateway}/faults\n"
-        f"  Admin key   {key}\n\n"
+        f"  Admin key   {running.admin_api_key}\n\n"
     )
 
 

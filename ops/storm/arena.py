@@ -22,6 +22,7 @@ from ops.local.environment import Addresses, assemble
 from ops.local.ports import HOST, Ports, ports
 from ops.local.program import CHECKOUT, Program
 from ops.local.servers import Servers, servers
+from ops.local.staff import hire
 from ops.local.supervise import Fleet, run_to_end, supervised
 from ops.local.up import SANDBOX
 from ops.storm import witness
@@ -77,6 +78,7 @@ class Arena(msgspec.Struct, frozen=True, kw_only=True):
     """A running platform; its URLs lead past the proxies. `disk` is that of the servers alone."""
 
     urls: tuple[str, ...]
+    admin_api_key: str
     env: Mapping[str, str]
     up: Servers
     gateway_url: str
@@ -121,6 +123,7 @@ async def arena(folder: Path, stock: Mapping[str, int], say: Say) -> AsyncGenera
             await stack.enter_async_context(proxy.listening())
         env = _environment(environ, up, at[0], tapped, folder)
         await _fresh(up.database_url, Path(env["SANDBOX_DIR"]), env, stock, say)
+        key = await hire(up.claim.state, {**env, "DATABASE_URL": up.database_url}, say)
         sandbox = procfile.program("sandbox", SANDBOX, env)
         outside = await stack.enter_async_context(
             supervised([sandbox], say=say, grace_s=_SANDBOX_GRACE_S)
@@ -135,6 +138,7 @@ async def arena(folder: Path, stock: Mapping[str, int], say: Say) -> AsyncGenera
             await fleet.ready(f"web-{name}", partial(_answers, f"{url}/health/ready"))
         yield Arena(
             urls=urls,
+            admin_api_key=key,
             env=env,
             up=up,
             gateway_url=gateway_url,

@@ -91,7 +91,7 @@ async def _rage(
     """
     nemesis, watch = Nemesis(on, history.now_s), Watch(on.database_url)
     async with (
-        clients(on.urls, on.env["ADMIN_API_KEY"], history) as load,
+        clients(on.urls, on.admin_api_key, history) as load,
         asyncio.TaskGroup() as together,
     ):
         talk = together.create_task(load.tell(told))

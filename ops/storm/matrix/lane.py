@@ -24,6 +24,7 @@ from ops.local.environment import Addresses, assemble
 from ops.local.ports import HOST, Ports
 from ops.local.program import CHECKOUT, Program
 from ops.local.servers import Servers
+from ops.local.staff import hire
 from ops.local.supervise import Fleet, run_to_end, supervised
 from ops.local.up import SANDBOX
 from ops.storm import witness
@@ -59,6 +60,7 @@ _CLIENT_TIMEOUT_S, _PROBE_TIMEOUT_S = 5.0, 2.0
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """Healthy processes, one of each kind, and room for one that breaks."""
 
+    admin_api_key: str
     env: Mapping[str, str]
     commands: Mapping[str, str]
     fleet: Fleet
@@ -87,7 +89,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
     def clients(self, *urls: str) -> Load:
         """Give clients that go to these addresses in turn."""
-        return Load(self.session, urls, self.env["ADMIN_API_KEY"], self.history)
+        return Load(self.session, urls, self.admin_api_key, self.history)
 
     def hold(self, line: str) -> None:
         """Leave the work of a line to the broken process; to the web one it comes by its port."""
@@ -137,6 +139,7 @@ async def lane(up: Servers, number: int, free: Ports, say: Say) -> AsyncGenerato
     await asyncio.to_thread(folder.mkdir)
     env = _environment(up, number, free, folder)
     await _clone(up.database_url, str(make_url(env["DATABASE_URL"]).database))
+    key = await hire(folder, env, say)
     commands = procfile.parse((CHECKOUT / "Procfile").read_text())
     del commands[procfile.RELEASE]
     programs = [procfile.program(line, command, env) for line, command in commands.items()]
@@ -150,6 +153,7 @@ async def lane(up: Servers, number: int, free: Ports, say: Say) -> AsyncGenerato
         await outside.ready("sandbox", partial(answers, f"{env['STRIPE_API_BASE']}/faults"))
         fleet = await stack.enter_async_context(supervised(programs, say=say, grace_s=_GRACE_S))
         made = Lane(
+            admin_api_key=key,
             env=env,
             commands=commands,
             fleet=fleet,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.environment import addresses, admin_api_key, admin_api_key_file, assemble
+from api import credentials
+from ops.local.environment import addresses, assemble
 from ops.local.ports import HOST, ports
+from ops.local.staff import admin_api_key, admin_api_key_file
 from ops.local.state import CannotStart
 
 
@@ -68,17 +70,18 @@ def test_metrics_of_an_earlier_start_are_gone(tmp_path: Path) -> None:
     assert list(Path(env["PROMETHEUS_MULTIPROC_DIR"]).iterdir()) == []
 
 
+def test_admin_key_of_before_accounts_is_replaced(tmp_path: Path) -> None:
+    admin_api_key_file(tmp_path).write_text("an old key of another form\n")
+
+    key = admin_api_key(tmp_path)
+
+    assert credentials.is_well_formed(key)
+    assert admin_api_key(tmp_path) == key
+
+
 def test_admin_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
     first, second = admin_api_key(tmp_path), admin_api_key(tmp_path)
 
     assert first == second
     assert len(first) >= 32
     assert stat.S_IMODE(admin_api_key_file(tmp_path).stat().st_mode) == 0o600
-
-
-def test_admin_key_of_the_user_is_not_written_down(tmp_path: Path) -> None:
-    with ports() as free:
-        env = assemble({"ADMIN_API_KEY": "mine"}, tmp_path, addresses(free, {}), "", "")
-
-    assert env["ADMIN_API_KEY"] == "mine"
-    assert not admin_api_key_file(tmp_path).exists()

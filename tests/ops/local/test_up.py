@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.environment import admin_api_key
 from ops.local.program import CHECKOUT
+from ops.local.staff import admin_api_key
 from ops.local.state import CannotStart, Holder, holder
 from ops.local.up import platform
 from tests.ops.local.hearing import Hearing
@@ -19,7 +19,8 @@ ENV = {"PATH": "/usr/bin:/bin", "DATABASE_URL": "postgresql:///x", "REDIS_URL": 
 SANDBOX = "echo ready; exec sleep 60"
 LINES = """
 release: echo migrated $DATABASE_URL
-web: echo admin $ADMIN_API_KEY; exec python -m http.server $PORT --bind $HOST --directory $SITE
+admin: echo made $ADMIN_KEY
+web: exec python -m http.server $PORT --bind $HOST --directory $SITE
 clock: echo gateway $STRIPE_API_BASE; exec sleep 60
 """
 # What the issue promises of Ctrl-C.
@@ -44,7 +45,8 @@ async def test_platform_runs_every_line_after_the_release(
 
     assert hearing.all_with("REDIS_URL cannot be used now (Error 2 connecting to /y")
     assert hearing.lines[1] == ("release", "migrated postgresql:///x")
-    assert ("web", f"admin {admin_api_key(tmp_path)}") in hearing.lines
+    assert ("admin", f"made {admin_api_key(tmp_path)}") in hearing.lines
+    assert running.admin_api_key == admin_api_key(tmp_path)
     assert ("clock", f"gateway {running.gateway_url}") in hearing.lines
     assert names == {"web", "clock"}
     assert during == Holder(
