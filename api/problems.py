@@ -89,6 +89,9 @@ KINDS: Mapping[str, Kind] = {
         "Stock below what is reserved",
         "Set `on_hand` to at least what orders hold, or cancel some first.",
     ),
+    "task_not_dead": Kind(
+        409, "Task is not dead", "Read GET /v1/tasks: only dead tasks are replayed or discarded."
+    ),
     "payment_in_progress": Kind(
         409,
         "A payment is under way",

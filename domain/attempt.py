@@ -27,11 +27,11 @@ from domain.payment import (
 )
 from domain.status import Status
 from domain.task import (
-    ATTEMPTS_MAX,
     DONE,
     LOOK_AGAIN,
     LOOK_UNTIL,
     NAMED,
+    REPLAYED,
     Kind,
     State,
     Task,
@@ -142,7 +142,7 @@ def next_step(
             return _charge(task, payable, fresh, gateway, window)
         case Kind.UNDO_PAYMENT:
             return _undo(task, payable, fresh)
-        case Kind.REFUND if not task.payload:
+        case Kind.REFUND if "attempt_id" not in task.payload:
             # The previous release wrote it for a cancelled order, before a refund had its attempt.
             return _undo(task, payable, fresh)
         case _:
@@ -251,7 +251,7 @@ def _undo(task: Task, payable: Payable, fresh: UUID) -> Decision:
     if left.capturable and not (left.refundable and _is_void_refused(payable)):
         return Plan(task, ask_void(payable, fresh), more=left.refundable > 0)
     if left.refundable > 0:
-        if _refunds_failed(payable) >= REFUNDS_FAILED_MAX and _tried(task) == 1:
+        if _refunds_failed(payable) >= REFUNDS_FAILED_MAX and REPLAYED not in task.payload:
             return Verdict(State.DEAD, "Refunds fail at the customer's bank: retry, or pay back.")
         reason = RefundReason.REQUESTED_BY_CUSTOMER
         return Plan(task, ask_refund(payable, fresh, amount_minor=None, reason=reason))
@@ -270,11 +270,6 @@ def _is_void_refused(payable: Payable) -> bool:
 def _refunds_failed(payable: Payable) -> int:
     refunds = (a for a in payable.attempts if a.kind is AttemptKind.REFUND)
     return sum((a.error or "").startswith(REFUND_FAILED) for a in refunds)
-
-
-def _tried(task: Task) -> int:
-    """Count the tries of a task, without those in which it only waited."""
-    return task.attempt - max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
 
 
 def _wait(why: str) -> Verdict:

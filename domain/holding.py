@@ -6,10 +6,14 @@ from uuid import UUID
 
 from domain.explanation import DatedAttempt, Facts, Work
 from domain.funds import OPEN, TAKING, AttemptKind, AttemptState
+from domain.payment import NOT_FOUND, WITHDRAWN
 from domain.status import Status
 from domain.task import Kind, Notice, State
 
 UNSETTLED = OPEN | {AttemptState.CREATED}
+
+# What brings a cancelled order's money back.
+GIVING_BACK = frozenset({Kind.UNDO_PAYMENT, Kind.VOID, Kind.REFUND})
 
 _NOUN: Mapping[AttemptKind, str] = {
     AttemptKind.CHARGE: "payment",
@@ -69,6 +73,13 @@ def owed(facts: Facts) -> int:
         for a in facts.attempts
     )
     return left.refundable + (left.capturable if held else 0)
+
+
+def refusals(facts: Facts) -> int:
+    """Count the refunds and releases that a gateway was asked for and refused."""
+    asked_for = (a for a in facts.attempts if a.kind in {AttemptKind.VOID, AttemptKind.REFUND})
+    unasked = {NOT_FOUND, WITHDRAWN}
+    return sum(a.state is AttemptState.DECLINED and a.error not in unasked for a in asked_for)
 
 
 def attempt_of(task: Work, facts: Facts) -> DatedAttempt | None:

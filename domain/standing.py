@@ -18,7 +18,7 @@ from domain.explanation import (
     quoted,
 )
 from domain.funds import OPEN
-from domain.holding import attempt_of
+from domain.holding import GIVING_BACK, attempt_of, refusals
 from domain.task import QUEUE_OF, State
 
 # Rings and sweeps reach due work within a second or two; later than this nobody seems to look.
@@ -50,7 +50,7 @@ def standing(task: Work, facts: Facts) -> Standing:
     limit, nobody took it.
     """
     if task.state is State.DEAD:
-        return _dead(task)
+        return _dead(task, facts)
     if task.state is State.RUNNING:
         return _running(task, facts.now)
     queue = facts.queues.get(QUEUE_OF[task.kind], QueueState())
@@ -63,16 +63,24 @@ def standing(task: Work, facts: Facts) -> Standing:
     return _due(task, queue, facts.now)
 
 
-def _dead(task: Work) -> Standing:
-    tries = "1 try" if task.attempt == 1 else f"{task.attempt} tries"
+def _dead(task: Work, facts: Facts) -> Standing:
+    replay = f"POST /v1/tasks/{task.id}/replay"
     return Standing(
         Code.DEAD_TASK,
-        f"it was given up after {tries} with {quoted(task.last_error)},"
-        f" and staff has to replay or discard task {task.id}",
+        f"it was given up after {_tries(task, facts)} with {quoted(task.last_error)}, and staff has"
+        f" to have it tried again, {replay}, or give it up, POST /v1/tasks/{task.id}/discard",
         task.finished_at or task.run_at,
         Owner.STAFF,
-        f"replay task {task.id}",
+        replay,
     )
+
+
+def _tries(task: Work, facts: Facts) -> str:
+    """Count what was tried: of money that goes back each refusal, whichever task asked for it."""
+    refused = refusals(facts) if task.kind in GIVING_BACK else 0
+    if refused:
+        return "1 refusal" if refused == 1 else f"{refused} refusals"
+    return "1 try" if task.attempt == 1 else f"{task.attempt} tries"
 
 
 def _running(task: Work, now: datetime) -> Standing:
@@ -92,10 +100,10 @@ def _paused(task: Work, now: datetime) -> Standing:
     queue = QUEUE_OF[task.kind]
     return Standing(
         Code.QUEUE_PAUSED,
-        f"queue {queue} is paused until staff resumes it",
+        f"queue {queue} is paused until staff resumes it, PUT /v1/queues/{queue}",
         task.run_at if task.run_at <= now else task.created_at,
         Owner.STAFF,
-        f"resume queue {queue}",
+        f"PUT /v1/queues/{queue}",
     )
 
 

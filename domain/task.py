@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
+
+from domain.refusal import Refusal
 
 
 class Queue(StrEnum):
@@ -97,6 +100,14 @@ LOOK_AGAIN_S = 3600.0
 # until the gateway answers, so often; while it is out of service its breaker says when.
 NAMED = "gateway_ref"
 NAMED_AGAIN_S = 120.0
+# In the payload: a person had the task tried afresh.
+REPLAYED = "replayed"
+
+
+class TaskNotDead(Refusal):
+    """The task is still to be done, or has ended."""
+
+    code: ClassVar[str] = "task_not_dead"
 
 
 class NewTask(msgspec.Struct, frozen=True):
@@ -170,3 +181,14 @@ def after_crash(task: Task, *, error: str, chance: float) -> Verdict:
     if ended.state is State.DEAD and task.kind in AT_THE_GATEWAY:
         return Verdict(State.READY, error, BACKOFF_MAX_S, spent=False)
     return ended
+
+
+def refuse_living(task_id: int, state: State) -> None:
+    """Raise TaskNotDead unless a task was given up, which alone a person replays or discards."""
+    if state is not State.DEAD:
+        raise TaskNotDead(f"Task {task_id} is {state}: only a dead one is replayed or discarded.")
+
+
+def fresh_attempts_max(kind: Kind, attempt: int) -> int:
+    """Give a task that was tried up to `attempt` as many attempts again as a new one has."""
+    return attempt + ATTEMPTS_MAX[kind]

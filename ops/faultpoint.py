@@ -44,6 +44,8 @@ class Commit(StrEnum):
     PRODUCT = "commit-product"
     STOCK = "commit-stock"
     FINDING = "commit-finding"
+    TASK = "commit-task"
+    QUEUE = "commit-queue"
     WEBHOOK = "commit-webhook"
     DISPUTE = "commit-dispute"
     WORK_INVENTORY = "commit-work-inventory"

@@ -42,6 +42,8 @@ PARAMETERS = {
     "sku": SKU,
     "name": "stripe",
     "finding_id": 1,
+    "task_id": 1,
+    "queue": "shipping",
     "session_id": ORDER,
     "user_id": ORDER,
     "key_id": ORDER,
@@ -102,6 +104,8 @@ WRITES |= {
         "POST", "/v1/api-keys", {"name": "A machine", "scopes": ["orders:read"]}, "A machine", ""
     ),
     "rotation": Write("POST", f"/v1/api-keys/{ORDER}/rotate", {"overlap_s": 5}, "", "5"),
+    "discard": Write("POST", "/v1/tasks/1/discard", {"note": "Done by hand"}, "Done by hand", ""),
+    "queue": Write("PUT", "/v1/queues/shipping", {"paused": False, "running_max": 5}, "", "5"),
     "capture": Write("POST", f"/v1/orders/{ORDER}/capture", {"amount_minor": 5}, "", "5"),
     "refund": Write(
         "POST",
@@ -189,6 +193,9 @@ ROUTES = [
     ("GET", f"/v1/products/{SKU}"),
     ("GET", f"/v1/stock/{SKU}"),
     ("GET", "/v1/findings"),
+    ("GET", "/v1/tasks"),
+    ("POST", "/v1/tasks/1/replay"),
+    ("GET", "/v1/queues"),
     ("GET", "/v1/audit"),
     ("GET", "/v1/sessions"),
     ("DELETE", f"/v1/sessions/{ORDER}"),

@@ -31,11 +31,11 @@ async def test_order_says_what_it_waits_for(
     assert answer.status_code == 200
     assert told.pop("sentence") == (
         f"The placed order waits since {since[:19]}Z for the reservation of its stock: queue"
-        " inventory is paused until staff resumes it."
+        " inventory is paused until staff resumes it, PUT /v1/queues/inventory."
     )
     assert told == {
         "owner": "staff",
-        "action": "resume queue inventory",
+        "action": "PUT /v1/queues/inventory",
         "code": "queue_paused",
         "waits_for": "the reservation of its stock",
         "until": None,

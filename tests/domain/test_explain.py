@@ -107,7 +107,7 @@ def test_mail_that_was_given_up_waits_for_staff() -> None:
     assert (found.code, found.owner, found.action) == (
         Code.MAIL_NOT_SENT,
         Owner.STAFF,
-        "replay task 12",
+        "POST /v1/tasks/12/replay",
     )
 
 

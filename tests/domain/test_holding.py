@@ -53,7 +53,7 @@ def test_refund_that_the_gateway_refused_to_a_cancelled_order_waits_for_staff() 
     assert (found.code, found.owner, found.action) == (
         Code.DEAD_TASK,
         Owner.STAFF,
-        "replay task 12",
+        "POST /v1/tasks/12/replay",
     )
     assert found.waits_for == "the refund of 10.00 GBP, which stripe refused"
 

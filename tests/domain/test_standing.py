@@ -37,10 +37,11 @@ def test_queue_that_is_paused_waits_for_staff() -> None:
 
     assert found == Explanation(
         sentence="The reserved order waits since 2026-11-21T11:59:55Z for the"
-        " payment of 10.00 GBP: queue payments is paused until staff resumes it.",
+        " payment of 10.00 GBP: queue payments is paused until staff resumes it,"
+        " PUT /v1/queues/payments.",
         since=JUST_NOW,
         owner=Owner.STAFF,
-        action="resume queue payments",
+        action="PUT /v1/queues/payments",
         code=Code.QUEUE_PAUSED,
         waits_for="the payment of 10.00 GBP",
     )
@@ -242,10 +243,11 @@ def test_work_that_was_given_up_waits_for_staff() -> None:
     assert found == Explanation(
         sentence="The placed order waits since 2026-11-21T11:59:55Z for the reservation of its"
         ' stock: it was given up after 8 tries with "Broken. Twice", and staff has'
-        " to replay or discard task 12.",
+        " to have it tried again, POST /v1/tasks/12/replay, or give it up,"
+        " POST /v1/tasks/12/discard.",
         since=JUST_NOW,
         owner=Owner.STAFF,
-        action="replay task 12",
+        action="POST /v1/tasks/12/replay",
         code=Code.DEAD_TASK,
         waits_for="the reservation of its stock",
     )

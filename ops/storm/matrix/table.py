@@ -34,6 +34,8 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.RESOLVE: Story(line="web", before=s.in_review, then=s.resolve),
     Commit.PRODUCT: Story(line="web", then=s.product, ends=_NO_ORDER),
     Commit.STOCK: Story(line="web", before=s.product, then=s.stock, ends=_NO_ORDER),
+    Commit.TASK: Story(line="web", before=s.given_up, then=s.replay, ends=_NO_ORDER),
+    Commit.QUEUE: Story(line="web", before=s.paid, then=s.pause, after=s.resume),
     Commit.FINDING: Story(line="web", before=s.finding, then=s.close_finding, ends=_NO_ORDER),
     Commit.WEBHOOK: _WEBHOOK,
     Commit.DISPUTE: Story(line="web", before=s.paid, then=s.dispute),

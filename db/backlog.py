@@ -1,0 +1,125 @@
+"""The backlog as people see it: tasks listed, and dead ones replayed or discarded."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Result, Select, select, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import tables
+from db.engine import ring_after_commit, run
+from db.tasks import KNOWN
+from domain.refusal import Conflict, NotFound
+from domain.task import QUEUE_OF, REPLAYED, Kind, State, fresh_attempts_max, refuse_living
+
+
+class TaskView(msgspec.Struct, frozen=True):
+    """A task as people see it; it is `replayed` if one of them ever had it tried afresh."""
+
+    id: int
+    queue: str
+    kind: str
+    state: str
+    order_id: UUID | None
+    attempt: int
+    attempts_max: int
+    run_at: datetime
+    lease_until: datetime | None
+    last_error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    replayed: bool
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """What the list is narrowed by."""
+
+    state: State = State.DEAD
+    kind: Kind | None = None
+    order_id: UUID | None = None
+
+
+async def page(
+    tx: AsyncConnection, wanted: Filter, *, before: int | None, limit: int
+) -> list[TaskView]:
+    """List tasks in a state, newest first, from just before `before` on."""
+    t = tables.tasks.c
+    query = select(*_VIEW).where(t.state == wanted.state.value)
+    query = query.order_by(t.id.desc()).limit(limit)
+    if wanted.kind is not None:
+        query = query.where(t.kind == wanted.kind.value)
+    if wanted.order_id is not None:
+        query = query.where(t.order_id == wanted.order_id)
+    if before is not None:
+        query = query.where(t.id < before)
+    return [TaskView(*row) for row in await tx.execute(query)]
+
+
+async def replay(tx: AsyncConnection, task_id: int) -> TaskView:
+    """Have a dead task done afresh; its queue is rung after commit.
+
+    The number of its attempt, which fences off who did it before, goes on. One that was replayed
+    and is not dead again stays as it is. Raises NotFound, TaskNotDead, or Conflict.
+    """
+    was = await _lock(tx, task_id)
+    if was.replayed and was.state != State.DEAD:
+        return was
+    refuse_living(task_id, State(was.state))
+    if was.kind not in KNOWN:
+        raise Conflict(f"Task {task_id} is of a newer release, whose processes replay it.")
+    kind = Kind(was.kind)
+    await run(
+        tx,
+        """
+        UPDATE tasks SET state = 'ready', attempts_max = %(max)s, run_at = now(),
+            finished_at = NULL, payload = payload || jsonb_build_object(%(mark)s::text, 'true')
+        WHERE id = %(id)s
+        """,
+        {"id": task_id, "max": fresh_attempts_max(kind, was.attempt), "mark": REPLAYED},
+    )
+    ring_after_commit(tx, QUEUE_OF[kind])
+    return await get(tx, task_id)
+
+
+async def discard(tx: AsyncConnection, task_id: int) -> TaskView:
+    """Give a dead task up for good; the same again changes nothing.
+
+    Raises NotFound, or TaskNotDead.
+    """
+    was = await _lock(tx, task_id)
+    if was.state == State.CANCELLED:
+        return was
+    refuse_living(task_id, State(was.state))
+    query = "UPDATE tasks SET state = 'cancelled', finished_at = now() WHERE id = %(id)s"
+    await run(tx, query, {"id": task_id})
+    return await get(tx, task_id)
+
+
+async def get(tx: AsyncConnection, task_id: int) -> TaskView:
+    """Read a task; raises NotFound."""
+    return _found(await tx.execute(_query(task_id)), task_id)
+
+
+async def _lock(tx: AsyncConnection, task_id: int) -> TaskView:
+    return _found(await tx.execute(_query(task_id).with_for_update(key_share=True)), task_id)
+
+
+def _query(task_id: int) -> Select[*tuple[Any, ...]]:
+    return select(*_VIEW).where(tables.tasks.c.id == task_id)
+
+
+def _found(rows: Result[Any], task_id: int) -> TaskView:
+    row = rows.one_or_none()
+    if row is None:
+        raise NotFound(f"There is no task {task_id}.")
+    return TaskView(*row)
+
+
+_COLUMNS = [name for name in TaskView.__struct_fields__ if name != "replayed"]
+_VIEW = (
+    *(tables.tasks.c[name] for name in _COLUMNS),
+    type_coerce(tables.tasks.c.payload, JSONB()).has_key(REPLAYED),
+)
