@@ -32,7 +32,8 @@ def test_patch_fits_the_code_which_still_compiles_without_the_guard(patch: Patch
     changed = patch.applied(ROOT)
 
     assert changed != (ROOT / patch.file).read_text()
-    assert compile(changed, patch.file, "exec")
+    if patch.file.endswith(".py"):
+        assert compile(changed, patch.file, "exec")
 
 
 @pytest.mark.parametrize("patch", PATCHES.values(), ids=PATCHES)
