@@ -60,11 +60,15 @@ def bearer(token: str) -> dict[str, str]:
 
 
 async def post_order(
-    client: httpx.AsyncClient, *items: tuple[str, int], key: str | None = None, **changes: Any
+    client: httpx.AsyncClient,
+    *items: tuple[str, int],
+    key: str | None = None,
+    headers: Mapping[str, str] = NOBODY,
+    **changes: Any,
 ) -> httpx.Response:
     """Place an order, with a fresh key unless one is given."""
-    headers = {"Idempotency-Key": key or str(new_id())}
-    return await client.post("/v1/orders", json=an_order_body(*items, **changes), headers=headers)
+    given = {"Idempotency-Key": key or str(new_id()), **headers}
+    return await client.post("/v1/orders", json=an_order_body(*items, **changes), headers=given)
 
 
 def assert_problem(
