@@ -216,7 +216,9 @@ async def change_method(
         name_commit(tx, Commit.METHOD)
         found = await operations.lock(tx, order_id)
         charging = await operations.has_open(tx, order_id, Kind.CHARGE)
-        change = settlement.change_method(found.order, found.payable, charging=charging)
+        change = settlement.change_method(
+            found.order, found.payable, charging=charging, now=found.now
+        )
         await orders.set_payment_method(tx, order_id, data.payment_method)
         await orders.change_many(tx, {order_id: found.order}, [change])
         # Neither the token of the old method nor that of the new one is for a log.

@@ -80,6 +80,8 @@ async def _put(
         ON CONFLICT (id) DO UPDATE
         SET state = CASE payment_attempts.state WHEN 'created' THEN 'sent'
                     ELSE payment_attempts.state END,
+            amount_minor = CASE payment_attempts.state WHEN 'created' THEN excluded.amount_minor
+                           ELSE payment_attempts.amount_minor END,
             gateway = CASE payment_attempts.state WHEN 'created' THEN excluded.gateway
                       ELSE payment_attempts.gateway END,
             sent_at = coalesce(payment_attempts.sent_at, excluded.sent_at), updated_at = now()

@@ -2,6 +2,8 @@
 
 from domain.event import CancelReason, OrderCancelled
 from domain.explanation import Code, Explanation, Facts, Owner, iso, quoted
+from domain.funds import TAKING, AttemptState
+from domain.payment import WITHDRAWN
 from domain.status import Status
 from domain.stock import Short
 
@@ -51,7 +53,19 @@ def money(facts: Facts) -> str:
         told.append(f"{facts.amount(moved.refunded)} refunded")
     if released := moved.authorized - moved.captured - moved.capturable:
         told.append(f"{facts.amount(released)} released")
-    return " and ".join(told) or "no money was taken"
+    return (" and ".join(told) or "no money was taken") + refused(facts)
+
+
+def refused(facts: Facts) -> str:
+    """Say what was asked for last and not done; of a cancelled order it is made again."""
+    last = {a.kind: a for a in facts.attempts if a.kind not in TAKING}
+    if facts.order.status is Status.CANCELLED:
+        return ""
+    return "".join(
+        f", but its {a.kind} of {facts.amount(a.amount_minor)} was not made ({quoted(a.error)})"
+        for a in last.values()
+        if a.state is AttemptState.DECLINED and a.error != WITHDRAWN
+    )
 
 
 def because(facts: Facts) -> str:

@@ -16,6 +16,7 @@ from domain.funds import (
     ask_refund,
     ask_void,
     funds,
+    release_all,
 )
 from domain.payment import (
     NOT_FOUND,
@@ -85,6 +86,7 @@ class Step(msgspec.Struct, frozen=True):
     holds: bool  # a declined order keeps its stock for another payment method
     keyed: bool  # it may be sent again under its idempotency key
     age_s: float = 0.0  # since it was sent
+    window_s: float = 0.0  # the gateway's
 
     @property
     def ask_first(self) -> bool:
@@ -192,7 +194,7 @@ def _charge(
 ) -> Decision:
     wanted = payable.status is Status.RESERVED
     # An order that is out of time is not charged any more: the clock ends it.
-    begins = wanted and not _out_of_time(payable, window)
+    begins = wanted and not payable.is_out_of_time(window.now)
     live = payable.taking()
     if live is None and not begins:
         return DONE
@@ -210,11 +212,6 @@ def _charge(
     return _step(task, payable, live, window, wanted=wanted)
 
 
-def _out_of_time(payable: Payable, window: Window) -> bool:
-    until = payable.reserved_until
-    return payable.status is Status.RESERVED and until is not None and until <= window.now
-
-
 def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Decision:
     """Do what was written with the task: a capture, a void or a refund."""
     attempt = payable.get(UUID(task.payload["attempt_id"]))
@@ -230,6 +227,8 @@ def _asked_for(task: Task, payable: Payable, fresh: UUID, window: Window) -> Dec
     wanted = attempt.kind is not AttemptKind.CAPTURE or payable.status is not Status.CANCELLED
     if attempt.state is AttemptState.CREATED and not wanted:
         return Withdrawal(task, attempt.id)
+    if attempt.kind is AttemptKind.VOID and attempt.state is AttemptState.CREATED:
+        attempt = release_all(payable, attempt)
     return _step(task, payable, attempt, window, wanted=wanted)
 
 
@@ -286,6 +285,8 @@ def _step(task: Task, payable: Payable, attempt: Attempt, window: Window, *, wan
         wanted=wanted,
         overdue=window.is_over(attempt),
         holds=payable.holds,
-        keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length) and not _out_of_time(payable, window),
+        keyed=age < min(KEY_KEPT, SENT_AGAIN * window.length)
+        and not payable.is_out_of_time(window.now),
         age_s=age.total_seconds(),
+        window_s=window.length.total_seconds(),
     )

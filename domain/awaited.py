@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from domain.at_rest import money
+from domain.at_rest import money, refused
 from domain.explanation import Code, DatedAttempt, Explanation, Facts, Owner, iso, quoted
 from domain.funds import TAKING, AttemptKind, AttemptState
 from domain.holding import holding, unsettled
@@ -118,7 +118,7 @@ def capture(facts: Facts) -> Explanation | None:
     expiry = "" if until is None else f", and the authorization expires at {iso(until)}"
     return Explanation(
         f"The {facts.order.status} order waits since {since} for its capture: {amount} are"
-        f" authorized and not captured{expiry}.",
+        f" authorized and not captured{expiry}{refused(facts)}.",
         held.updated_at,
         Owner.STAFF,
         f"POST /v1/orders/{facts.order.id}/capture",

@@ -91,6 +91,11 @@ class Payable(msgspec.Struct, frozen=True):
         """Find one of the attempts."""
         return next((a for a in self.attempts if a.id == attempt_id), None)
 
+    def is_out_of_time(self, now: datetime) -> bool:
+        """Tell whether it was not paid within its reservation: the clock ends it."""
+        until = self.reserved_until
+        return self.status is Status.RESERVED and until is not None and until <= now
+
     def unsettled(self) -> Attempt | None:
         """Find the attempt whose outcome is open; there is one at most."""
         return next((a for a in self.attempts if a.state in OPEN), None)
@@ -172,6 +177,12 @@ def ask_void(payable: Payable, attempt_id: UUID) -> Attempt:
     if left == 0:
         raise MoneyUnavailable("Nothing is authorized and not captured: refund what is captured.")
     return _asked(attempt_id, AttemptKind.VOID, left, _standing(payable, AttemptKind.AUTHORIZE))
+
+
+def release_all(payable: Payable, void: Attempt) -> Attempt:
+    """Have a void tell all that it releases: what was to be captured and was not, too."""
+    left = funds([a for a in payable.attempts if a.id != void.id]).capturable
+    return msgspec.structs.replace(void, amount_minor=max(void.amount_minor, left))
 
 
 def ask_refund(

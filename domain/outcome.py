@@ -101,11 +101,15 @@ def _called(step: Step, outcome: Outcome, chance: float) -> Verdict:
         case Declined(code):
             return _refused(step, code)
         case ActionRequired():
-            return ask_later(step.age_s, error="The customer has to authenticate the payment.")
+            return ask_later(
+                step.age_s,
+                window_s=step.window_s,
+                error="The customer has to authenticate the payment.",
+            )
         case Held(retry_s):
             return _held(step, retry_s)
         case Unknown(reason) | Unsent(reason) if step.ask_first or isinstance(outcome, Unknown):
-            return ask_later(step.age_s, error=reason)
+            return ask_later(step.age_s, window_s=step.window_s, error=reason)
         case Unknown(reason) | Unsent(reason):
             return retry(*_tries(step.task), error=reason, chance=chance)
 

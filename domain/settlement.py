@@ -1,5 +1,6 @@
 """Settlement: what becomes of an order when an answer about its money comes in."""
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -143,13 +144,16 @@ def request(was: Order, asked: Attempt, *, actor: str) -> Change:
     return order.append(was, event, task)
 
 
-def change_method(was: Order, payable: Payable, *, charging: bool) -> Change:
+def change_method(was: Order, payable: Payable, *, charging: bool, now: datetime) -> Change:
     """Have a declined order that is held charged to another payment method.
 
-    `charging` says that a charge is to be made anyway. Raises IllegalMove, or PaymentOpen.
+    Not once its reservation ran out, even if the clock has not ended it yet. `charging` says that
+    a charge is to be made anyway. Raises IllegalMove, or PaymentOpen.
     """
     if was.status is not Status.RESERVED:
         raise IllegalMove(f"An order that is {was.status} waits for no other payment method.")
+    if payable.is_out_of_time(now):
+        raise IllegalMove("The reservation of this order ran out: it is about to end.")
     if not payable.holds:
         raise IllegalMove("An order placed with `on_decline` cancel keeps its payment method.")
     if charging or payable.taking() or payable.unsettled():

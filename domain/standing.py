@@ -19,7 +19,7 @@ from domain.explanation import (
 )
 from domain.funds import OPEN
 from domain.holding import GIVING_BACK, attempt_of, refusals
-from domain.task import QUEUE_OF, State
+from domain.task import ATTEMPTS_MAX, QUEUE_OF, State
 
 # Rings and sweeps reach due work within a second or two; later than this nobody seems to look.
 OVERDUE = timedelta(seconds=10)
@@ -145,13 +145,19 @@ def _later(task: Work, attempt: DatedAttempt | None) -> Standing:
         clause = f"it is asked again at {at}{said}"
         since = attempt.sent_at or task.created_at
         return Standing(Code.LOOKUP_SCHEDULED, clause, since, owner, action, task.run_at)
-    clause = (
-        f"it is tried again at {at}, as try {task.attempt} of {task.attempts_max} ended with"
-        f" {quoted(task.last_error)}"
-        if task.attempt
-        else f"it starts at {at}"
-    )
+    clause = f"it {_again(task, at)}" if task.attempt else f"it starts at {at}"
     return Standing(Code.RETRY_SCHEDULED, clause, task.created_at, owner, action, task.run_at)
+
+
+def _again(task: Work, at: str) -> str:
+    """Say when a task is tried again; what it waited in vain for has cost it no try."""
+    waited = max(0, task.attempts_max - ATTEMPTS_MAX[task.kind])
+    error = quoted(task.last_error)
+    if not waited:
+        tried = f"try {task.attempt} of {task.attempts_max}"
+        return f"is tried again at {at}, as {tried} ended with {error}"
+    spent = f"{task.attempt - waited} of its {ATTEMPTS_MAX[task.kind]} tries are spent"
+    return f"is looked at again at {at} after {error}, and {spent}"
 
 
 def _due(task: Work, queue: QueueState, now: datetime) -> Standing:

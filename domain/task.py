@@ -85,6 +85,8 @@ BACKOFF_MAX_S = 3600.0
 
 # When an unknown payment is asked after, each after the one before; the last step repeats.
 LOOKUP_AFTER_S = (5.0, 30.0, 120.0, 600.0, 3600.0)
+# The look at the end of a gateway's window is after it, whichever clock is a little behind.
+WINDOW_SLACK_S = 1.0
 
 
 # Their calls may have moved money that nobody has heard of.
@@ -161,13 +163,16 @@ def retry(attempt: int, attempts_max: int, *, error: str, chance: float) -> Verd
     return Verdict(State.READY, error, ceiling * chance)
 
 
-def ask_later(age_s: float, *, error: str) -> Verdict:
+def ask_later(age_s: float, *, error: str, window_s: float) -> Verdict:
     """Decide when an open payment is looked up next; it is for as long as it is open.
 
     By its age, since its task may have waited for other things as well. Each step is longer than
-    all before it together, so that the age tells which ones are past.
+    all before it together, so that the age tells which ones are past. One look is at the end of
+    the gateway's window, when what is still open is for a person to decide.
     """
     delay_s = next((step_s for step_s in LOOKUP_AFTER_S if step_s > age_s), LOOKUP_AFTER_S[-1])
+    if age_s < window_s:
+        delay_s = min(delay_s, window_s - age_s + WINDOW_SLACK_S)
     return Verdict(State.READY, error, delay_s, spent=False)
 
 

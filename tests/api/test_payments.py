@@ -5,9 +5,11 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 
-from db.engine import Database
+from db.engine import Database, transaction
 from db.ids import new_id
+from domain.payment import Declined
 from ops.config import Settings
 from tests.api.paid import TOTAL, Pay, ask, money
 from tests.api.routes import STAFF
@@ -181,6 +183,26 @@ async def test_payments_of_an_order_that_is_not_there_are_a_404(client: httpx.As
     assert_problem(await client.get(f"/v1/orders/{new_id()}/payments"), 404, "not_found")
 
 
+async def test_void_after_a_capture_that_never_happened_shows_all_that_it_released(
+    client: httpx.AsyncClient, database: Database, settings: Settings, bank: Bank, pay: Pay
+) -> None:
+    location = await pay(capture="manual")
+    await ask(client, f"{location}/capture", {"amount_minor": 300})
+    await ask(client, f"{location}/void", {})
+    bank.answers.append(Declined("processing_error"))
+
+    await settle_payments(database, settings, bank)
+
+    shown = (await client.get(f"{location}/payments")).json()["attempts"]
+    assert [(a["kind"], a["state"], a["amount_minor"]) for a in shown[1:]] == [
+        ("capture", "declined", 300),
+        ("void", "succeeded", TOTAL),
+    ]
+    told = (await client.get(f"{location}/events")).json()["events"]
+    assert (told[-1]["kind"], told[-1]["data"]["amount_minor"]) == ("payment_voided", TOTAL)
+    await assert_sound(database)
+
+
 # Another payment method
 
 
@@ -210,6 +232,18 @@ async def test_a_declined_order_that_is_held_is_charged_to_another_method(
         "payment_method_changed",
         "order_paid",
     ]
+
+
+async def test_an_order_whose_reservation_ran_out_takes_no_other_method_before_the_clock_ends_it(
+    client: httpx.AsyncClient, database: Database, pay: Pay
+) -> None:
+    location = await pay(payment_method=DECLINED, on_decline="hold")
+    async with transaction(database) as tx:
+        await tx.execute(text("UPDATE orders SET reserved_until = now() - interval '1 ms'"))
+    before = await rows(database)
+
+    assert_problem(await change(client, location), 409, "illegal_move")
+    assert await rows(database) == before
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import pytest
 
 from domain.event import CancelReason, OrderCancelled
 from domain.explain import explain
-from domain.explanation import Code, Explanation, Owner
-from domain.funds import AttemptKind
+from domain.explanation import Code, DatedAttempt, Explanation, Owner
+from domain.funds import AttemptKind, AttemptState
+from domain.payment import WITHDRAWN
 from domain.status import Status
 from domain.stock import Short
 from tests.domain.facts import (
@@ -100,3 +101,20 @@ def test_cancelled_order_says_what_became_of_its_money_and_stock() -> None:
         ": 10.00 GBP captured and 10.00 GBP refunded, and its stock is for sale again."
     )
     assert voided.sentence.endswith(": 10.00 GBP released, and its stock is for sale again.")
+
+
+@pytest.mark.parametrize("kind", [AttemptKind.CAPTURE, AttemptKind.VOID, AttemptKind.REFUND])
+def test_what_was_asked_for_last_and_not_made_is_told(kind: AttemptKind) -> None:
+    was = {"amount_minor": 400, "error": "charge_disputed"}
+    failed = attempt(kind, AttemptState.DECLINED, **was)
+    withdrawn = attempt(kind, AttemptState.DECLINED, amount_minor=400, error=WITHDRAWN)
+    made = attempt(kind, amount_minor=400)
+    told = f', but its {kind} of 4.00 GBP was not made ("charge_disputed")'
+
+    def sentence(status: Status, *asked: DatedAttempt) -> str:
+        return explain(facts(status, attempts=[attempt(), *asked])).sentence
+
+    assert sentence(Status.PAID, failed).endswith(f"10.00 GBP captured{told}.")
+    assert told in sentence(Status.SHIPPED, failed)
+    for asked in ([failed, made], [withdrawn]):
+        assert "was not made" not in sentence(Status.SHIPPED, *asked)

@@ -86,6 +86,15 @@ def test_person_decides_on_what_the_gateway_cannot_say() -> None:
     )
 
 
+def test_capture_that_was_refused_is_told_where_it_is_waited_for() -> None:
+    refused = attempt(AttemptKind.CAPTURE, AttemptState.DECLINED, amount_minor=400, error="no")
+
+    found = explain(facts(Status.PAID, attempts=[AUTHORIZED, refused]))
+
+    assert found.code is Code.CAPTURE_OUTSTANDING
+    assert found.sentence.endswith(', but its capture of 4.00 GBP was not made ("no").')
+
+
 def test_what_a_person_named_is_for_the_gateway_to_confirm() -> None:
     asked = attempt(state=AttemptState.UNKNOWN, error="No answer.")
     named = {"attempt_id": str(ATTEMPT), "gateway_ref": "pi_1"}

@@ -25,13 +25,13 @@ def test_only_a_reserved_order_takes_another_payment_method(status: Status) -> N
     was, payable = an_order(status=status, version=7), a_payable(DECLINED, holds=True)
 
     if status is Status.RESERVED:
-        change = settlement.change_method(was, payable, charging=False)
+        change = settlement.change_method(was, payable, charging=False, now=NOW)
         assert (change.order.status, change.order.version) == (Status.RESERVED, 8)
         assert change.events == (PaymentMethodChanged(),)
         assert change.tasks == (NewTask(Kind.CHARGE),)
     else:
         with pytest.raises(IllegalMove, match=f"that is {status} waits for no other"):
-            settlement.change_method(was, payable, charging=False)
+            settlement.change_method(was, payable, charging=False, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,16 @@ def test_order_that_was_not_declined_or_ends_with_it_keeps_its_payment_method(
     payable = a_payable(*attempts, holds=holds)
 
     with pytest.raises(IllegalMove, match=why):
-        settlement.change_method(an_order(status=Status.RESERVED), payable, charging=False)
+        settlement.change_method(an_order(status=Status.RESERVED), payable, charging=False, now=NOW)
+
+
+@pytest.mark.parametrize("late_s", [0, 0.3])
+def test_order_that_is_out_of_time_takes_no_other_payment_method(late_s: float) -> None:
+    until = NOW - timedelta(seconds=late_s)
+    payable = a_payable(DECLINED, holds=True, status=Status.RESERVED, reserved_until=until)
+
+    with pytest.raises(IllegalMove, match="ran out"):
+        settlement.change_method(an_order(status=Status.RESERVED), payable, charging=False, now=NOW)
 
 
 @pytest.mark.parametrize("state", [None, *(s for s in AttemptState if s != AttemptState.DECLINED)])
@@ -56,7 +65,9 @@ def test_payment_method_is_not_changed_under_a_charge(state: AttemptState | None
     payable = a_payable(DECLINED, *standing, holds=True)
 
     with pytest.raises(PaymentOpen):
-        settlement.change_method(an_order(status=Status.RESERVED), payable, charging=state is None)
+        settlement.change_method(
+            an_order(status=Status.RESERVED), payable, charging=state is None, now=NOW
+        )
 
 
 @pytest.mark.parametrize("status", Status)

@@ -158,6 +158,24 @@ def test_failed_work_waits_for_its_next_try() -> None:
     )
 
 
+@pytest.mark.parametrize(("attempt", "attempts_max", "spent"), [(1, 21, 0), (4, 22, 2)])
+def test_work_that_waited_for_a_breaker_has_spent_no_try_by_it(
+    attempt: int, attempts_max: int, spent: int
+) -> None:
+    error = "stripe is out of service: its breaker is open."
+    held = work(
+        Kind.CHARGE, run_at=SOON, last_error=error, attempt=attempt, attempts_max=attempts_max
+    )
+
+    found = explain(facts(Status.RESERVED, held))
+
+    assert found.code is Code.RETRY_SCHEDULED
+    assert found.sentence.endswith(
+        ': it is looked at again at 2026-11-21T12:00:05Z after "stripe is out of service: its'
+        f' breaker is open", and {spent} of its 20 tries are spent.'
+    )
+
+
 def test_payment_that_never_left_is_tried_again_with_the_gateway_to_blame() -> None:
     created = attempt(state=AttemptState.CREATED, sent_at=None, error="No connection.")
     waiting = work(Kind.CHARGE, run_at=SOON, attempt=1, last_error="No connection.")

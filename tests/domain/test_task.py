@@ -56,7 +56,7 @@ def test_work_is_dead_with_its_reason_exactly_once_its_attempts_are_spent(
 def test_open_payment_is_asked_after_at_once_and_then_more_and_more_rarely() -> None:
     age_s, delays = 0.0, list[float]()
     for _ in range(7):
-        delays.append(ask_later(age_s, error="").delay_s)
+        delays.append(ask_later(age_s, error="", window_s=10**6).delay_s)
         # A lookup takes a moment itself.
         age_s += delays[-1] + 0.2
 
@@ -64,10 +64,19 @@ def test_open_payment_is_asked_after_at_once_and_then_more_and_more_rarely() -> 
     assert tuple(delays[:5]) == LOOKUP_AFTER_S
 
 
+@pytest.mark.parametrize("window_s", [20.0, 900.0, 3600.0])
+def test_open_payment_is_asked_after_when_the_window_of_its_gateway_ends(window_s: float) -> None:
+    age_s = 0.0
+    while age_s < window_s:
+        age_s += ask_later(age_s, error="", window_s=window_s).delay_s
+
+    assert window_s < age_s <= window_s + 2
+
+
 @given(st.floats(0, 10**9))
 @settings(deadline=None)
 def test_open_payment_is_asked_after_without_end_and_without_spending_a_try(age_s: float) -> None:
-    later = ask_later(age_s, error="timeout")
+    later = ask_later(age_s, error="timeout", window_s=0)
 
     assert (later.state, later.error, later.spent) == (State.READY, "timeout", False)
     assert LOOKUP_AFTER_S[0] <= later.delay_s <= LOOKUP_AFTER_S[-1]

@@ -111,7 +111,9 @@ def customer_pays_otherwise(world: World, _pick: Pick) -> None:
     records = world.records
     charging = any(row.kind is Kind.CHARGE and row.state in UNFINISHED for row in records.rows)
     try:
-        change = settlement.change_method(records.order, records.payable(), charging=charging)
+        change = settlement.change_method(
+            records.order, records.payable(), charging=charging, now=world.now
+        )
     except (IllegalMove, PaymentOpen):
         return
     records.payment_method = f"pm_{records.order.version}"
