@@ -145,12 +145,16 @@ class Records:
                 row.run_at = min(row.run_at, now)
 
     def send(self, attempt: Attempt, now: datetime) -> None:
-        """Note that a call is about to be made; the time of the first one is kept."""
+        """Note that a call is about to be made; the time of the first one is kept.
+
+        What never was sent may be of another amount by now.
+        """
         known = self.attempts.get(attempt.id, attempt)
         created = known.state is AttemptState.CREATED
         if created and attempt.kind in TAKING:
             assert not self.is_out_of_time(now), "A charge is begun past its reservation."
         state = AttemptState.SENT if created else known.state
+        known = attempt if created else known
         self.write(msgspec.structs.replace(known, state=state, sent_at=known.sent_at or now))
 
     def write(self, attempt: Attempt) -> None:
