@@ -14,6 +14,7 @@ from api import (
     api_keys,
     audit,
     authenticators,
+    claims,
     docs,
     emails,
     explanations,
@@ -67,6 +68,7 @@ QUIET = ("/health/live", "/health/ready", "/metrics")
 
 ROUTES = [
     orders.router,
+    claims.router,
     explanations.router,
     payments.router,
     resolutions.router,

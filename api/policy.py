@@ -36,6 +36,7 @@ POLICIES: Mapping[str, Policy] = {
     "POST /v1/orders/{order_id}/cancel": Policy(_ALL, Scope.ORDERS_WRITE, guest=True),
     "GET /v1/orders/{order_id}/payments": Policy(_ALL, Scope.PAYMENTS_READ, guest=True),
     "POST /v1/orders/{order_id}/payment-method": Policy(_ALL, Scope.PAYMENTS_WRITE, guest=True),
+    "POST /v1/orders/{order_id}/claim": Policy(_ALL, Scope.ORDERS_WRITE, any_order=True),
     "POST /v1/orders/{order_id}/capture": Policy(_OPS, Scope.PAYMENTS_WRITE),
     "POST /v1/orders/{order_id}/void": Policy(_OPS, Scope.PAYMENTS_WRITE),
     # Support up to SUPPORT_REFUND_MAX_MINOR.
@@ -139,7 +140,7 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", _: BaseRoute
             raise Unauthenticated("Send a token: `Authorization: Bearer <token>`.")
         raise Forbidden("Your role, or the scopes of your key, do not allow this.")
     order_id = scope["path_params"].get("order_id")
-    if isinstance(order_id, UUID) and not principal.is_staff:
+    if isinstance(order_id, UUID) and not (principal.is_staff or policy.any_order):
         standings: Standings = connection.app.state.standings
         if not reaches(principal, order_id, await standings.owner(order_id)):
             raise NotFound(f"There is no order {order_id}.")

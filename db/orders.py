@@ -186,6 +186,19 @@ async def set_payment_method(tx: AsyncConnection, order_id: UUID, payment_method
     await tx.execute(update(o).where(o.c.id == order_id).values(payment_method=payment_method))
 
 
+async def claim(tx: AsyncConnection, order_id: UUID, user_id: UUID) -> bool:
+    """Give an order that no account has to one; tells whether it has it now, again is the same."""
+    written = await run(
+        tx,
+        """
+        UPDATE orders SET user_id = %(user_id)s
+        WHERE id = %(id)s AND (user_id IS NULL OR user_id = %(user_id)s)
+        """,
+        {"id": order_id, "user_id": user_id},
+    )
+    return written == 1
+
+
 async def get(tx: AsyncConnection, order_id: UUID) -> OrderView:
     """Read an order with its lines; raises NotFound."""
     found = await _views(tx, select(*_VIEW).where(tables.orders.c.id == order_id))

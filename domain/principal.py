@@ -117,6 +117,7 @@ class Policy(msgspec.Struct, frozen=True):
     guest: bool = False
     anonymous: bool = False
     public: bool = False  # nobody is asked who one is
+    any_order: bool = False  # what is sent along opens the order, whoever has it
 
 
 def may(policy: Policy, principal: Principal) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.tokens import Tokens
 from db.ids import new_id
-from domain import code
+from domain import claim, code
 from domain.code import Purpose
 from domain.secret import keys
 from tests.builders import an_order_body
@@ -99,7 +99,9 @@ WRITES = {
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
     "finding": Write("POST", "/v1/findings/1/close", {"note": "Paid by hand"}, "Paid by hand", ""),
 }
+_CLAIM = claim.write(UUID(ORDER), keys(SECRET_KEY)[0])
 WRITES |= {
+    "claim": Write("POST", f"/v1/orders/{ORDER}/claim", {"claim_token": _CLAIM}, _CLAIM, ""),
     "API key": Write(
         "POST", "/v1/api-keys", {"name": "A machine", "scopes": ["orders:read"]}, "A machine", ""
     ),

@@ -23,6 +23,7 @@ ALLOWED = {
     f"/v1/orders/{ORDER}/explain": "GET, HEAD, OPTIONS",
     f"/v1/orders/{ORDER}/payments": "GET, HEAD, OPTIONS",
     f"/v1/orders/{ORDER}/cancel": "OPTIONS, POST",
+    f"/v1/orders/{ORDER}/claim": "OPTIONS, POST",
     f"/v1/orders/{ORDER}/capture": "OPTIONS, POST",
     f"/v1/orders/{ORDER}/refunds": "OPTIONS, POST",
     f"/v1/orders/{ORDER}/void": "OPTIONS, POST",
