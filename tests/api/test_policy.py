@@ -14,7 +14,7 @@ from db.ids import new_id
 from domain import claim
 from domain.principal import Policy, Role, Scope
 from tests.api.people import a_key, a_person, change
-from tests.api.routes import ORDER, SKU
+from tests.api.routes import ORDER, PARAMETERS
 from tests.web import NOBODY, asking, bearer, post_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,9 +38,7 @@ async def outcome(
 ) -> str:
     """Say how the door answers: let in, unknown, not allowed, or as if there were no order."""
     method, _, template = operation.partition(" ")
-    path = template.format_map(
-        defaultdict(lambda: ORDER, sku=SKU, finding_id="1", order_id=order_id)
-    )
+    path = template.format_map(defaultdict(lambda: ORDER, {**PARAMETERS, "order_id": order_id}))
     answer = await client.request(method, path, headers=headers)
     problem = answer.json() if answer.status_code in {401, 403, 404} else {}
     if problem.get("code") == "unauthenticated":
@@ -57,7 +55,9 @@ async def an_order(
 ) -> httpx.Response:
     """Place an order, each of a customer of its own, who has few that are not paid."""
     email = f"{new_id()}@example.com"
-    return await post_order(client, ("APPLE", 1), headers=headers, email=email)
+    placed = await post_order(client, ("APPLE", 1), headers=headers, email=email)
+    assert placed.status_code == 202, placed.text
+    return placed
 
 
 def id_of(placed: httpx.Response) -> str:

@@ -10,7 +10,7 @@ from api.policy import POLICIES
 from db.engine import Database
 from db.ids import new_id
 from tests.api.paid import Pay
-from tests.api.routes import ORDER, SKU
+from tests.api.routes import ORDER, PARAMETERS
 from tests.web import asking, assert_problem, rows
 
 CLOSED = [
@@ -27,7 +27,7 @@ async def test_who_shows_no_credential_is_kept_out_and_changes_nothing(
 ) -> None:
     del shop
     method, _, template = operation.partition(" ")
-    path = template.format_map(defaultdict(lambda: ORDER, sku=SKU, finding_id="1"))
+    path = template.format_map(defaultdict(lambda: ORDER, PARAMETERS))
     before = await rows(shop_database)
 
     async with asking(shop_app) as stranger:
