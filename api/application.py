@@ -34,6 +34,7 @@ from api import (
     tasks,
     users,
     webhooks,
+    write_offs,
 )
 from api.acceptance import Acceptance
 from api.authentication import Authentication
@@ -72,6 +73,7 @@ ROUTES = [
     explanations.router,
     payments.router,
     resolutions.router,
+    write_offs.router,
     ledger.router,
     webhooks.router,
     products.router,

@@ -10,10 +10,18 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tables
-from db.engine import ring_after_commit, run
+from db.engine import fetch, ring_after_commit, run
 from db.tasks import KNOWN
 from domain.refusal import Conflict, NotFound
-from domain.task import QUEUE_OF, REPLAYED, Kind, State, fresh_attempts_max, refuse_living
+from domain.task import (
+    LOOK_AGAIN,
+    QUEUE_OF,
+    REPLAYED,
+    Kind,
+    State,
+    fresh_attempts_max,
+    refuse_living,
+)
 
 
 class TaskView(msgspec.Struct, frozen=True):
@@ -96,6 +104,34 @@ async def discard(tx: AsyncConnection, task_id: int) -> TaskView:
     query = "UPDATE tasks SET state = 'cancelled', finished_at = now() WHERE id = %(id)s"
     await run(tx, query, {"id": task_id})
     return await get(tx, task_id)
+
+
+async def is_returning(tx: AsyncConnection, order_id: UUID) -> bool:
+    """Tell whether work is to be done, or being done, that may give an order's money back."""
+    found = await fetch(
+        tx,
+        int,
+        """
+        SELECT 1 FROM tasks
+        WHERE order_id = %(id)s AND state IN ('ready', 'running')
+          AND kind IN ('undo_payment', 'void', 'refund', 'capture')
+          AND NOT payload ? %(again)s LIMIT 1
+        """,
+        {"id": order_id, "again": LOOK_AGAIN},
+    )
+    return bool(found)
+
+
+async def discard_returns(tx: AsyncConnection, order_id: UUID) -> None:
+    """Give up for good what was to refund an order and is dead: it went back otherwise."""
+    await run(
+        tx,
+        """
+        UPDATE tasks SET state = 'cancelled', finished_at = now()
+        WHERE order_id = %(id)s AND state = 'dead' AND kind IN ('undo_payment', 'refund')
+        """,
+        {"id": order_id},
+    )
 
 
 async def get(tx: AsyncConnection, task_id: int) -> TaskView:

@@ -29,12 +29,16 @@ class LedgerEntry(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """What our ledger says was moved for an order, in minor units."""
+    """What our ledger says was moved for an order, in minor units.
+
+    `refunded` went back by the gateway, `elsewhere` by other means.
+    """
 
     order_id: UUID
     captured: int
     refunded: int
     fees: int
+    elsewhere: int = 0
 
 
 async def append(
@@ -44,7 +48,9 @@ async def append(
     entries = [
         (order_id, attempt.id, currency, account, minor)
         for order_id, attempt, currency, outcome in moved
-        for account, minor in book(attempt.kind, attempt.amount_minor, outcome.fee_minor).items()
+        for account, minor in book(
+            attempt.kind, attempt.amount_minor, outcome.fee_minor, gateway=attempt.gateway
+        ).items()
     ]
     if not entries:
         return
@@ -111,8 +117,10 @@ async def moved(tx: AsyncConnection, order_ids: Sequence[UUID]) -> list[Moved]:
         """
         SELECT order_id,
                coalesce(sum(-amount_minor) FILTER (WHERE account = 'receivable'), 0)::bigint,
-               coalesce(sum(amount_minor) FILTER (WHERE account = 'refunds'), 0)::bigint,
-               coalesce(sum(amount_minor) FILTER (WHERE account = 'fees'), 0)::bigint
+               coalesce(sum(amount_minor) FILTER (
+                   WHERE account IN ('refunds', 'settled_elsewhere')), 0)::bigint,
+               coalesce(sum(amount_minor) FILTER (WHERE account = 'fees'), 0)::bigint,
+               coalesce(-sum(amount_minor) FILTER (WHERE account = 'settled_elsewhere'), 0)::bigint
         FROM ledger_entries WHERE order_id = ANY (%(ids)b::uuid[]) GROUP BY order_id
         """,
         {"ids": list(order_ids)},

@@ -92,7 +92,7 @@ QUERIES: Mapping[str, LiteralString] = {
     GROUP BY order_id, transaction_id, currency HAVING sum(amount_minor) <> 0 LIMIT %(limit)s
     """,
     # As `domain.ledger.book` says: cash and fees are what was captured and not refunded. A
-    # refund that failed later is booked twice, there and back.
+    # refund that failed later is booked twice, there and back; one by hand is no cash of a gateway.
     "S4 the ledger is what the gateway did": """
     SELECT coalesce(a.order_id, l.order_id)::text,
            format('attempt %%s, %%s of %%s, ledger %%s', coalesce(a.id, l.transaction_id),
@@ -101,8 +101,10 @@ QUERIES: Mapping[str, LiteralString] = {
     FROM (
         SELECT id, order_id, currency, account, minor
         FROM payment_attempts CROSS JOIN LATERAL (VALUES
-            ('gateway_cash', CASE kind WHEN 'refund' THEN -amount_minor
-                             ELSE amount_minor - fee_minor END),
+            ('gateway_cash', CASE WHEN kind <> 'refund' THEN amount_minor - fee_minor
+                             WHEN gateway = 'by-hand' THEN 0 ELSE -amount_minor END),
+            ('settled_elsewhere', CASE WHEN kind = 'refund' AND gateway = 'by-hand'
+                                  THEN -amount_minor ELSE 0 END),
             ('fees', CASE kind WHEN 'refund' THEN 0 ELSE fee_minor END),
             ('receivable', CASE kind WHEN 'refund' THEN 0 ELSE -amount_minor END),
             ('refunds', CASE kind WHEN 'refund' THEN amount_minor ELSE 0 END)

@@ -78,7 +78,8 @@ async def accounts(
                coalesce(sum(b.amount_minor) FILTER (
                    WHERE b.state = 'succeeded' AND b.kind IN ('charge', 'capture')), 0)::bigint,
                coalesce(sum(b.amount_minor) FILTER (
-                   WHERE b.state = 'succeeded' AND b.kind = 'refund'), 0)::bigint,
+                   WHERE b.state = 'succeeded' AND b.kind = 'refund'
+                     AND b.gateway <> 'by-hand'), 0)::bigint,
                sum(b.fee_minor)::bigint,
                bool_or(b.state = 'succeeded'
                        AND (b.kind = 'void' OR b.kind = 'capture' AND b.final)),

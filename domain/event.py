@@ -131,6 +131,16 @@ class PaymentRefused(_Fact, frozen=True, tag="payment_refused"):
     code: str
 
 
+class PaymentWrittenOff(_Fact, frozen=True, tag="payment_written_off"):
+    """A person says by what means, other than ours, the customer got the money back."""
+
+    attempt_id: UUID
+    amount_minor: int
+    means: str
+    note: str
+    actor: str
+
+
 class AuthorizationExpired(_Fact, frozen=True, tag="authorization_expired"):
     """What was authorized was not captured in time."""
 
@@ -175,6 +185,7 @@ Event = (
     | PaymentVoided
     | PaymentRefunded
     | PaymentRefused
+    | PaymentWrittenOff
     | AuthorizationExpired
     | PaymentDisputed
     | OrderShipped

@@ -107,13 +107,19 @@ def _nothing_under_way(facts: Facts) -> Explanation | None:
         f" way to change that.",
         order.since,
         Owner.STAFF,
-        f"POST /v1/orders/{order.id}/cancel"
-        if stoppable
-        else f"compare GET /v1/orders/{order.id}/payments with the gateway's own books",
+        f"POST /v1/orders/{order.id}/cancel" if stoppable else _mend(facts),
         Code.NOTHING_UNDER_WAY,
         "staff to look into it",
         order.reserved_until if order.status is Status.RESERVED else None,
     )
+
+
+def _mend(facts: Facts) -> str:
+    """Name what ends the money of an order with which nothing is under way."""
+    order = facts.order
+    if order.status is Status.CANCELLED and unsettled(facts) is None and facts.funds().refundable:
+        return f"POST /v1/orders/{order.id}/write-off"
+    return f"compare GET /v1/orders/{order.id}/payments with the gateway's own books"
 
 
 def _mail(facts: Facts) -> Explanation | None:

@@ -68,11 +68,19 @@ def _dead(task: Work, facts: Facts) -> Standing:
     return Standing(
         Code.DEAD_TASK,
         f"it was given up after {_tries(task, facts)} with {quoted(task.last_error)}, and staff has"
-        f" to have it tried again, {replay}, or give it up, POST /v1/tasks/{task.id}/discard",
+        f" to have it tried again, {replay}, or give it up, POST /v1/tasks/{task.id}/discard"
+        f"{_otherwise(task, facts)}",
         task.finished_at or task.run_at,
         Owner.STAFF,
         replay,
     )
+
+
+def _otherwise(task: Work, facts: Facts) -> str:
+    """Say what else ends it: money that went back by other means."""
+    if task.kind not in GIVING_BACK or not facts.funds().refundable:
+        return ""
+    return f"; what went back otherwise is written off, POST /v1/orders/{facts.order.id}/write-off"
 
 
 def _tries(task: Work, facts: Facts) -> str:

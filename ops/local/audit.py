@@ -170,21 +170,24 @@ def compare(
     for order in orders:
         did = settlements.get(str(order.order_id), Settlement())
         booked = ours.get(order.order_id, Moved(order.order_id, captured=0, refunded=0, fees=0))
-        wrong = [*_wrong(order, did), *_misbooked(booked, did)]
+        wrong = [*_wrong(order, did, booked), *_misbooked(booked, did)]
         found += [Violation(name, str(order.order_id), why) for name, why in wrong]
     return found
 
 
-def _wrong(order: Due, did: Settlement) -> Iterable[tuple[str, str]]:
+def _wrong(order: Due, did: Settlement, booked: Moved) -> Iterable[tuple[str, str]]:
     if did.captures > 1:
         yield "S2 charged at most once", f"captured {did.captures} payments"
     elif did.authorized not in {0, order.total_minor}:
         yield "S2 charged the total", f"charged {did.authorized} of {order.total_minor}"
     if did.currencies - {order.currency.lower()}:
         yield "S2 charged in its currency", f"{order.currency}: {', '.join(did.currencies)}"
-    # Of what was paid a part may have been refunded since, of what was held not all captured.
+    # Of what was paid a part may have been refunded since, of what was held not all captured. What
+    # went back by other means the gateway still has, or lost in a dispute.
     confirmed = order.status in _CONFIRMED
-    money = did.authorized if confirmed else did.captured - did.refunded + did.held
+    money = (
+        did.authorized if confirmed else did.captured - did.refunded - booked.elsewhere + did.held
+    )
     if money != (due := order.total_minor if confirmed else 0):
         yield (
             "S3 confirmed if and only if the gateway has the money",

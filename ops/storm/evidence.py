@@ -144,7 +144,8 @@ _STOCK = "SELECT sku, on_hand, reserved FROM stock"
 _BOOKED = """
 SELECT order_id::text, currency,
        (-coalesce(sum(amount_minor) FILTER (WHERE account = 'receivable'), 0))::bigint,
-       coalesce(sum(amount_minor) FILTER (WHERE account = 'refunds'), 0)::bigint,
+       coalesce(sum(amount_minor) FILTER (
+           WHERE account IN ('refunds', 'settled_elsewhere')), 0)::bigint,
        coalesce(sum(amount_minor) FILTER (WHERE account = 'gateway_cash'), 0)::bigint,
        coalesce(sum(amount_minor) FILTER (WHERE account = 'fees'), 0)::bigint
 FROM ledger_entries GROUP BY order_id, currency

@@ -106,6 +106,13 @@ WRITES |= {
         "POST", "/v1/api-keys", {"name": "A machine", "scopes": ["orders:read"]}, "A machine", ""
     ),
     "rotation": Write("POST", f"/v1/api-keys/{ORDER}/rotate", {"overlap_s": 5}, "", "5"),
+    "write-off": Write(
+        "POST",
+        f"/v1/orders/{ORDER}/write-off",
+        {"amount_minor": 5, "means": "dispute", "note": "Seen at the bank"},
+        "Seen at the bank",
+        "5",
+    ),
     "discard": Write("POST", "/v1/tasks/1/discard", {"note": "Done by hand"}, "Done by hand", ""),
     "queue": Write("PUT", "/v1/queues/shipping", {"paused": False, "running_max": 5}, "", "5"),
     "capture": Write("POST", f"/v1/orders/{ORDER}/capture", {"amount_minor": 5}, "", "5"),

@@ -29,6 +29,7 @@ from domain.event import (
     PaymentResolved,
     PaymentUnknown,
     PaymentVoided,
+    PaymentWrittenOff,
     StockReserved,
 )
 from domain.stock import Short
@@ -52,6 +53,7 @@ SAMPLES: list[Event] = [
     PaymentVoided(new_id(), 1000),
     PaymentRefunded(new_id(), 1000, "duplicate"),
     PaymentRefused(new_id(), "refund", "expired"),
+    PaymentWrittenOff(new_id(), 1000, "dispute", "The bank says so.", "staff"),
     AuthorizationExpired(new_id(), 1000),
     PaymentDisputed("dp_1", 1000, "fraudulent"),
     OrderShipped(),

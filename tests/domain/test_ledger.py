@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.funds import AttemptKind
-from domain.ledger import Account, book
+from domain.ledger import ELSEWHERE, Account, book
 
 AMOUNTS = st.integers(1, 99_999_999)
 FEES = st.integers(0, 99_999_999)
@@ -37,6 +37,13 @@ def test_fee_of_the_whole_amount_leaves_no_cash() -> None:
 def test_refund_is_paid_from_cash() -> None:
     assert book(AttemptKind.REFUND, 300, 0) == {
         Account.GATEWAY_CASH: -300,
+        Account.REFUNDS: 300,
+    }
+
+
+def test_refund_by_other_means_leaves_the_cash_of_the_gateway() -> None:
+    assert book(AttemptKind.REFUND, 300, 0, gateway=ELSEWHERE) == {
+        Account.SETTLED_ELSEWHERE: -300,
         Account.REFUNDS: 300,
     }
 
