@@ -128,7 +128,8 @@ def _unknown(was: Order, attempt: Attempt, reason: str, *, overdue: bool) -> Cha
 def refuse_unpaid(was: Order, wanted: AttemptKind) -> None:
     """Raise IllegalMove for an order that has no money that could be moved on request."""
     if was.status not in {Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.RETURNED}:
-        raise IllegalMove(f"An order in status {was.status} has no money to {wanted}.")
+        why = ": it goes back by itself, see `explain`" if was.status is Status.CANCELLED else ""
+        raise IllegalMove(f"An order in status {was.status} has no money to {wanted}{why}.")
 
 
 def request(was: Order, asked: Attempt, *, actor: str) -> Change:
