@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from db import orders, payables, stock
+from db import operations, orders, stock
 from db.engine import Database, transaction
 from domain.payment import OnDecline, Unknown
 from domain.settlement import change_method
@@ -34,8 +34,8 @@ from workers import clock
 async def change_payment_method(database: Database, order_id: UUID, payment_method: str) -> None:
     """Give a declined order that is held another payment method, as its customer does."""
     async with transaction(database) as tx:
-        payable = await payables.lock(tx, order_id)
-        change = partial(change_method, payable=payable, charging=False)
+        found = await operations.lock(tx, order_id)
+        change = partial(change_method, payable=found.payable, charging=False, now=found.now)
         await orders.change(tx, order_id, change)
         await orders.set_payment_method(tx, order_id, payment_method)
 
