@@ -1,5 +1,6 @@
 """The table of policies, asked of the application: every operation, by everybody there is."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 
@@ -10,7 +11,6 @@ from litestar import Litestar
 from litestar.exceptions import ImproperlyConfiguredException
 
 from api.policy import POLICIES, operations, refuse_unruled
-from db.ids import new_id
 from domain import claim
 from domain.principal import Policy, Role, Scope
 from tests.api.people import a_key, a_person, change
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = {"Authorization": "Bearer of_live_what"}
 HOUR_S = 3600
+_numbers = itertools.count()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -54,7 +55,7 @@ async def an_order(
     client: httpx.AsyncClient, headers: Mapping[str, str] = NOBODY
 ) -> httpx.Response:
     """Place an order, each of a customer of its own, who has few that are not paid."""
-    email = f"{new_id()}@example.com"
+    email = f"customer-{next(_numbers)}@example.com"
     placed = await post_order(client, ("APPLE", 1), headers=headers, email=email)
     assert placed.status_code == 202, placed.text
     return placed
