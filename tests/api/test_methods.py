@@ -29,6 +29,7 @@ ALLOWED = {
     f"/v1/orders/{ORDER}/void": "OPTIONS, POST",
     f"/v1/orders/{ORDER}/payment-method": "OPTIONS, POST",
     f"/v1/orders/{ORDER}/resolve": "OPTIONS, POST",
+    f"/v1/orders/{ORDER}/write-off": "OPTIONS, POST",
     "/v1/ledger": "GET, HEAD, OPTIONS",
     "/v1/gateways/stripe/webhook": "OPTIONS, POST",
     "/v1/audit": "GET, HEAD, OPTIONS",
