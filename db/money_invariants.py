@@ -71,6 +71,7 @@ QUERIES: Mapping[str, LiteralString] = {
         SELECT FROM tasks t WHERE t.order_id = o.id AND t.state IN ('ready', 'running'))
     LIMIT %(limit)s
     """,
+    # A void releases all that is left, also what it left to a capture that was withdrawn then.
     "S3 a cancelled order at rest holds no authorization": """
     SELECT o.id::text, format('%%s %%s still authorized', a.held, o.currency)
     FROM (
@@ -79,7 +80,7 @@ QUERIES: Mapping[str, LiteralString] = {
         FROM payment_attempts
         WHERE kind IN ('authorize', 'capture', 'void') AND state = 'succeeded'
           AND order_id IN SCOPE
-        GROUP BY order_id HAVING NOT bool_or(kind = 'capture' AND final)
+        GROUP BY order_id HAVING NOT bool_or(kind = 'void' OR kind = 'capture' AND final)
     ) AS a JOIN orders o ON o.id = a.order_id
     WHERE a.held > 0 AND o.status = 'cancelled' AND NOT EXISTS (
         SELECT FROM tasks t WHERE t.order_id = o.id AND t.state IN ('ready', 'running'))

@@ -59,6 +59,17 @@ async def test_money_of_a_cancelled_order_is_kept_until_its_refund_is_done(
         assert await check(tx) == []
 
 
+async def test_a_void_releases_also_what_it_left_to_a_capture_that_was_withdrawn(
+    database: Database, settings: Settings, tx: AsyncConnection
+) -> None:
+    history = await a_history(database, settings)
+
+    less = "UPDATE payment_attempts SET amount_minor = amount_minor - 76"
+    await corrupt(tx, [f"{less} WHERE order_id = :dropped AND kind = 'void'"], history)
+
+    assert await check(tx) == []
+
+
 async def test_older_orders_are_left_out_on_request(
     database: Database, settings: Settings, tx: AsyncConnection
 ) -> None:
