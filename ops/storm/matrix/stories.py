@@ -174,34 +174,6 @@ async def close_finding(scene: Scene) -> None:
     await scene.write("POST", f"/v1/findings/{found}/close", {"note": "looked into"})
 
 
-async def given_up(scene: Scene) -> None:
-    """Have a task that was given up."""
-    await scene.sql(
-        "INSERT INTO tasks (queue, kind, state, attempt, attempts_max, finished_at)"
-        " VALUES (%s, %s, 'dead', 3, 3, now())",
-        Queue.HOUSEKEEPING.value,
-        Kind.PRUNE.value,
-    )
-
-
-async def replay(scene: Scene) -> None:
-    """Have it tried afresh."""
-    [(task,)] = await scene.sql("SELECT max(id) FROM tasks WHERE kind = %s", Kind.PRUNE.value)
-    await scene.write("POST", f"/v1/tasks/{task}/replay", {})
-
-
-async def pause(scene: Scene) -> None:
-    """Pause a queue that nothing of the lane is in."""
-    content = {"paused": True, "running_max": None}
-    await scene.write("PUT", f"/v1/queues/{Queue.SHIPPING}", content)
-
-
-async def resume(scene: Scene) -> None:
-    """Resume it."""
-    query = "UPDATE queues SET paused = false WHERE name = %s"
-    await scene.sql(query, Queue.SHIPPING.value)
-
-
 async def webhook(scene: Scene) -> None:
     """Have the gateway tell of the charge."""
     about = {"id": f"pi_{scene.name}", "object": "payment_intent"}

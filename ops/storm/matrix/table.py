@@ -6,6 +6,7 @@ import msgspec
 
 from ops.faultpoint import Action, Call, Commit, Side
 from ops.storm.history import Op
+from ops.storm.matrix import backlog
 from ops.storm.matrix import stories as s
 from ops.storm.matrix.stories import Story
 
@@ -34,8 +35,8 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.RESOLVE: Story(line="web", before=s.in_review, then=s.resolve),
     Commit.PRODUCT: Story(line="web", then=s.product, ends=_NO_ORDER),
     Commit.STOCK: Story(line="web", before=s.product, then=s.stock, ends=_NO_ORDER),
-    Commit.TASK: Story(line="web", before=s.given_up, then=s.replay, ends=_NO_ORDER),
-    Commit.QUEUE: Story(line="web", before=s.paid, then=s.pause, after=s.resume),
+    Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
+    Commit.QUEUE: Story(line="web", before=s.paid, then=backlog.pause, after=backlog.resume),
     Commit.FINDING: Story(line="web", before=s.finding, then=s.close_finding, ends=_NO_ORDER),
     Commit.WEBHOOK: _WEBHOOK,
     Commit.DISPUTE: Story(line="web", before=s.paid, then=s.dispute),

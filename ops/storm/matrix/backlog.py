@@ -1,0 +1,32 @@
+"""Stories of work itself: a task that was given up, and a queue that is paused."""
+
+from domain.task import Kind, Queue
+from ops.storm.matrix.scene import Scene
+
+
+async def given_up(scene: Scene) -> None:
+    """Have a task that was given up."""
+    await scene.sql(
+        "INSERT INTO tasks (queue, kind, state, attempt, attempts_max, finished_at)"
+        " VALUES (%s, %s, 'dead', 3, 3, now())",
+        Queue.HOUSEKEEPING.value,
+        Kind.PRUNE.value,
+    )
+
+
+async def replay(scene: Scene) -> None:
+    """Have it tried afresh."""
+    [(task,)] = await scene.sql("SELECT max(id) FROM tasks WHERE kind = %s", Kind.PRUNE.value)
+    await scene.write("POST", f"/v1/tasks/{task}/replay", {})
+
+
+async def pause(scene: Scene) -> None:
+    """Pause a queue that nothing of the lane is in."""
+    content = {"paused": True, "running_max": None}
+    await scene.write("PUT", f"/v1/queues/{Queue.SHIPPING}", content)
+
+
+async def resume(scene: Scene) -> None:
+    """Resume it."""
+    query = "UPDATE queues SET paused = false WHERE name = %s"
+    await scene.sql(query, Queue.SHIPPING.value)
