@@ -18,9 +18,11 @@ from ops.storm.plan import CURRENCY, Act, Story
 _CONNECTIONS = 2000
 # Longer than the platform lets a request wait for anything.
 _TIMEOUT_S = 5.0
+# Some seconds of arrivals. Beyond these a crowd that asks again and again would take the machine
+# from the platform, and the proxies with it: who comes later waits before the door.
+_AT_THE_DOOR_MAX = 200
 # Longer than any two faults, so that in the end everybody has an answer.
 GIVE_UP_AFTER_S = 90.0
-# A crowd that asks again and again at once keeps down what it has overloaded.
 _AGAIN_FIRST_S, _AGAIN_MAX_S = 0.2, 6.0
 # Money is moved only of an order that has some: as long as it is on its way there, a client looks.
 _UNDER_WAY = frozenset({"placed", "backordered", "reserved"})
@@ -57,6 +59,8 @@ class Load:
         self._history = history
         # What opens the orders that were placed here, by their ids.
         self._claims = dict[str, str]()
+        self._door = asyncio.Semaphore(_AT_THE_DOOR_MAX)
+        self.placed_s = 0.0  # when the last order so far was answered
 
     def elsewhere(self, *urls: str) -> "Load":
         """Give the same clients, who go to other addresses."""
@@ -73,7 +77,10 @@ class Load:
 
     async def _tell(self, story: Story) -> None:
         content = order(story)
-        placed = await self.ask(Asked(Op.PLACE, "POST", PLACED_AT, story.key, content=content))
+        place = Asked(Op.PLACE, "POST", PLACED_AT, story.key, content=content)
+        async with self._door:
+            placed = await self.ask(place)
+        self.placed_s = self._history.now_s()
         if placed.outcome is not Outcome.OK:
             return
         order_id, total = str(UUID(placed.told("id"))), int(placed.told("total_minor"))

@@ -87,7 +87,8 @@ async def _rage(
 ) -> Raged:
     """Have load and faults at the same time, then peace.
 
-    Healing begins with the end of the last fault, or with the last order if that comes later.
+    Healing begins with the end of the last fault, or once the last order is answered if that is
+    later.
     """
     nemesis, watch = Nemesis(on, history.now_s), Watch(on.database_url)
     async with (
@@ -97,11 +98,11 @@ async def _rage(
         talk = together.create_task(load.tell(told))
         watching = together.create_task(watch.keep())
         await nemesis.rage(blows)
-        await asyncio.sleep(max(0.0, told[-1].at_s - history.now_s()) if told else 0.0)
         calm_s = history.now_s()
         console.print(f"The faults are over after {calm_s:.1f} s. Healing ...")
         await talk
         watching.cancel()
+        calm_s = max(calm_s, load.placed_s)
     healed = await healing.heal(on.database_url)
     if healed.seconds is not None:
         healed = Healing(history.now_s() - calm_s)
