@@ -13,6 +13,7 @@ from db.engine import Params, fetch
 # A gateway gives up on an answer after seconds and sends again: what is locked for longer than
 # this is left to its next try.
 LOCK_WAIT_MS = 100
+_BE_BRIEF = "SELECT set_config('lock_timeout', %(wait_ms)s, true)"
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -37,8 +38,7 @@ async def insert_many(
     One that a group has twice counts as new twice. From here on no lock is waited for longer
     than LOCK_WAIT_MS: the transaction then ends with Busy, and nothing of it has come.
     """
-    patience = "SELECT set_config('lock_timeout', %(wait_ms)s, true)"
-    await fetch(tx, str, patience, {"wait_ms": str(LOCK_WAIT_MS)})
+    await fetch(tx, str, _BE_BRIEF, {"wait_ms": str(LOCK_WAIT_MS)})
     return await fetch(
         tx,
         _kept,

@@ -43,6 +43,40 @@ async def find(tx: AsyncConnection) -> Readings:
         "SELECT status, count(*) FROM orders WHERE status = ANY (%(under_way)b::text[]) GROUP BY 1",
         {"under_way": [status.value for status in UNDER_WAY]},
     )
+    findings = await fetch(
+        tx,
+        _Findings,
+        "SELECT kind, count(*) FROM findings WHERE closed_at IS NULL GROUP BY kind",
+        {},
+    )
+    broken = {row.kind: row.count for row in findings}
+    return {
+        "orderflow_invariant_violations": {(one.name,): broken.get(one.name, 0) for one in AUDITED},
+        "findings": {(row.kind,): row.count for row in findings},
+        "orders": {(row.status,): row.count for row in orders},
+        **await _find_audits(tx),
+        **await _find_tasks(tx),
+    }
+
+
+async def _find_audits(tx: AsyncConnection) -> Readings:
+    [audits] = await fetch(
+        tx,
+        _Audits,
+        """
+        SELECT extract(epoch FROM max(looked_at))::float8,
+               extract(epoch FROM max(rolled_at))::float8
+        FROM audit_progress
+        """,
+        {},
+    )
+    return {
+        "orderflow_audit_timestamp_seconds": {(): audits.looked_at_s or 0},
+        "orderflow_audit_round_timestamp_seconds": {(): audits.rolled_at_s or 0},
+    }
+
+
+async def _find_tasks(tx: AsyncConnection) -> Readings:
     tasks = await fetch(
         tx,
         _Tasks,
@@ -57,29 +91,7 @@ async def find(tx: AsyncConnection) -> Readings:
         """,
         {},
     )
-    findings = await fetch(
-        tx,
-        _Findings,
-        "SELECT kind, count(*) FROM findings WHERE closed_at IS NULL GROUP BY kind",
-        {},
-    )
-    audits = await fetch(
-        tx,
-        _Audits,
-        """
-        SELECT extract(epoch FROM max(looked_at))::float8,
-               extract(epoch FROM max(rolled_at))::float8
-        FROM audit_progress
-        """,
-        {},
-    )
-    broken = {row.kind: row.count for row in findings}
     return {
-        "orderflow_invariant_violations": {(one.name,): broken.get(one.name, 0) for one in AUDITED},
-        "orderflow_audit_timestamp_seconds": {(): audits[0].looked_at_s or 0},
-        "orderflow_audit_round_timestamp_seconds": {(): audits[0].rolled_at_s or 0},
-        "findings": {(row.kind,): row.count for row in findings},
-        "orders": {(row.status,): row.count for row in orders},
         "tasks": {(row.queue, row.state): row.count for row in tasks},
         "tasks_oldest_due_seconds": {
             (row.queue,): row.oldest_due_s for row in tasks if row.oldest_due_s is not None

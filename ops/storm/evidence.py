@@ -190,12 +190,15 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
             before=before,
             after=after,
         )
+    return msgspec.structs.replace(found, broken=await _broken(url))
+
+
+async def _broken(url: str) -> Sequence[Violation]:
     audited = audit.database(url)
     try:
-        broken = await audit.check(audited)
+        return await audit.check(audited)
     finally:
         await audited.engine.dispose()
-    return msgspec.structs.replace(found, broken=broken)
 
 
 def mails(sandbox: Path) -> Mapping[str, int]:
