@@ -19,8 +19,12 @@ BEGIN
     VALUES (old.id, old.state, old.attempt, new.state, new.attempt);
     RETURN NULL;
 END $$;
+-- Not noted is what a person does to dead work, as no worker could: a discard, or a replay, which
+-- gives many attempts at once.
 CREATE TRIGGER storm_note AFTER UPDATE OF state, attempt ON tasks
-FOR EACH ROW EXECUTE FUNCTION storm_note();
+FOR EACH ROW WHEN (NOT (old.state = 'dead' AND (new.state = 'cancelled' OR new.state = 'ready'
+    AND new.payload ? 'replayed' AND new.attempts_max > old.attempts_max + 1)))
+EXECUTE FUNCTION storm_note();
 """
 _WRITTEN = """
 SELECT w.task_id, t.order_id::text, w.was, w.was_attempt, w.became, w.attempt
