@@ -11,7 +11,7 @@ from db.engine import Database, name_commit, transaction
 from db.keys import Answer
 from db.placements import Placement
 from domain.refusal import Refusal
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 # Beyond some seconds of work a client has given up: it is told to come back instead.
 GROUPS_WAITING_MAX = 10

@@ -58,8 +58,8 @@ from api.versions import ENDINGS, announcing
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
 from domain.secret import keys
-from ops import faultpoint
 from ops.config import Settings
+from ops.telemetry import faultpoint
 
 # A thousand lines of an order take some sixty kilobytes.
 BODY_BYTES_MAX = 1_000_000

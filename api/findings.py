@@ -16,7 +16,7 @@ from api.authentication import Asked
 from db import findings
 from db.engine import name_commit
 from db.findings import FindingView
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 
 class FindingPage(msgspec.Struct, frozen=True):

@@ -34,8 +34,8 @@ from domain.product import Item
 from domain.status import Status
 from domain.task import Queue
 from ops.config import Settings
-from ops.faultpoint import Commit
 from ops.telemetry import trace
+from ops.telemetry.faultpoint import Commit
 
 # A wholesaler's longest real order has a thousand lines, its largest position tens of thousands.
 LINES_MAX = 2000

@@ -30,7 +30,7 @@ from domain.payment import RefundReason
 from domain.principal import Role
 from domain.task import Kind
 from ops.config import Settings
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
 

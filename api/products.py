@@ -20,7 +20,7 @@ from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.product import Product
 from domain.refusal import NotFound
 from domain.text import Text
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 
 class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from db.engine import name_commit
 from db.queues import QueueView
 from domain.refusal import NotFound
 from domain.task import Queue
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 # More than any fleet runs.
 RUNNING_MAX = 1_000_000

@@ -7,7 +7,7 @@ from db import inbox, tasks
 from db.engine import Database, name_commit, transaction
 from db.inbox import Message
 from domain.task import Queue
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 # Beyond some seconds of work the gateway has given up: it sends again.
 GROUPS_WAITING_MAX = 10

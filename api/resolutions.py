@@ -30,7 +30,7 @@ from domain.payment import Declined, Succeeded
 from domain.task import LOOK_AGAIN, LOOK_UNTIL, Kind, NewTask, Queue
 from domain.text import ON_ONE_LINE, ONE_LINE
 from ops.config import Settings
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 # The code of an attempt of which a person says that it moved nothing.
 DID_NOT_HAPPEN = "did_not_happen"

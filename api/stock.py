@@ -18,7 +18,7 @@ from db import products, stock
 from db.engine import name_commit
 from db.stock import StockLevel
 from domain.refusal import NotFound
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 ON_HAND_MAX = 1_000_000_000
 

@@ -18,7 +18,7 @@ from db.backlog import Filter, TaskView
 from db.engine import name_commit
 from domain.task import Kind, State
 from domain.text import ON_ONE_LINE, ONE_LINE
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 TaskId = Annotated[int, PathParameter(ge=1, le=pages.NUMBER_MAX)]
 

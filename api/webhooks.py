@@ -24,9 +24,9 @@ from domain import settlement
 from domain.order import Change, Order
 from domain.refusal import NotFound
 from domain.task import LOOK_AGAIN, Kind, NewTask, Queue
-from ops import faultpoint
 from ops.config import Settings
-from ops.faultpoint import Call, Commit, Side
+from ops.telemetry import faultpoint
+from ops.telemetry.faultpoint import Call, Commit, Side
 
 # Stripe's events take some kilobytes.
 WEBHOOK_BYTES_MAX = 256 * 1024

@@ -21,10 +21,9 @@ from redis.client import PubSub
 from redis.retry import Retry
 
 from domain.task import Queue
-from ops import faultpoint
 from ops.config import SettingInvalid, Settings
-from ops.faultpoint import Call
-from ops.telemetry import metrics
+from ops.telemetry import faultpoint, metrics
+from ops.telemetry.faultpoint import Call
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from domain.refusal import Refusal
 from domain.status import Status
 from domain.task import Queue
-from ops import faultpoint
 from ops.config import Settings
-from ops.faultpoint import Commit, Side
-from ops.telemetry import metrics
+from ops.telemetry import faultpoint, metrics
+from ops.telemetry.faultpoint import Commit, Side
 
 log = logging.getLogger(__name__)
 

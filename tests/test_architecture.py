@@ -14,16 +14,14 @@ ROOT = Path(__file__).parent.parent
 # The rooms, and the rooms of ours that each may use; `ANY` stands at the top.
 ANY = frozenset({"api", "db", "domain", "ops", "tests", "workers"})
 TELEMETRY = frozenset({"ops.config", "ops.telemetry"})
-BELOW = TELEMETRY | {"ops.faultpoint"}
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "domain": frozenset({"domain"}),
     "ops.config": frozenset(),
     "ops.telemetry": TELEMETRY,
-    "ops.faultpoint": TELEMETRY,
-    "db": BELOW | {"db", "domain"},
-    "workers": BELOW | {"workers", "db", "domain"},
+    "db": TELEMETRY | {"db", "domain"},
+    "workers": TELEMETRY | {"workers", "db", "domain"},
     "ops.dashboard": TELEMETRY | {"ops.dashboard", "db", "domain"},
-    "api": BELOW | {"api", "db", "domain", "ops.dashboard"},
+    "api": TELEMETRY | {"api", "db", "domain", "ops.dashboard"},
     "ops.local": ANY,
     "ops.sandbox": ANY,
     "ops.storm": ANY,

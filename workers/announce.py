@@ -10,7 +10,7 @@ from pybreaker import STATE_CLOSED
 from db import breakers, tasks
 from db.engine import Busy, Database, Unavailable, name_commit, transaction
 from domain.task import Queue
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 # Those who waited come spread over this time: all at once might open the breaker again.
 CALL_BACK_WITHIN_S = 5.0

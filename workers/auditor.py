@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from db import audits, cron
 from db.audits import Limits, Look
 from db.engine import Busy, Database, Unavailable, name_commit, transaction
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 from workers.failure import twice
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import tasks
 from db.engine import Database, Unavailable, name_commit, transaction
 from domain.task import DONE, Queue, Task
-from ops.faultpoint import Commit
 from ops.telemetry import metrics
+from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
 from workers.failure import twice, verdict_on
 

@@ -14,10 +14,9 @@ from db.engine import Database, Unavailable, connect, name_commit, transaction
 from domain import settlement
 from domain.reconciliation import Portion
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
-from ops import faultpoint
 from ops.config import settings
-from ops.faultpoint import Commit
-from ops.telemetry import logs
+from ops.telemetry import faultpoint, logs
+from ops.telemetry.faultpoint import Commit
 from workers import auditor
 from workers.expiry import expire_authorizations
 from workers.failure import twice

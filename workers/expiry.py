@@ -13,7 +13,7 @@ from domain.order import Change, Order
 from domain.settlement import expire_authorization
 from domain.status import Status
 from domain.task import Kind, NewTask
-from ops.faultpoint import Commit
+from ops.telemetry.faultpoint import Commit
 
 # Authorizations that are dealt with in one transaction.
 EXPIRED_BATCH_MAX = 200

@@ -16,8 +16,8 @@ from db.engine import connect
 from domain.mail import Mailer
 from domain.payment import Gateway
 from domain.task import Queue
-from ops import faultpoint
 from ops.config import Settings
+from ops.telemetry import faultpoint
 from workers import (
     claimed,
     housekeeping,

@@ -14,8 +14,8 @@ from db import tasks
 from db.engine import Database, Unavailable, name_commit, transaction
 from db.groups import in_halves
 from domain.task import Queue, Task, Verdict
-from ops.faultpoint import Commit
 from ops.telemetry import logs, metrics, trace
+from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
 from workers.failure import twice, verdict_on
 

@@ -6,9 +6,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import aiosmtplib
 
 from domain.mail import Delivery, Mail, Refused, Sent, Unsent
-from ops import faultpoint
 from ops.config import SettingInvalid, Settings
-from ops.faultpoint import Call
+from ops.telemetry import faultpoint
+from ops.telemetry.faultpoint import Call
 from workers import letters
 from workers.letters import Letter, Unmailable
 

@@ -17,8 +17,8 @@ from domain.mail import Delivery, Mail, Mailer, Unsent
 from domain.notice import mail
 from domain.task import DONE, Kind, Notice, Queue, Task, Verdict, retry
 from ops.config import Settings
-from ops.faultpoint import Commit
 from ops.telemetry import metrics
+from ops.telemetry.faultpoint import Commit
 from workers import account_mails
 from workers.account_mails import notice_of
 from workers.leased import Stage, order_of

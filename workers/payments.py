@@ -37,8 +37,8 @@ from domain.settlement import settle, unconfirmed
 from domain.status import Status
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from ops.config import Settings
-from ops.faultpoint import Commit
 from ops.telemetry import metrics
+from ops.telemetry.faultpoint import Commit
 from workers.breaker import Breaker, Refused, guarded
 from workers.leased import Stage, order_of
 

@@ -12,10 +12,9 @@ import msgspec
 from db.engine import Busy, Database, Unavailable, connect, name_commit, transaction
 from domain.payment import Gateway, Unknown, Unsent
 from domain.reconciliation import Portion
-from ops import faultpoint
 from ops.config import Settings, settings
-from ops.faultpoint import Commit
-from ops.telemetry import logs
+from ops.telemetry import faultpoint, logs
+from ops.telemetry.faultpoint import Commit
 from workers.gateways.accounts import gateways
 from workers.reconciliation import Seen, ask, failure, read, write
 

@@ -17,8 +17,8 @@ from domain.payment import Booked, Gateway, Outcome, Statement, Unknown, Unsent
 from domain.reconciliation import FIRST, Portion, Sought, compare, is_no_answer, judge
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict, retry
 from ops.config import Settings
-from ops.faultpoint import Commit
 from ops.telemetry import metrics
+from ops.telemetry.faultpoint import Commit
 from workers.leased import Stage
 from workers.payments import NO_GATEWAY_S, Till
 

@@ -16,8 +16,8 @@ from prometheus_client import REGISTRY
 
 from db.doorbell import RINGS_WAITING_MAX, Doorbell, WakingBroker, broker
 from domain.task import Queue
-from ops import faultpoint
 from ops.config import SettingInvalid, Settings
+from ops.telemetry import faultpoint
 from tests.db.rings import Valkey, rings
 from tests.waiting import eventually
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from db.engine import Database, connect
-from ops import faultpoint
 from ops.config import Settings
+from ops.telemetry import faultpoint
 from tests.bank import Bank
 from tests.workers.paid import a_foreign_charge, paid, period, refunded_here, still_open
 from workers import reconcile

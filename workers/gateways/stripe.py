@@ -21,8 +21,8 @@ from domain.payment import (
     Unsent,
     Void,
 )
-from ops import faultpoint
 from ops.config import Settings
+from ops.telemetry import faultpoint
 from workers.gateways import stripe_answers as answers
 from workers.gateways import stripe_requests as requests
 from workers.gateways.stripe_connection import Connection

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from ops.faultpoint import Action
 from ops.local.child import ORDERFLOW
 from ops.local.interrupt import run_until_told
 from ops.local.ports import ports
@@ -22,6 +21,7 @@ from ops.storm.matrix.lane import Lane, lane, prepare
 from ops.storm.matrix.run import Ended, run
 from ops.storm.matrix.scene import idle
 from ops.storm.matrix.table import Case, UnknownPoint, cases
+from ops.telemetry.faultpoint import Action
 
 _INTERRUPTED = 130
 # Most of a case is waiting, for leases above all.

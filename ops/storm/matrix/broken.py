@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from signal import SIGCONT
 
-from ops.faultpoint import REACHED, Action
 from ops.local.child import Child
 from ops.storm.faults.fault import until
 from ops.storm.matrix.lane import LEASE_S, Lane, answers
+from ops.telemetry.faultpoint import REACHED, Action
 
 # Others have taken its work over by then, and a clock has swept.
 _ZOMBIE_S = 2 * LEASE_S

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from db.invariants import Violation
-from ops.faultpoint import Action
 from ops.storm.matrix.run import Ended
 from ops.storm.matrix.table import MEANINGLESS
+from ops.telemetry.faultpoint import Action
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -8,7 +8,6 @@ import msgspec
 
 from db.invariants import Violation
 from ops.bench import books
-from ops.faultpoint import Action
 from ops.storm import checks, evidence, healing, witness
 from ops.storm.history import Entry, Try
 from ops.storm.matrix.broken import Broken, broken
@@ -16,6 +15,7 @@ from ops.storm.matrix.lane import Lane
 from ops.storm.matrix.scene import Scene, Unexpected, idle
 from ops.storm.matrix.stories import Story
 from ops.storm.matrix.table import STORIES, Case
+from ops.telemetry.faultpoint import Action
 
 # A process starts in a second, and the longest way to a point is a look-up after five. A machine
 # that is busy with something else takes many times as long.

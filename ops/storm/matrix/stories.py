@@ -7,12 +7,12 @@ import msgspec
 
 from domain.reconciliation import FIRST, Portion
 from domain.task import Kind, NewTask, Queue
-from ops.faultpoint import Action, Commit, Side
 from ops.local.program import output
 from ops.storm.history import Op
 from ops.storm.matrix.broken import broken
 from ops.storm.matrix.scene import Scene, Unexpected, idle
 from ops.storm.plan import CURRENCY
+from ops.telemetry.faultpoint import Action, Commit, Side
 from workers.reconcile import DIFFERS, NOTHING_DIFFERS
 
 Part = Callable[[Scene], Awaitable[object]]

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from ops.faultpoint import Action, Call, Commit, Side
 from ops.storm.history import Op
 from ops.storm.matrix import backlog
 from ops.storm.matrix import stories as s
 from ops.storm.matrix.stories import Story
+from ops.telemetry.faultpoint import Action, Call, Commit, Side
 
 _CANCELLED = frozenset({"cancelled"})
 _NO_ORDER = frozenset[str]()

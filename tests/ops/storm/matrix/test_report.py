@@ -5,10 +5,10 @@ from io import StringIO
 from rich.console import Console
 
 from db.invariants import Violation
-from ops.faultpoint import Action, Call, Side
 from ops.storm.matrix import report
 from ops.storm.matrix.run import Ended
 from ops.storm.matrix.table import Case
+from ops.telemetry.faultpoint import Action, Call, Side
 
 BROKEN = Violation("S2 charged at most once", "0199", "captured by 2 payments")
 

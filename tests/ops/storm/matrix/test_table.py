@@ -2,9 +2,9 @@
 
 import pytest
 
-from ops import faultpoint
-from ops.faultpoint import POINTS, Action, Call, Commit
 from ops.storm.matrix.table import MEANINGLESS, STORIES, Case, UnknownPoint, cases
+from ops.telemetry import faultpoint
+from ops.telemetry.faultpoint import POINTS, Action, Call, Commit
 
 
 def test_every_point_has_a_story() -> None:

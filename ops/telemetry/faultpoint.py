@@ -143,7 +143,9 @@ def parse(setting: str) -> FaultPoint | None:
     name, _, rest = setting.partition(":")
     nth, _, action = rest.partition(":")
     if name not in POINTS:
-        raise SettingInvalid(f"FAULTPOINT: there is no point {name!r}, see ops/faultpoint.py.")
+        raise SettingInvalid(
+            f"FAULTPOINT: there is no point {name!r}, see ops/telemetry/faultpoint.py."
+        )
     if not (nth.isdecimal() and int(nth)) or action not in list(Action):
         actions = "|".join(Action)
         raise SettingInvalid(f"FAULTPOINT is not name:nth:{actions}, e.g. {name}:1:kill9.")

@@ -10,16 +10,16 @@ import pytest
 
 from db import cron
 from db.engine import Database, Unavailable, name_commit, transaction
-from ops import faultpoint
 from ops.config import SettingInvalid
-from ops.faultpoint import POINTS, Action, Call, Commit, FaultInjected, FaultPoint, Side
+from ops.telemetry import faultpoint
+from ops.telemetry.faultpoint import POINTS, Action, Call, Commit, FaultInjected, FaultPoint, Side
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ROOMS = ("api", "db", "workers")
 # Accounts hold neither orders nor money: the matrix, which breaks orders, has no stories of them.
 ACCOUNTS = {
-    *("authenticators", "emails", "me", "proof", "registration", "resets", "sessions", "standing"),
-    *("keyring", "users"),
+    *("api_keys", "authenticators", "claims", "emails", "keyring", "me", "proof", "registration"),
+    *("resets", "sessions", "standing", "users"),
 }
 # They only read, or what is given the transaction says the name.
 NAMELESS = {
