@@ -49,7 +49,7 @@ def _ours(state: Path) -> list[str]:
 
 @pytest.mark.timeout(300)
 async def test_storm_of_twenty_seconds_breaks_no_promise(tmp_path: Path) -> None:
-    arguments = ("--seconds", "20", "--seed", "3439", "--rate", "15")
+    arguments = ("--seconds", "20", "--seed", "719", "--rate", "15")
     async with a_storm(tmp_path, *arguments) as process:
         output, _ = await process.communicate()
 
@@ -58,7 +58,7 @@ async def test_storm_of_twenty_seconds_breaks_no_promise(tmp_path: Path) -> None
     assert result.violations == [], text
     assert process.returncode == 0, text
     assert result.orders > 200
-    assert result.settled > 0.9 * result.orders
+    assert result.settled == result.orders
     assert len(result.faults) > 10
 
 
