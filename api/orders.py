@@ -15,9 +15,10 @@ from api import audit, idempotency, pages
 from api.acceptance import Acceptance
 from api.authentication import Asked
 from api.fields import Email, MomentInQuery, PaymentMethod, Sku, moment
+from api.links import LinkedOrder, link
 from api.problems import InvalidRequest
 from api.strict import NO_CARD_NUMBERS
-from db import events, orders, tasks
+from db import events, orders, snapshots, tasks
 from db.engine import name_commit
 from db.events import TimelineEntry
 from db.ids import new_id
@@ -76,7 +77,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 class OrderPage(msgspec.Struct, frozen=True):
     """Orders, newest first; the Link header names the next page."""
 
-    orders: list[OrderView]
+    orders: list[LinkedOrder]
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -127,9 +128,14 @@ async def place_order(
 
 
 @get("/{order_id:uuid}")
-async def get_order(tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]) -> OrderView:
-    """Read an order."""
-    return await orders.get(tx, order_id)
+async def get_order(
+    request: Asked, tx: NamedDependency[AsyncConnection], order_id: FromPath[UUID]
+) -> LinkedOrder:
+    """Read an order; its links name what you may do with it now."""
+    # Else the links could be of another status than the one that is shown.
+    await snapshots.hold(tx)
+    [linked] = await link(request, tx, [await orders.get(tx, order_id)])
+    return linked
 
 
 @get("/")
@@ -152,10 +158,11 @@ async def list_orders(  # noqa: PLR0913, PLR0917 - one parameter per filter
         user_id=None if request.user.is_staff else request.user.user_id,
     )
     before = None if cursor is None else pages.decode(cursor)
+    await snapshots.hold(tx)
     found = await orders.page(tx, wanted, before=before, limit=limit + 1)
     shown = found[:limit]
     headers = pages.link(request, shown[-1].id) if len(found) > limit else {}
-    return Response(OrderPage(shown), headers=headers)
+    return Response(OrderPage(await link(request, tx, shown)), headers=headers)
 
 
 @get("/{order_id:uuid}/events")

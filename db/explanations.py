@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import fetch, run
+from db import snapshots
+from db.engine import fetch
 from db.tasks import KNOWN
 from domain.attempt import Window
 from domain.event import OrderCancelled, PaymentDisputed
@@ -48,7 +49,7 @@ async def get(tx: AsyncConnection, order_id: UUID, settings: Settings) -> Facts:
     The transaction has run no statement yet.
     """
     # An order that moves between two statements would otherwise be told of in halves.
-    await run(tx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", {})
+    await snapshots.hold(tx)
     row = await _row(tx, order_id)
     order = _subject(row)
     if order.status is Status.BACKORDERED:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
 import msgspec
@@ -41,6 +42,12 @@ class _AttemptRow(msgspec.Struct):
     error: str | None
 
 
+_ORDERS = """
+    SELECT id, status, total_minor, currency, payment_method, capture, on_decline,
+           reserved_until, clock_timestamp()
+    FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id"""
+
+
 async def lock_many(
     tx: AsyncConnection, order_ids: Sequence[UUID]
 ) -> tuple[datetime, Mapping[UUID, Payable]]:
@@ -48,16 +55,20 @@ async def lock_many(
 
     Two statements: the second sees the attempts that were committed while the first waited.
     """
-    orders = await fetch(
-        tx,
-        _PayableRow,
-        """
-        SELECT id, status, total_minor, currency, payment_method, capture, on_decline,
-               reserved_until, clock_timestamp()
-        FROM orders WHERE id = ANY (%(ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
-        """,
-        {"ids": list(order_ids)},
-    )
+    return await _read(tx, _ORDERS + " FOR NO KEY UPDATE", order_ids)
+
+
+async def find_many(
+    tx: AsyncConnection, order_ids: Sequence[UUID]
+) -> tuple[datetime, Mapping[UUID, Payable]]:
+    """Read orders with their attempts without a lock, to show what they allow just now."""
+    return await _read(tx, _ORDERS, order_ids)
+
+
+async def _read(
+    tx: AsyncConnection, query: LiteralString, order_ids: Sequence[UUID]
+) -> tuple[datetime, Mapping[UUID, Payable]]:
+    orders = await fetch(tx, _PayableRow, query, {"ids": list(order_ids)})
     if not orders:
         raise NotFound("There is no such order.")
     attempts = await _attempts(tx, order_ids)

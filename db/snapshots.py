@@ -5,7 +5,7 @@ from typing import Self
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import fetch
+from db.engine import fetch, run
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -34,3 +34,8 @@ async def current(tx: AsyncConnection) -> Snapshot:
     """Read which transactions have ended by now."""
     [text] = await fetch(tx, str, "SELECT pg_current_snapshot()::text", {})
     return Snapshot.parse(text)
+
+
+async def hold(tx: AsyncConnection) -> None:
+    """Have all statements of a transaction, which has run none yet, read as of one moment."""
+    await run(tx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", {})

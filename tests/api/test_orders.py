@@ -16,7 +16,7 @@ from ops.bench.outside import InstantGateway
 from ops.config import Settings
 from tests.builders import an_order_body, put_product, put_products
 from tests.stages import drain_inventory, run_stages, settle_payments
-from tests.web import assert_problem, post_order, rows
+from tests.web import assert_problem, post_order, rows, unlinked
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CARD = "4242424242424242"
@@ -73,7 +73,7 @@ async def test_what_was_accepted_can_be_read_at_its_location(client: httpx.Async
     read = await client.get(answer.headers["location"])
 
     assert read.status_code == 200
-    assert read.json() == answer.json()
+    assert unlinked(read.json()) == answer.json()
 
 
 async def test_an_accepted_order_is_one_order_with_one_event_and_one_task(
@@ -200,7 +200,7 @@ async def test_an_order_is_cancelled_once_and_what_it_held_is_given_back(
     assert (
         cancelled.json()
         == again.json()
-        == (await client.get(location)).json()
+        == unlinked((await client.get(location)).json())
         | {
             "version": cancelled.json()["version"],
             "updated_at": cancelled.json()["updated_at"],

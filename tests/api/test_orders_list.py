@@ -9,7 +9,7 @@ import pytest
 from db.engine import Database
 from tests.builders import put_products
 from tests.stages import drain_inventory
-from tests.web import assert_problem, post_order
+from tests.web import assert_problem, post_order, unlinked
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ async def listed(
 ) -> list[dict[str, Any]]:
     answer = await client.get("/v1/orders", params=query, headers=staff)
     assert answer.status_code == 200, answer.text
-    return answer.json()["orders"]
+    return [unlinked(order) for order in answer.json()["orders"]]
 
 
 @pytest.mark.parametrize(("count", "limit"), [(7, 1), (7, 3), (7, 7), (7, 200), (6, 3), (0, 1)])
@@ -69,7 +69,7 @@ async def test_a_list_shows_whole_orders_and_fifty_unless_told_otherwise(
     shown = answer.json()["orders"]
     assert len(shown) == 50
     assert answer.links["next"]["url"].startswith("/v1/orders?cursor=")
-    assert all(by_id[order["id"]] == order for order in shown)
+    assert all(by_id[order["id"]] == unlinked(order) for order in shown)
 
 
 async def test_the_last_page_has_no_link(client: httpx.AsyncClient, staff: dict[str, str]) -> None:
