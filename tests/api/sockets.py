@@ -15,7 +15,7 @@ from tests.builders import an_order_body
 from tests.conftest import ROOT, UNLIMITED
 from tests.staff import SECRET_KEY, STAFF, TOKEN_KEY
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 ORDER = json.dumps(an_order_body(("APPLE", 1))).encode()
 HEAD = b"Host: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
 READ = b"GET /v1/products/APPLE HTTP/1.1\r\n" + HEAD

@@ -153,8 +153,15 @@ async def check(app: Litestar, question: Question) -> None:
         assert len(body) < 2000
 
 
+# Who has logged out is asked nothing more: all that comes after would only be 401.
+LOGOUTS = {("DELETE", "/v1/sessions"), ("DELETE", "/v1/sessions/current")}
+questions = st.builds(Question, methods, paths, queries, headers, bodies).filter(
+    lambda question: (question.method, question.path) not in LOGOUTS
+)
+
+
 @fuzzed
-@given(st.builds(Question, methods, paths, queries, headers, bodies))
+@given(questions)
 @pytest.mark.usefixtures("shop")
 async def test_any_request(shop_app: Litestar, question: Question) -> None:
     await check(shop_app, question)

@@ -11,7 +11,7 @@ from litestar.routes import HTTPRoute
 from api.methods import allowed
 from db.engine import Database
 from tests.api.routes import ME, ORDER, PARAMETERS, ROUTES, SKU, STAFF, send
-from tests.api.sockets import answer_to, web
+from tests.api.sockets import DEADLINE_S, answer_to, web
 from tests.web import assert_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -119,7 +119,10 @@ async def port(
 
 @pytest.mark.parametrize("path", READS)
 async def test_head_is_answered_as_get_without_the_body(port: int, path: str) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=STAFF) as client:
+    # The first one waits until the process is up.
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", headers=STAFF, timeout=DEADLINE_S
+    ) as client:
         head, got = await client.head(path), await client.get(path)
 
     assert head.status_code == got.status_code
