@@ -1,0 +1,164 @@
+"""Every write that is for staff alone leaves its trace in the audit log."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar import Litestar
+from sqlalchemy import text
+
+from api.policy import POLICIES
+from db import audit, findings, tasks
+from db.audit import EntryView, Filter
+from db.engine import Database, transaction
+from db.ids import new_id
+from domain.finding import Finding
+from domain.payment import Declined, Unknown
+from domain.principal import STAFF as STAFF_ROLES
+from domain.task import Kind, NewTask
+from ops.config import Settings
+from tests.api.paid import Pay, lost
+from tests.api.people import a_person
+from tests.api.routes import PRODUCT
+from tests.bank import Bank
+from tests.builders import put_products
+from tests.records import make_due, sent_long_ago
+from tests.staff import ADMIN
+from tests.stages import drain_payments, settle_payments
+
+READING = {"GET", "HEAD"}
+FOR_STAFF_ALONE = {
+    operation
+    for operation, policy in POLICIES.items()
+    if policy.roles and policy.roles <= STAFF_ROLES and operation.partition(" ")[0] not in READING
+}
+
+
+class Parts(NamedTuple):
+    """What a test asks, and what it asks it of."""
+
+    client: httpx.AsyncClient
+    app: Litestar
+    database: Database
+    settings: Settings
+    bank: Bank
+    pay: Pay
+
+
+# Makes something that the operation can be done to, and gives its name in the path.
+Prepare = Callable[[Parts], Awaitable[str]]
+
+
+def _id(location: str) -> str:
+    return location.rpartition("/")[2]
+
+
+async def held(parts: Parts) -> str:
+    return _id(await parts.pay(capture="manual"))
+
+
+async def paid(parts: Parts) -> str:
+    return _id(await parts.pay())
+
+
+async def in_review(parts: Parts) -> str:
+    location = await lost(parts.client, parts.database, parts.settings, parts.bank)
+    await sent_long_ago(parts.database, UUID(_id(location)))
+    parts.bank.found.append(Unknown("The gateway is mute."))
+    await make_due(parts.database)
+    await drain_payments(parts.database, parts.settings, parts.bank)
+    return _id(location)
+
+
+async def refused(parts: Parts) -> str:
+    location = await parts.pay()
+    parts.bank.answers.append(Declined("charge_disputed"))
+    await parts.client.post(f"{location}/cancel")
+    await settle_payments(parts.database, parts.settings, parts.bank)
+    return _id(location)
+
+
+async def found(parts: Parts) -> str:
+    async with transaction(parts.database) as tx:
+        await findings.insert(tx, [Finding("currency_differs", "first", new_id(), "As found.")])
+    [one] = (await parts.client.get("/v1/findings")).json()["findings"]
+    return str(one["id"])
+
+
+async def dead(parts: Parts) -> str:
+    async with transaction(parts.database) as tx:
+        await tasks.schedule(tx, NewTask(Kind.PRUNE))
+        query = "UPDATE tasks SET state = 'dead', finished_at = now() RETURNING id"
+        return str(await tx.scalar(text(query)))
+
+
+async def person(parts: Parts) -> str:
+    return str((await a_person(parts.app)).id)
+
+
+async def sku(parts: Parts) -> str:
+    await put_products(parts.database, APPLE=100)
+    return "APPLE"
+
+
+async def queue(_: Parts) -> str:
+    return "shipping"
+
+
+NOTE = {"note": "Done by hand."}
+WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
+    "POST /v1/orders/{order_id}/capture": (held, {}),
+    "POST /v1/orders/{order_id}/void": (held, {}),
+    "POST /v1/orders/{order_id}/refunds": (paid, {"reason": "duplicate"}),
+    "POST /v1/orders/{order_id}/resolve": (in_review, NOTE | {"outcome": "did_not_happen"}),
+    "POST /v1/orders/{order_id}/write-off": (
+        refused,
+        NOTE | {"amount_minor": 5, "means": "dispute"},
+    ),
+    "POST /v1/findings/{finding_id}/close": (found, NOTE),
+    "POST /v1/tasks/{task_id}/replay": (dead, None),
+    "POST /v1/tasks/{task_id}/discard": (dead, NOTE),
+    "PUT /v1/queues/{queue}": (queue, {"paused": True, "running_max": None}),
+    "PUT /v1/products/{sku}": (sku, PRODUCT),
+    "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),
+    "PATCH /v1/users/{user_id}": (person, {"role": "support"}),
+}
+
+
+@pytest.fixture
+def parts(  # noqa: PLR0913, PLR0917 - these are the parts
+    client: httpx.AsyncClient,
+    app: Litestar,
+    database: Database,
+    settings: Settings,
+    bank: Bank,
+    pay: Pay,
+) -> Parts:
+    return Parts(client, app, database, settings, bank, pay)
+
+
+async def logged(database: Database) -> list[EntryView]:
+    async with transaction(database) as tx:
+        return await audit.page(tx, Filter(), before=None, limit=10)
+
+
+@pytest.mark.parametrize("operation", sorted(FOR_STAFF_ALONE))
+async def test_a_write_that_is_for_staff_alone_leaves_one_entry(
+    parts: Parts, operation: str
+) -> None:
+    prepare, body = WRITES[operation]
+    name = await prepare(parts)
+    before = await logged(parts.database)
+    method, _, template = operation.partition(" ")
+    path = f"{template.partition('{')[0]}{name}{template.partition('}')[2]}"
+
+    answer = await parts.client.request(
+        method, path, json=body, headers={"Idempotency-Key": str(new_id())}
+    )
+
+    assert answer.is_success, answer.text
+    [entry, *earlier] = await logged(parts.database)
+    assert earlier == before
+    assert (entry.actor, entry.target) == (ADMIN, name)
