@@ -48,6 +48,12 @@ async def test_too_large_a_head_is_a_431(port: int, name: str) -> None:
     assert b"content-security-policy: default-src 'none'" in answer
 
 
+async def test_a_head_without_end_that_comes_at_once_is_not_waited_for(port: int) -> None:
+    answer = await answer_to(port, READ + b"X: x\r\n" * (HEAD_BYTES_MAX // 5))
+
+    assert status(answer) == 431
+
+
 async def test_a_head_in_pieces_is_measured_as_a_whole(port: int) -> None:
     async with connected(port, READ) as (reader, writer):
         for _ in range(2 * HEAD_BYTES_MAX // 1000):
