@@ -58,6 +58,8 @@ class Connection(HttpToolsProtocol):
             return
         begun, self._chunk_bytes = self._begun, len(data)
         super().data_received(data)
+        if self._lingers:
+            return
         # Of what comes after another request in the same bytes, the next bytes are counted.
         goes_on = self._awaited is _Awaited.HEAD and self._begun in {begun, 1}
         self._head_bytes = self._head_bytes + len(data) if goes_on else 0
