@@ -37,20 +37,8 @@ class Standing(msgspec.Struct, frozen=True):
     key_used_lately: bool
 
 
-class _Row(msgspec.Struct):
+class _Placed(Standing, frozen=True):
     place: int
-    user_id: UUID
-    role: str
-    tier: str
-    token_version: int
-    mfa: bool
-    active: bool
-    session_active: bool
-    key_id: UUID | None
-    key_active: bool
-    key_scopes: list[str] | None
-    key_tier: str | None
-    key_used_lately: bool
 
 
 async def find_many(
@@ -59,16 +47,17 @@ async def find_many(
     """Read the standing of credentials, in order; a key used within `lately_s` was used lately."""
     rows = await fetch(
         tx,
-        _Row,
+        _Placed,
         """
-        SELECT c.place, u.id, u.role, u.tier, u.token_version, u.mfa_enabled_at IS NOT NULL,
+        SELECT u.id, u.role, u.tier, u.token_version, u.mfa_enabled_at IS NOT NULL,
                u.disabled_at IS NULL AND u.deleted_at IS NULL,
                coalesce(s.revoked_at IS NULL AND s.expires_at > now(), false),
                k.id,
                coalesce(k.revoked_at IS NULL, false)
                    AND coalesce(k.expires_at > now(), true),
                k.scopes, k.tier,
-               coalesce(k.last_used_at > now() - make_interval(secs => %(lately_s)s), false)
+               coalesce(k.last_used_at > now() - make_interval(secs => %(lately_s)s), false),
+               c.place
         FROM unnest(%(user_id)b::uuid[], %(session_id)b::uuid[], %(key_hash)b::bytea[])
              WITH ORDINALITY AS c (user_id, session_id, key_hash, place)
         LEFT JOIN api_keys k ON k.hash = c.key_hash
@@ -82,7 +71,7 @@ async def find_many(
             "key_hash": [credential.key_hash for credential in credentials],
         },
     )
-    found = {row.place: Standing(*msgspec.structs.astuple(row)[1:]) for row in rows}
+    found = {row.place: row for row in rows}
     return [found.get(place) for place, _ in enumerate(credentials, 1)]
 
 
