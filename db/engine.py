@@ -103,6 +103,8 @@ def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
         pool_size=settings.database_pool_max,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
+        # The parameters of a statement that failed are of people, and an error ends up in logs.
+        hide_parameters=True,
         connect_args={"application_name": name, "options": _session(settings), **LINK},
     )
     return Database(engine, ring, settings.transaction_timeout_s)
@@ -152,6 +154,7 @@ async def transaction(
     except (psycopg.Error, DBAPIError, PoolExhausted) as error:
         if refusal := _refusal(error):
             raise refusal from error
+        _forget_values(error)
         raise
     for status in after.moves:
         metrics.orders_moves.labels(to=status).inc()
@@ -231,6 +234,17 @@ def _refusal(error: Exception) -> Refusal | None:
     if state.startswith(COLLISION):
         return Collision(f"The database is busy: {why}.")
     return Busy(f"The database is busy: {why}.") if state in BUSY else None
+
+
+def _forget_values(error: Exception) -> None:
+    """Keep of an error its first line: the DETAIL below it quotes the row, e-mail and hash too.
+
+    Errors are logged, and are the reason that a failed task shows to staff.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    for each in (error, cause):
+        if each is not None:
+            each.args = (str(each.args[0] if each.args else "").partition("\n")[0],)
 
 
 async def driver(tx: AsyncConnection) -> psycopg.AsyncConnection[Any]:

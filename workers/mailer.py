@@ -1,6 +1,7 @@
 """Mail over SMTP, by a few connections that are kept open."""
 
 import asyncio
+import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
@@ -71,13 +72,13 @@ class SmtpMailer:
                 )
         except aiosmtplib.SMTPRecipientsRefused as error:
             self._idle.append(connection)
-            return _answered(error.recipients[0])
+            return _answered(error.recipients[0], letter.recipient)
         except aiosmtplib.SMTPNotSupported:
             self._idle.append(connection)
             return Refused("The relay cannot take an address that is not ASCII.")
         except aiosmtplib.SMTPResponseException as error:
             connection.close()
-            return _answered(error)
+            return _answered(error, letter.recipient)
         except BaseException:
             # Half a conversation: whatever the relay says next belongs to this mail.
             connection.close()
@@ -120,8 +121,10 @@ def _relay(url: str) -> SplitResult:
     return relay
 
 
-def _answered(error: aiosmtplib.SMTPResponseException) -> Delivery:
-    reason = f"The relay said {error.code} {error.message}"
+def _answered(error: aiosmtplib.SMTPResponseException, recipient: str) -> Delivery:
+    # Most relays repeat whom they refuse; the reason is kept where nobody would erase a person.
+    said = re.sub(re.escape(recipient), "the recipient", error.message, flags=re.IGNORECASE)
+    reason = f"The relay said {error.code} {said}"
     if 500 <= error.code < 600 and error.code not in _OUR_CREDENTIALS:  # noqa: PLR2004 - RFC 5321
         return Refused(reason)
     return Unsent(reason)

@@ -1,7 +1,9 @@
 """An error of Postgres is an outage, is busy or is a bug: each asks for something else."""
 
 import asyncio
+import traceback
 from collections.abc import Sequence
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -85,3 +87,23 @@ async def test_broken_constraint_is_no_outage(database: Database) -> None:
         await in_transaction(database, lambda tx: run(tx, twice, {}))
     with pytest.raises(IntegrityError):
         await in_transaction(database, lambda tx: tx.exec_driver_sql(twice))
+
+
+INSERT: LiteralString = """
+    INSERT INTO users (id, email, email_folded, role)
+    VALUES (gen_random_uuid(), %(email)s, %(email)s, %(role)s)
+"""
+
+
+@pytest.mark.parametrize("role", ["no role", "customer"])
+async def test_error_quotes_no_row(database: Database, role: str) -> None:
+    # A row of no role, and one whose address somebody has.
+    person = {"email": "admin@orderflow.test", "role": role}
+
+    for insert in (
+        lambda tx: run(tx, INSERT, person),
+        lambda tx: tx.exec_driver_sql(INSERT, person),
+    ):
+        with pytest.raises((psycopg.Error, IntegrityError), match="violates") as raised:
+            await in_transaction(database, insert)
+        assert "admin@orderflow.test" not in "".join(traceback.format_exception(raised.value))

@@ -187,6 +187,14 @@ async def test_definite_no_of_the_relay_is_refused(script: Sequence[bytes]) -> N
         assert isinstance(await mailer.send(a_mail()), Refused)
 
 
+async def test_reason_does_not_repeat_the_address_as_relays_do() -> None:
+    script = (b"220 hi", b"250 hello", b"250 ok", b"550 5.1.1 <ANN@example.com>: not here")
+    async with relay_saying(*script) as url, a_mailer(url, smtp_timeout_s=2) as mailer:
+        refused = await mailer.send(a_mail(to="ann@example.com"))
+
+    assert refused == Refused("The relay said 550 5.1.1 <the recipient>: not here")
+
+
 async def test_address_beyond_ascii_is_refused_by_a_relay_that_cannot_take_it() -> None:
     script = (b"220 hi", b"250 hello")
     async with relay_saying(*script) as url, a_mailer(url, smtp_timeout_s=2) as mailer:
