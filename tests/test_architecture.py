@@ -16,7 +16,7 @@ ANY = frozenset({"api", "db", "domain", "ops", "tests", "workers"})
 TELEMETRY = frozenset({"ops.config", "ops.telemetry"})
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "domain": frozenset({"domain"}),
-    "ops.config": frozenset(),
+    "ops.config": frozenset({"ops.config"}),
     "ops.telemetry": TELEMETRY,
     "db": TELEMETRY | {"db", "domain"},
     "workers": TELEMETRY | {"workers", "db", "domain"},

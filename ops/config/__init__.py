@@ -1,7 +1,6 @@
 """Every setting, read from the environment once; `python -m ops.config` prints `.env.example`."""
 
 import os
-import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, cast, get_args
@@ -9,12 +8,14 @@ from typing import Annotated, cast, get_args
 import msgspec
 from msgspec import Meta
 
+from ops.config.watching import Watching
+
 
 class SettingInvalid(ValueError):
     """A setting has a value that cannot be used; the message names it and the remedy."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(Watching, frozen=True, kw_only=True):
     """One field per environment variable, named in lower case here and in upper case there."""
 
     database_url: Annotated[
@@ -234,35 +235,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idle_in_transaction_timeout_s: Annotated[
         float, Meta(gt=0, description="A transaction waits this long for its next statement.")
     ] = 10.0
-    log_level: Annotated[
-        str,
-        Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error."),
-    ] = "info"
-    faultpoint: Annotated[
-        str,
-        Meta(description="For tests alone: name:nth:kill9|raise|drop|stop breaks this process."),
-    ] = ""
-    prometheus_multiproc_dir: Annotated[
-        str, Meta(description="Folder where processes of one machine share metrics. Empty: alone.")
-    ] = ""
-    sandbox_dir: Annotated[
-        str, Meta(description="Folder where the sandbox keeps its ledger and mails.")
-    ] = ".local/sandbox"
-    sandbox_gateway_port: Annotated[
-        int, Meta(ge=0, le=65535, description="Port of the sandbox's payment gateway; 0: any.")
-    ] = 0
-    sandbox_inbox_port: Annotated[
-        int, Meta(ge=0, le=65535, description="Port of the sandbox's mail inbox page; 0: any.")
-    ] = 0
-    sandbox_smtp_port: Annotated[
-        int, Meta(ge=0, le=65535, description="Port of the sandbox's mail relay; 0: any.")
-    ] = 0
-    sandbox_webhook_url: Annotated[
-        str, Meta(description="Where the sandbox's gateway sends its events. Empty: nowhere.")
-    ] = ""
-    sandbox_webhook_secret: Annotated[
-        str, Meta(description="What the sandbox's gateway signs its events with.")
-    ] = "whsec_sandbox"  # noqa: S105 - it guards a toy
 
     def __post_init__(self) -> None:
         _refuse_broken(
@@ -307,13 +279,12 @@ def settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def example() -> str:
     """Text of `.env.example`: every setting, what it is for and its default."""
-    return "\n\n".join(_block(field) for field in msgspec.structs.fields(Settings)) + "\n"
+    # What it inherits would come first: where to find Postgres and Redis is of more interest.
+    inherited = Watching.__struct_fields__
+    fields = sorted(msgspec.structs.fields(Settings), key=lambda field: field.name in inherited)
+    return "\n\n".join(_block(field) for field in fields) + "\n"
 
 
 def _block(field: msgspec.structs.FieldInfo) -> str:
     _, meta = get_args(field.type)
     return f"# {cast('Meta', meta).description}\n{field.name.upper()}={field.default}"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(example())

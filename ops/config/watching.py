@@ -1,0 +1,23 @@
+"""Settings of logs, metrics and what breaks on purpose."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from ops.config.sandbox import Sandbox
+
+
+class Watching(Sandbox, frozen=True, kw_only=True):
+    """What is told of a process, and where; a struct has one base, so the parts are a chain."""
+
+    log_level: Annotated[
+        str,
+        Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error."),
+    ] = "info"
+    faultpoint: Annotated[
+        str,
+        Meta(description="For tests alone: name:nth:kill9|raise|drop|stop breaks this process."),
+    ] = ""
+    prometheus_multiproc_dir: Annotated[
+        str, Meta(description="Folder where processes of one machine share metrics. Empty: alone.")
+    ] = ""
