@@ -62,6 +62,8 @@ POLICIES: Mapping[str, Policy] = {
     "PUT /v1/products/{sku}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "GET /v1/stock/{sku}": Policy(_STAFF, Scope.STOCK_READ),
     "PUT /v1/stock/{sku}": Policy(_OPS, Scope.STOCK_WRITE),
+    "POST /v1/stock/{sku}/adjustments": Policy(_OPS, Scope.STOCK_WRITE),
+    "PUT /v1/stock/{sku}/threshold": Policy(_OPS, Scope.STOCK_WRITE),
     # Whoever registers, logs in or reads their mail is not known yet.
     "POST /v1/registrations": _PUBLIC,
     "POST /v1/registrations/confirm": _PUBLIC,

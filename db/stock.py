@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import func
 
-from db import tables
+from db import stock_tables, tables
 from db.engine import fetch, run
+from domain.refusal import NotFound
 from domain.saga import StockEffect
-from domain.stock import StockBelowReserved, Wanted
+from domain.stock import Cause, Wanted, refuse_level
 
 
 class StockLevel(msgspec.Struct, frozen=True):
@@ -113,21 +114,98 @@ async def find(tx: AsyncConnection, sku: str) -> StockLevel | None:
     return None if row is None else StockLevel(*row)
 
 
-async def put(tx: AsyncConnection, sku: str, on_hand: int) -> StockLevel:
-    """Set what is on hand; the product exists.
+async def put(
+    tx: AsyncConnection, sku: str, on_hand: int, *, actor: UUID | None = None
+) -> StockLevel:
+    """Set what is on hand, as counted; the product exists.
 
     Raises StockBelowReserved if orders hold more than that.
     """
-    s = tables.stock.c
-    insertion = insert(tables.stock).values(sku=sku, on_hand=on_hand)
-    query = insertion.on_conflict_do_update(
-        index_elements=[s.sku],
-        set_={"on_hand": on_hand, "version": s.version + 1, "updated_at": func.now()},
-        where=s.reserved <= on_hand,
-    ).returning(s.sku, s.on_hand, s.reserved, s.version)
+    if created := await _create(tx, sku, on_hand):
+        await _keep(tx, created, Cause.COUNT, on_hand, actor)
+        return created
+    was = await _locked(tx, sku)
+    return await _set(tx, was, on_hand, Cause.COUNT, actor)
+
+
+async def adjust(
+    tx: AsyncConnection, sku: str, delta: int, *, note: str, actor: UUID | None
+) -> StockLevel:
+    """Change what is on hand by so much, for a reason.
+
+    Raises NotFound, StockBelowReserved or Conflict.
+    """
+    was = await _locked(tx, sku)
+    return await _set(tx, was, was.on_hand + delta, Cause.ADJUSTMENT, actor, note)
+
+
+async def set_threshold(tx: AsyncConnection, sku: str, low_at: int | None) -> int | None:
+    """Say from what on a SKU is low; gives what was said before. Raises NotFound."""
+    s = tables.stock
+    held = select(s.c.low_at).where(s.c.sku == sku).with_for_update(key_share=True)
+    before = (await tx.execute(held)).one_or_none()
+    if before is None:
+        raise NotFound(f"There is no stock of {sku}.")
+    await tx.execute(update(s).where(s.c.sku == sku).values(low_at=low_at))
+    return before[0]
+
+
+async def _create(tx: AsyncConnection, sku: str, on_hand: int) -> StockLevel | None:
+    """Write the first stock of a SKU; None if there is some, also once another wrote it."""
+    insertion = insert(tables.stock).values(sku=sku, on_hand=on_hand).on_conflict_do_nothing()
+    row = (await tx.execute(insertion.returning(*_LEVEL))).one_or_none()
+    return None if row is None else StockLevel(*row)
+
+
+async def _locked(tx: AsyncConnection, sku: str) -> StockLevel:
+    query = select(*_LEVEL).where(tables.stock.c.sku == sku).with_for_update(key_share=True)
     row = (await tx.execute(query)).one_or_none()
     if row is None:
-        raise StockBelowReserved(
-            f"Orders hold more than {on_hand} of {sku}: set on_hand to at least what is reserved."
-        )
+        raise NotFound(f"There is no stock of {sku}: put it first.")
     return StockLevel(*row)
+
+
+async def _set(  # noqa: PLR0913, PLR0917 - a movement says all of this
+    tx: AsyncConnection,
+    was: StockLevel,
+    on_hand: int,
+    cause: Cause,
+    actor: UUID | None,
+    note: str | None = None,
+) -> StockLevel:
+    refuse_level(was.sku, on_hand, reserved=was.reserved)
+    s = tables.stock
+    values = {"on_hand": on_hand, "version": s.c.version + 1, "updated_at": func.now()}
+    query = update(s).where(s.c.sku == was.sku).values(values).returning(*_LEVEL)
+    level = StockLevel(*(await tx.execute(query)).one())
+    await _keep(tx, level, cause, on_hand - was.on_hand, actor, note)
+    return level
+
+
+async def _keep(  # noqa: PLR0913, PLR0917 - a movement says all of this
+    tx: AsyncConnection,
+    level: StockLevel,
+    cause: Cause,
+    delta: int,
+    actor: UUID | None,
+    note: str | None = None,
+) -> None:
+    """Write down what a person did; what orders do stands in reservations and timelines."""
+    movement = {
+        "sku": level.sku,
+        "version": level.version,
+        "cause": cause.value,
+        "actor": actor,
+        "on_hand_delta": delta,
+        "on_hand": level.on_hand,
+        "note": note,
+    }
+    await tx.execute(insert(stock_tables.stock_movements).values(movement))
+
+
+_LEVEL = (
+    tables.stock.c.sku,
+    tables.stock.c.on_hand,
+    tables.stock.c.reserved,
+    tables.stock.c.version,
+)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db import account_tables, audit_tables
+from db import account_tables, audit_tables, stock_tables
 from db.metadata import index_xid, metadata, moment, xid
 
 
@@ -44,6 +44,7 @@ class StockColumns(TypedColumns):
     on_hand: Named[int] = Column(BigInteger())
     reserved: Named[int] = Column(BigInteger(), server_default=text("0"))
     version: Named[int] = Column(Integer(), server_default=text("1"))
+    low_at: Named[int | None] = Column(BigInteger())
     updated_at: Named[datetime] = moment()
 
 
@@ -201,7 +202,7 @@ class NotificationColumns(TypedColumns):
 
 
 # Who has this module's metadata has the tables of accounts in it, too.
-accounts, audits = account_tables, audit_tables
+accounts, audits, movements = account_tables, audit_tables, stock_tables
 
 products = Table("products", metadata, ProductColumns)
 stock = Table("stock", metadata, StockColumns)
@@ -223,6 +224,7 @@ gateway_breakers = Table("gateway_breakers", metadata, GatewayBreakerColumns)
 Index("idempotency_keys_created", idempotency_keys.c.created_at)
 Index("orders_email_id", orders.c.email, orders.c.id)
 Index("orders_status_id", orders.c.status, orders.c.id)
+Index("order_lines_sku", order_lines.c.sku, order_lines.c.order_id)
 Index("tasks_order", tasks.c.order_id)
 Index("tasks_dead", tasks.c.id, postgresql_where=tasks.c.state == "dead")
 Index(

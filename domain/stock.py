@@ -1,18 +1,30 @@
 """Stock: what orders want of it and who gets it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
 import msgspec
 
-from domain.refusal import Refusal
+from domain.refusal import Conflict, Refusal
+
+# Shelves of a billion pieces; beyond it a number is a slip of the hand.
+ON_HAND_MAX = 1_000_000_000
 
 
 class StockBelowReserved(Refusal):
     """Orders hold more than would be left on hand."""
 
     code: ClassVar[str] = "stock_below_reserved"
+
+
+class Cause(StrEnum):
+    """Why people changed what is on hand."""
+
+    OPENING = "opening"  # it was there before movements were kept
+    COUNT = "count"  # what is on the shelves was counted
+    ADJUSTMENT = "adjustment"  # so much more or less, for a reason
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -73,3 +85,13 @@ def totals(group: Iterable[Wanted]) -> dict[str, int]:
         for sku, quantity in wanted.quantities.items():
             sums[sku] = sums.get(sku, 0) + quantity
     return sums
+
+
+def refuse_level(sku: str, on_hand: int, *, reserved: int) -> None:
+    """Raise StockBelowReserved or Conflict for what cannot be on hand."""
+    if on_hand < reserved:
+        raise StockBelowReserved(
+            f"Orders hold more than {on_hand} of {sku}: set on_hand to at least what is reserved."
+        )
+    if on_hand > ON_HAND_MAX:
+        raise Conflict(f"More than {ON_HAND_MAX} of {sku} would be on hand.")

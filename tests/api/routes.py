@@ -97,6 +97,10 @@ WRITES = {
     "order": Write("POST", "/v1/orders", an_order_body(("APPLE", 5)), "Ann Example", "5"),
     "product": Write("PUT", f"/v1/products/{SKU}", PRODUCT, "Apple", "250"),
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
+    "adjustment": Write(
+        "POST", f"/v1/stock/{SKU}/adjustments", {"delta": 5, "reason": "Found some"}, "Found", "5"
+    ),
+    "threshold": Write("PUT", f"/v1/stock/{SKU}/threshold", {"low_at": 5}, "", "5"),
     "finding": Write("POST", "/v1/findings/1/close", {"note": "Paid by hand"}, "Paid by hand", ""),
 }
 _CLAIM = claim.write(UUID(ORDER), keys(SECRET_KEY)[0])

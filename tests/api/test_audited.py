@@ -123,6 +123,8 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "PUT /v1/queues/{queue}": (queue, {"paused": True, "running_max": None}),
     "PUT /v1/products/{sku}": (sku, PRODUCT),
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),
+    "POST /v1/stock/{sku}/adjustments": (sku, {"delta": -1, "reason": "Broken."}),
+    "PUT /v1/stock/{sku}/threshold": (sku, {"low_at": 5}),
     "PATCH /v1/users/{user_id}": (person, {"role": "support"}),
 }
 

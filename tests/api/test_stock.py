@@ -4,9 +4,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.stock import ON_HAND_MAX
 from db import stock
 from db.engine import Database, transaction
+from domain.stock import ON_HAND_MAX
 from tests.builders import put_products
 from tests.postgres import until, waiting_for_locks
 from tests.stages import drain_inventory
@@ -168,3 +168,26 @@ async def test_changes_of_stock_wait_for_no_order_of_another_product(
     async with transaction(database) as tx:
         await stock.lock(tx, ["PEAR"])
         assert (await put(client, staff, 20)).status_code == 200
+
+
+async def test_stock_is_adjusted_once_per_key_with_a_reason(
+    client: httpx.AsyncClient, staff: dict[str, str], database: Database
+) -> None:
+    await put_products(database, APPLE=10)
+    keyed = staff | {"Idempotency-Key": "adjust-1"}
+
+    answers = [
+        await client.post(
+            f"{PATH}/adjustments", json={"delta": -3, "reason": "Broken."}, headers=keyed
+        )
+        for _ in range(2)
+    ]
+    nothing = await client.post(
+        f"{PATH}/adjustments", json={"delta": 0, "reason": "Why?"}, headers=keyed
+    )
+
+    assert [a.status_code for a in answers] == [202, 202]
+    assert answers[0].content == answers[1].content
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert_problem(nothing, 400, "invalid_request", "delta")
+    assert (await client.get(PATH, headers=staff)).json()["on_hand"] == 7
