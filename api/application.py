@@ -122,20 +122,12 @@ async def before(request: Request[Any, Any, Any]) -> Response[None] | None:
 
 def build(config: Settings) -> Litestar:
     """Put the application together."""
-    faultpoint.arm(config.faultpoint)
-    database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
-    limits = Limits(config)
-    keyring = Keyring(config)
+    return equip(routed(), config)
 
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
-        yield
-        await limits.close()
-        await app.state.standings.close()
-        keyring.passwords.close()
-        await database.engine.dispose()
 
-    app = Litestar(
+def routed() -> Litestar:
+    """Make the part that is the same under all settings; it serves nothing until it is equipped."""
+    return Litestar(
         route_handlers=ROUTES,
         dependencies={
             "acceptance": Provide(provide_acceptance, sync_to_thread=False),
@@ -147,19 +139,36 @@ def build(config: Settings) -> Litestar:
         before_request=before,
         guards=[announcing(ENDINGS), enforce],
         request_max_body_size=BODY_BYTES_MAX,
-        lifespan=[lifespan],
+        lifespan=[_living],
         on_startup=[refuse_unbounded, refuse_unruled],
-        state=_state(config, database, limits, keyring),
         openapi_config=docs.openapi_config(
             title="Orderflow", version=VERSION, description=DESCRIPTION
         ),
         logging_config=None,
     )
+
+
+def equip(app: Litestar, config: Settings) -> Litestar:
+    """Give a routed application what its requests share, and the edge around it."""
+    faultpoint.arm(config.faultpoint)
+    database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
+    limits = Limits(config)
+    app.state = _state(config, database, limits, Keyring(config))
     # From the inside out: what is put between the two knows who asks by scope["user"].
     limited = Limited(app.asgi_handler, limits, exempt=QUIET)
     identified = Authentication(limited, app.state)
     app.asgi_handler = _at_the_edge(identified, config)
     return app
+
+
+@asynccontextmanager
+async def _living(app: Litestar) -> AsyncGenerator[None]:
+    """Close, after the last request, what requests shared."""
+    yield
+    await app.state.limits.close()
+    await app.state.standings.close()
+    app.state.keyring.passwords.close()
+    await app.state.database.engine.dispose()
 
 
 def _at_the_edge(app: ASGIApp, config: Settings) -> Edge:

@@ -5,7 +5,7 @@ import runpy
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 # OWASP's second choice, of equal strength to its first with less memory: 19 MiB, two passes.
 _MEMORY_KIB, _PASSES, _LANES = 19_456, 2, 1
+_HASHER = PasswordHasher(
+    time_cost=_PASSES, memory_cost=_MEMORY_KIB, parallelism=_LANES, type=Type.ID
+)
 # Whoever comes when so many wait for each thread is told to come back: a second of waiting.
 _WAITING_PER_THREAD_MAX = 32
 
@@ -31,18 +34,14 @@ class Passwords:
     """
 
     def __init__(self, threads: int) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=_PASSES, memory_cost=_MEMORY_KIB, parallelism=_LANES, type=Type.ID
-        )
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._waiting = 0
         self._waiting_max = threads * _WAITING_PER_THREAD_MAX
-        # Verified in place of what an unknown account does not have, so that it takes as long.
-        self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._nobody = _of_nobody()
 
     async def hash(self, password: str) -> str:
         """Hash a password."""
-        return await self._run(partial(self._hasher.hash, rules.normalized(password)))
+        return await self._run(partial(_HASHER.hash, rules.normalized(password)))
 
     async def verify(self, password: str, kept: str | None) -> bool:
         """Tell whether it is the password of this hash; without one it is not, as slowly."""
@@ -53,7 +52,7 @@ class Passwords:
 
     def is_outdated(self, kept: str) -> bool:
         """Tell whether a hash was made with other parameters than are used now."""
-        return self._hasher.check_needs_rehash(kept)
+        return _HASHER.check_needs_rehash(kept)
 
     def close(self) -> None:
         """Let the threads go."""
@@ -61,7 +60,7 @@ class Passwords:
 
     def _verify(self, password: str, kept: str) -> bool:
         try:
-            return self._hasher.verify(kept, password)
+            return _HASHER.verify(kept, password)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -73,6 +72,12 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
+
+
+@cache
+def _of_nobody() -> str:
+    """Hash what nobody knows, to verify for an unknown account, so that it takes as long."""
+    return _HASHER.hash(secrets.token_urlsafe())
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,6 @@ import pytest
 from litestar import Litestar
 from sqlalchemy import delete, select
 
-from api.application import build
 from db import invariants, tables
 from db.engine import Database, transaction
 from domain.attempt import REFUNDS_FAILED_MAX
@@ -17,6 +16,7 @@ from domain.task import Kind
 from ops.config import Settings
 from tests.api.paid import TOTAL, Pay, money
 from tests.api.routes import STAFF, WEBHOOK
+from tests.application import build_again
 from tests.bank import Bank
 from tests.records import assert_sound, attempts, cash, timeline
 from tests.signed import SIGNING_KEY, signed
@@ -33,7 +33,7 @@ async def app(settings: Settings, database: Database) -> Litestar:
         payment_gateways="bank=https://sk_1@bank.example",
         stripe_webhook_secrets=SIGNING_KEY,
     )
-    return build(named)
+    return build_again(named)
 
 
 async def tell(client: httpx.AsyncClient, database: Database, order_id: UUID, *kinds: str) -> None:

@@ -21,6 +21,7 @@ from domain.task import Kind
 from ops.config import Settings
 from tests.api.paid import TOTAL, Pay, lost
 from tests.api.routes import WEBHOOK
+from tests.application import build_again
 from tests.bank import Bank
 from tests.postgres import locked
 from tests.records import make_due, timeline, work
@@ -34,7 +35,9 @@ CARD = "4242424242424242"
 @pytest.fixture
 async def app(settings: Settings, database: Database) -> Litestar:
     del database
-    return build(msgspec.structs.replace(settings, stripe_webhook_secrets=f"old, {SIGNING_KEY}"))
+    return build_again(
+        msgspec.structs.replace(settings, stripe_webhook_secrets=f"old, {SIGNING_KEY}")
+    )
 
 
 def an_event(kind: str = "charge.succeeded", event_id: str = "evt_1", **about: Any) -> bytes:

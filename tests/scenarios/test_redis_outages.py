@@ -11,11 +11,11 @@ import pytest
 import redis.asyncio
 from litestar import Litestar
 
-from api.application import build
 from db.doorbell import REDIS_TIMEOUT_S
 from db.engine import Database
 from ops.config import Settings
 from ops.local.servers import Servers, servers
+from tests.application import build_again
 from tests.bank import Bank
 from tests.builders import put_products
 from tests.records import assert_sound, at_rest, statuses
@@ -47,7 +47,7 @@ def place_of_work(surroundings: Surroundings, settings_with_redis: Settings) -> 
 @pytest.fixture
 def app(settings_with_redis: Settings, database: Database) -> Litestar:
     del database
-    return build(settings_with_redis)
+    return build_again(settings_with_redis)
 
 
 @pytest.fixture
