@@ -9,13 +9,11 @@ from typing import Any, cast
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
 
 from api.policy import POLICIES
-from db.engine import Database, transaction
-from db.tables import metadata
+from db.engine import Database
 from tests.api.routes import LEAVER, PARAMETERS, PERSON, VOID, WRITES, Write, send
-from tests.web import post_order
+from tests.web import contents, post_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -89,15 +87,6 @@ def laden(body: dict[str, Any], extra: set[str]) -> Iterator[tuple[str, bytes]]:
             if field not in inside:
                 inside[field] = "admin"
                 yield field, json.dumps(made).encode()
-
-
-async def contents(database: Database) -> dict[str, str]:
-    """Sum up every table, its rows in whatever order."""
-    query = "SELECT coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {} t"
-    async with transaction(database) as tx:
-        return {
-            name: str(await tx.scalar(text(query.format(name)))) for name in sorted(metadata.tables)
-        }
 
 
 def template_of(write: Write) -> str:
