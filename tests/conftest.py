@@ -30,6 +30,7 @@ from tests.staff import SECRET_KEY, STAFF, TOKEN_KEY, hire
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "orderflow_template"
 KEPT = {"queues"}
+APPEND_ONLY = ("audit_log", "stock_movements")
 GROWN_BYTES = 262_144
 SIZES = (
     "SELECT relname, pg_relation_size(oid) AS octets FROM pg_class"
@@ -133,7 +134,7 @@ async def database(settings: Settings, rung: list[frozenset[Queue]]) -> AsyncGen
 
 
 async def empty(database: Database) -> None:
-    """Empty all tables; the audit log, which refuses that, with its trigger off.
+    """Empty all tables; those that refuse that, as they are append-only, with their triggers off.
 
     TRUNCATE makes new files for every table and index, so it is for what has grown.
     """
@@ -144,9 +145,11 @@ async def empty(database: Database) -> None:
         emptied = [f"DELETE FROM {table}" for table in tables if size[table]]  # noqa: S608 - ours
         if max(size.values()) > GROWN_BYTES:
             emptied = [f"TRUNCATE {', '.join(tables)}"]
-        await tx.exec_driver_sql("ALTER TABLE audit_log DISABLE TRIGGER audit_log_append_only")
+        for table in APPEND_ONLY:
+            await tx.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
         await tx.exec_driver_sql("; ".join((*emptied, AS_MIGRATED)))
-        await tx.exec_driver_sql("ALTER TABLE audit_log ENABLE TRIGGER audit_log_append_only")
+        for table in APPEND_ONLY:
+            await tx.exec_driver_sql(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only")
 
 
 @pytest.fixture
