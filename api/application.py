@@ -52,13 +52,14 @@ from api.policy import POLICIES, enforce, refuse_unruled
 from api.proxies import Proxies
 from api.query import refuse_stray_parameters
 from api.reception import Reception
+from api.scraped import Scraped
 from api.standing import Standings
 from api.strict import StrictRequest
 from api.versions import ENDINGS, announcing
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
 from domain.secret import keys
-from ops.config import Settings
+from ops.config import VERSION, Settings
 from ops.telemetry import faultpoint
 
 # A thousand lines of an order take some sixty kilobytes.
@@ -94,7 +95,6 @@ ROUTES = [
     *docs.routes,
 ]
 
-VERSION = "0.1.0"
 DESCRIPTION = "Orders from HTTP to paid and notified. Amounts are integers of minor units."
 
 
@@ -193,6 +193,7 @@ def _state(config: Settings, database: Database, limits: Limits, keyring: Keyrin
             "policies": POLICIES,
             "in_flight": InFlight(),
             "limits": limits,
+            "scraped": Scraped(database, revision=config.revision),
             "standings": Standings(database),
             "claim_keys": keys(config.secret_keys),
             "tokens": keyring.tokens,

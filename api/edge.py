@@ -79,7 +79,7 @@ class Edge:
 @cache
 def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """Find the time series, of which there are few; Prometheus would look them up each time."""
-    timer = metrics.http_request_seconds.labels(route)
+    timer = metrics.http_request_duration.labels(method, route)
     return metrics.http_requests.labels(method, route, status), timer
 
 

@@ -39,6 +39,7 @@ class Gather(Generic[Member, Result]):
         wait_max_s: float = math.inf,
     ) -> None:
         self._size = metrics.group_size.labels(stage=stage)
+        self._duration = metrics.group_duration.labels(stage=stage)
         self._run = run
         self._group_max = group_max
         self._waiting_max = waiting_max
@@ -66,7 +67,8 @@ class Gather(Generic[Member, Result]):
                 group = self._take_group()
                 if group:
                     self._size.observe(len(group))
-                    await self._run_group(group)
+                    with self._duration.time():
+                        await self._run_group(group)
         finally:
             self._runner = None
 

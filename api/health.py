@@ -7,9 +7,9 @@ import msgspec
 from litestar import MediaType, Response, Router, get
 from litestar.datastructures import State
 
-from db import readings
+from api.scraped import Scraped
 from db.engine import Busy, Unavailable, transaction
-from ops.telemetry import metrics
+from ops.telemetry import exposition
 
 # Who asks for readiness gives up after a second or two.
 READY_WITHIN_S = 1.5
@@ -43,16 +43,12 @@ async def ready(state: State) -> Response[Health]:
 async def show_metrics(state: State) -> Response[bytes]:
     """Show Prometheus what all processes of this machine count, and what is waiting.
 
-    While Postgres is away the counts are shown alone.
+    While Postgres is away the counts are shown alone, and `orderflow_database_up` is 0.
     """
-    try:
-        async with transaction(state.database) as tx:
-            seen = await readings.find(tx)
-    except (Unavailable, Busy):
-        seen = {}
-    text = await asyncio.to_thread(metrics.exposition, seen)
+    scraped: Scraped = state.scraped
+    text = await asyncio.to_thread(exposition.exposition, await scraped.find())
     # As a media type Litestar would add the charset, which is in it, once more.
-    return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
+    return Response(text, headers={"Content-Type": exposition.CONTENT_TYPE})
 
 
 router = Router("/", route_handlers=[live, ready, show_metrics], tags=["operations"])

@@ -215,10 +215,10 @@ class Doorbell:
                 )
         except (redis.RedisError, BrokerConnectionError) as error:
             log.warning("Ring for %s was lost, the sweep repeats it: %s", queue, error)
-            metrics.rings.labels(stage=queue.value, outcome="lost").inc()
+            metrics.rings.labels(queue=queue.value, outcome="lost").inc()
         except Exception:
             # The thread has to live on: there is no other one in this process that rings.
             log.exception("Ring for %s failed, the sweep repeats it", queue)
-            metrics.rings.labels(stage=queue.value, outcome="lost").inc()
+            metrics.rings.labels(queue=queue.value, outcome="lost").inc()
         else:
-            metrics.rings.labels(stage=queue.value, outcome="sent").inc()
+            metrics.rings.labels(queue=queue.value, outcome="sent").inc()

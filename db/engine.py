@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
+from time import perf_counter
 from typing import Any, ClassVar, LiteralString, TypeVar, cast
 
 import msgspec
@@ -79,7 +80,7 @@ class Collision(Busy):
 
 class _AfterCommit(msgspec.Struct):
     rings: set[Queue] = msgspec.field(default_factory=set[Queue])
-    moves: list[Status] = msgspec.field(default_factory=list[Status])
+    moves: list[tuple[Status, float]] = msgspec.field(default_factory=list[tuple[Status, float]])
     commit: Commit | None = None
 
 
@@ -107,6 +108,7 @@ def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
         hide_parameters=True,
         connect_args={"application_name": name, "options": _session(settings), **LINK},
     )
+    metrics.db_connections_max.inc(settings.database_pool_max)
     return Database(engine, ring, settings.transaction_timeout_s)
 
 
@@ -152,12 +154,15 @@ async def transaction(
                 await _report_if_lost(tx)
                 raise
     except (psycopg.Error, DBAPIError, PoolExhausted) as error:
+        if isinstance(error, PoolExhausted):
+            metrics.db_connections_refused.inc()
         if refusal := _refusal(error):
             raise refusal from error
         _forget_values(error)
         raise
-    for status in after.moves:
+    for status, age_s in after.moves:
         metrics.orders_moves.labels(to=status).inc()
+        metrics.orders_age.labels(to=status).observe(age_s)
     if after.rings:
         database.ring(frozenset(after.rings))
 
@@ -183,8 +188,12 @@ async def _connection(database: Database, timeout_s: float) -> AsyncGenerator[As
 
     A frozen server never answers, not even a request to cancel; a cut fails what waits for it.
     """
+    asked = perf_counter()
     with ExitStack() as when_closed:
         async with database.engine.connect() as tx:
+            metrics.db_connection_wait.observe(perf_counter() - asked)
+            metrics.db_connections_in_use.inc()
+            when_closed.callback(metrics.db_connections_in_use.dec)
             clock = asyncio.get_running_loop()
             cut = clock.call_later(timeout_s, _cut, await driver(tx), timeout_s)
             when_closed.callback(cut.cancel)
@@ -218,8 +227,8 @@ def name_commit(tx: AsyncConnection, name: Commit) -> None:
     cast("_AfterCommit", tx.info[_AFTER]).commit = name
 
 
-def count_after_commit(tx: AsyncConnection, moves: Iterable[Status]) -> None:
-    """Have moves of orders counted once the transaction is committed."""
+def count_after_commit(tx: AsyncConnection, moves: Iterable[tuple[Status, float]]) -> None:
+    """Have moves of orders, each at its age in seconds, counted once it is committed."""
     cast("_AfterCommit", tx.info[_AFTER]).moves.extend(moves)
 
 

@@ -66,6 +66,11 @@ class _OrderRow(msgspec.Struct):
     traceparent: str | None
 
 
+class _Aged(msgspec.Struct):
+    id: UUID
+    age_s: float
+
+
 async def lock(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Order]:
     """Lock orders, in the order of their ids, until the transaction ends.
 
@@ -112,8 +117,9 @@ async def change_many(
     """
     if not changes:
         return
-    written = await run(
+    written = await fetch(
         tx,
+        _Aged,
         """
         UPDATE orders o
         SET status = c.status, version = c.version, updated_at = statement_timestamp(),
@@ -124,6 +130,7 @@ async def change_many(
         FROM unnest(%(id)b::uuid[], %(was)b::int[], %(version)b::int[], %(status)b::text[],
                     %(cancel_reason)b::text[]) AS c (id, was, version, status, cancel_reason)
         WHERE o.id = c.id AND o.version = c.was
+        RETURNING o.id, extract(epoch FROM o.updated_at - o.created_at)::float8
         """,
         {
             "id": [c.order.id for c in changes],
@@ -133,7 +140,7 @@ async def change_many(
             "cancel_reason": [c.cancel_reason and c.cancel_reason.value for c in changes],
         },
     )
-    if written != len(changes):
+    if len(written) != len(changes):
         raise Conflict("An order changed meanwhile: read it again and repeat.")
     await events.append(tx, changes)
     await tasks.insert(tx, changes)
@@ -142,7 +149,8 @@ async def change_many(
     await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
     ended = [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]
     await _end_charges(tx, ended)
-    count_after_commit(tx, [to for _, was, to in moves if was is not to])
+    ages = {row.id: row.age_s for row in written}
+    count_after_commit(tx, [(to, ages[each]) for each, was, to in moves if was is not to])
 
 
 async def _end_charges(tx: AsyncConnection, cancelled: Sequence[UUID]) -> None:

@@ -209,7 +209,7 @@ async def _insert(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
     changes = [r.change for r in accepted]
     await events.append(tx, changes)
     await tasks.insert(tx, changes)
-    count_after_commit(tx, [change.order.status for change in changes])
+    count_after_commit(tx, [(change.order.status, 0.0) for change in changes])
 
 
 async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:

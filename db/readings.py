@@ -6,11 +6,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.audits import AUDITED
 from db.engine import fetch
 from domain.status import Status
+from domain.task import State
 
 # Orders past these grow in number for ever; counters tell of them.
 UNDER_WAY = (Status.PLACED, Status.BACKORDERED, Status.RESERVED, Status.REVIEW)
 
-Readings = dict[str, dict[tuple[str, ...], float]]
+# States of a task that is not over.
+OPEN = (State.READY, State.RUNNING, State.DEAD)
+
+Reading = dict[tuple[str, ...], float]
+Readings = dict[str, Reading]
 
 
 class _Orders(msgspec.Struct):
@@ -28,6 +33,17 @@ class _Audits(msgspec.Struct):
     rolled_at_s: float | None
 
 
+class _Unknown(msgspec.Struct):
+    gateway: str
+    count: int
+    oldest_s: float
+
+
+class _Queue(msgspec.Struct):
+    name: str
+    paused: bool
+
+
 class _Tasks(msgspec.Struct):
     queue: str
     state: str
@@ -36,7 +52,7 @@ class _Tasks(msgspec.Struct):
 
 
 async def find(tx: AsyncConnection) -> Readings:
-    """Read the gauges that ops/telemetry/metrics.py names."""
+    """Read the gauges that ops/telemetry/metrics.py names, as far as Postgres tells them."""
     orders = await fetch(
         tx,
         _Orders,
@@ -49,12 +65,15 @@ async def find(tx: AsyncConnection) -> Readings:
         "SELECT kind, count(*) FROM findings WHERE closed_at IS NULL GROUP BY kind",
         {},
     )
+    under_way: Reading = {(status.value,): 0 for status in UNDER_WAY}
+    under_way |= {(row.status,): row.count for row in orders}
     broken = {row.kind: row.count for row in findings}
     return {
         "orderflow_invariant_violations": {(one.name,): broken.get(one.name, 0) for one in AUDITED},
-        "findings": {(row.kind,): row.count for row in findings},
-        "orders": {(row.status,): row.count for row in orders},
+        "orderflow_findings": {(row.kind,): row.count for row in findings},
+        "orderflow_orders": under_way,
         **await _find_audits(tx),
+        **await _find_unknown(tx),
         **await _find_tasks(tx),
     }
 
@@ -76,6 +95,25 @@ async def _find_audits(tx: AsyncConnection) -> Readings:
     }
 
 
+async def _find_unknown(tx: AsyncConnection) -> Readings:
+    unknown = await fetch(
+        tx,
+        _Unknown,
+        """
+        SELECT gateway, count(*),
+               extract(epoch FROM now() - min(coalesce(sent_at, created_at)))::float8
+        FROM payment_attempts WHERE state = 'unknown' GROUP BY gateway
+        """,
+        {},
+    )
+    return {
+        "orderflow_payments_unknown": {(row.gateway,): row.count for row in unknown},
+        "orderflow_payments_unknown_oldest_seconds": {
+            (row.gateway,): row.oldest_s for row in unknown
+        },
+    }
+
+
 async def _find_tasks(tx: AsyncConnection) -> Readings:
     tasks = await fetch(
         tx,
@@ -91,9 +129,14 @@ async def _find_tasks(tx: AsyncConnection) -> Readings:
         """,
         {},
     )
+    queues = await fetch(tx, _Queue, "SELECT name, paused FROM queues", {})
+    # What is not there is 0: a series that comes and goes cannot be told from one that was lost.
+    open_: Reading = {(row.name, state.value): 0 for row in queues for state in OPEN}
+    open_ |= {(row.queue, row.state): row.count for row in tasks}
+    due: Reading = {(row.name,): 0 for row in queues}
+    due |= {(row.queue,): row.oldest_due_s for row in tasks if row.oldest_due_s is not None}
     return {
-        "tasks": {(row.queue, row.state): row.count for row in tasks},
-        "tasks_oldest_due_seconds": {
-            (row.queue,): row.oldest_due_s for row in tasks if row.oldest_due_s is not None
-        },
+        "orderflow_tasks": open_,
+        "orderflow_tasks_oldest_due_seconds": due,
+        "orderflow_queue_paused": {(row.name,): row.paused for row in queues},
     }

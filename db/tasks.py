@@ -93,7 +93,8 @@ async def claim(tx: AsyncConnection, queue: Queue, *, limit: int) -> list[Task]:
         _task,
         """
         SELECT id, kind, order_id, payload, attempt + 1, attempts_max, traceparent,
-               attempt > 0 OR xmax <> '0'::xid
+               attempt > 0 OR xmax <> '0'::xid,
+               extract(epoch FROM clock_timestamp() - run_at)::float8
         FROM tasks
         WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
           AND kind = ANY (%(known)b::text[])
@@ -143,7 +144,8 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         SET state = 'running', attempt = attempt + 1,
             lease_until = now() + make_interval(secs => %(lease_s)s)
         FROM due WHERE t.id = due.id
-        RETURNING t.id, kind, order_id, payload, attempt, attempts_max, traceparent, begun
+        RETURNING t.id, kind, order_id, payload, attempt, attempts_max, traceparent, begun,
+                  extract(epoch FROM clock_timestamp() - run_at)::float8
         """,
         {"queue": queue.value, "known": KNOWN, "limit": limit, "lease_s": lease_s},
     )

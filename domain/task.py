@@ -123,7 +123,7 @@ class Task(msgspec.Struct, frozen=True):
     """Claimed work; `attempt` is its fencing token.
 
     It is `begun` if somebody ran it before and left no result. Of a stage that touches only
-    Postgres it is so too if its last attempt failed.
+    Postgres it is so too if its last attempt failed. It was due for `waited_s`.
     """
 
     id: int
@@ -134,6 +134,7 @@ class Task(msgspec.Struct, frozen=True):
     attempts_max: int
     traceparent: str | None = None
     begun: bool = False
+    waited_s: float = 0.0
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ops.config import SettingInvalid, Settings, example, settings
+from ops.config import VERSION, SettingInvalid, Settings, example, settings
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.txt", "ops/local/requirements.txt", ".ci/requirements.txt")
@@ -161,3 +161,7 @@ def test_python_of_the_platform_is_one_that_the_project_supports() -> None:
     least = PYPROJECT["project"]["requires-python"].removeprefix(">=")
 
     assert tuple(map(int, pinned.split("."))) >= tuple(map(int, least.split(".")))
+
+
+def test_version_that_runs_is_that_of_the_project() -> None:
+    assert PYPROJECT["project"]["version"] == VERSION

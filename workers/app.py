@@ -5,7 +5,7 @@ import gc
 import dramatiq
 
 from ops.config import settings
-from ops.telemetry import logs
+from ops.telemetry import exporter, logs
 from workers.fleet import build
 from workers.gateways.accounts import gateways
 from workers.mailer import SmtpMailer
@@ -14,5 +14,6 @@ _settings = settings()
 logs.configure("worker", _settings.log_level)
 broker = build(_settings, gateways=gateways(_settings), mailer=SmtpMailer(_settings))
 dramatiq.set_broker(broker)
+exporter.serve(_settings)
 # What start-up made lives as long as the process: no collection needs to look at it again.
 gc.freeze()

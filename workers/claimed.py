@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from time import perf_counter
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +20,7 @@ from domain.task import DONE, Queue, Task
 from ops.telemetry import metrics
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
-from workers.failure import twice, verdict_on
+from workers.failure import count_claimed, twice, verdict_on
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ async def run_once(stage: Stage, bell: Bell) -> int:
 
 async def _run_group(stage: Stage) -> list[Task]:
     due: list[Task] = []
+    started = perf_counter()
     try:
         async with transaction(stage.database) as tx:
             due = await tasks.claim(tx, stage.queue, limit=stage.group_max)
@@ -83,7 +85,8 @@ async def _run_group(stage: Stage) -> list[Task]:
             raise
         log.exception("A group in %s failed: its %d tasks are run alone", stage.queue, len(due))
     else:
-        _count(stage, group)
+        _count(stage, group, perf_counter() - started)
+    count_claimed(due)
     return due
 
 
@@ -94,6 +97,7 @@ async def _run_alone(stage: Stage, task: Task) -> None:
             return
         name_commit(tx, Commit.LEASE_CLAIMED)
     log.warning("Task %d was begun before and is run alone: attempt %d", task.id, leased.attempt)
+    started = perf_counter()
     try:
         async with transaction(stage.database) as tx:
             # Ended first, so that it happens only if nobody took over, and nobody can meanwhile.
@@ -105,7 +109,7 @@ async def _run_alone(stage: Stage, task: Task) -> None:
     except Exception as failure:  # noqa: BLE001 - the task keeps it as the reason
         await _fail(stage, leased, failure)
     else:
-        _count(stage, [leased])
+        _count(stage, [leased], perf_counter() - started)
 
 
 async def _work(stage: Stage, tx: AsyncConnection, group: Sequence[Task]) -> None:
@@ -121,8 +125,9 @@ async def _fail(stage: Stage, task: Task, failure: Exception) -> None:
         await tasks.finish(tx, [(task, verdict)], leased=True)
 
 
-def _count(stage: Stage, done: Sequence[Task]) -> None:
+def _count(stage: Stage, done: Sequence[Task], seconds: float) -> None:
     if done:
         metrics.group_size.labels(stage=stage.queue.value).observe(len(done))
+        metrics.group_duration.labels(stage=stage.queue.value).observe(seconds)
     for task in done:
         metrics.tasks.labels(kind=task.kind.value, outcome=DONE.state.value).inc()

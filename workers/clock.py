@@ -15,7 +15,7 @@ from domain import settlement
 from domain.reconciliation import Portion
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
 from ops.config import settings
-from ops.telemetry import faultpoint, logs
+from ops.telemetry import exporter, faultpoint, logs
 from ops.telemetry.faultpoint import Commit
 from workers import auditor
 from workers.expiry import expire_authorizations
@@ -115,6 +115,7 @@ async def main() -> None:
     config = settings()
     logs.configure("clock", config.log_level)
     faultpoint.arm(config.faultpoint)
+    exporter.serve(config)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

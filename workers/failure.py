@@ -1,12 +1,12 @@
-"""What becomes of work that failed: by a bug of ours, or because Postgres was away."""
+"""What every drain does alike: try again after an outage, judge what failed, count."""
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from db.engine import Unavailable
-from domain.task import Task, Verdict, after_crash
+from domain.task import QUEUE_OF, Task, Verdict, after_crash
 from ops.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,14 @@ async def twice(run: Callable[[], Awaitable[Result]]) -> Result:
         return await run()
     except Unavailable:
         return await run()
+
+
+def count_claimed(claimed: Sequence[Task]) -> None:
+    """Tell the metrics how long tasks were due before somebody had them."""
+    for task in claimed:
+        attempt = "first" if task.attempt == 1 and not task.begun else "later"
+        wait = metrics.task_wait.labels(QUEUE_OF[task.kind].value, attempt)
+        wait.observe(task.waited_s)
 
 
 def verdict_on(task: Task, failure: Exception) -> Verdict:

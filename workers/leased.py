@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from domain.task import Queue, Task, Verdict
 from ops.telemetry import logs, metrics, trace
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
-from workers.failure import twice, verdict_on
+from workers.failure import count_claimed, twice, verdict_on
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ async def _claim_group(stage: Stage[Step, Outcome], room: int) -> tuple[int, lis
     except Exception:
         log.exception("A group in %s could not be prepared: trying its halves", stage.queue)
         return await _claim_in_halves(stage, room)
+    count_claimed(leased)
     for task in leased:
         if task.begun:
             steps += await _prepare_alone(stage, task)
@@ -129,6 +131,7 @@ async def _claim_in_halves(stage: Stage[Step, Outcome], room: int) -> tuple[int,
         name_commit(tx, Commit.LEASE_ALONE)
         leased = await _lease(stage, tx, room)
 
+    count_claimed(leased)
     prepared = await in_halves(leased, partial(_prepare_leased, stage)) if leased else []
     for task, step in zip(leased, prepared, strict=True):
         if isinstance(step, Exception):
@@ -189,7 +192,10 @@ async def _fly(stage: Stage[Step, Outcome], step: Step) -> tuple[Step, Outcome]:
         logs.bound(task_id=task.id, order_id=task.order_id),
         trace.following(task.traceparent),
     ):
-        return step, await stage.call(step)
+        started = perf_counter()
+        outcome = await stage.call(step)
+        metrics.task_calls.labels(stage.queue.value).observe(perf_counter() - started)
+        return step, outcome
 
 
 async def _wait(
@@ -210,12 +216,14 @@ async def _record(stage: Stage[Step, Outcome], pairs: Sequence[tuple[Step, Outco
     if not pairs:
         return
     metrics.group_size.labels(stage=stage.queue.value).observe(len(pairs))
+    started = perf_counter()
     for pause_s in (*RECORD_AGAIN_AFTER_S, None):
         try:
             await _record_in_halves(stage, pairs)
         except Unavailable as outage:
             log.warning("%d results of %s are not recorded: %s", len(pairs), stage.queue, outage)
         else:
+            metrics.group_duration.labels(stage.queue.value).observe(perf_counter() - started)
             return
         if pause_s is not None:
             await asyncio.sleep(pause_s)

@@ -160,7 +160,7 @@ async def call(cashier: Cashier, step: Step) -> Outcome:
         return Held(outcome.wait_s)
     labels = {"gateway": till.gateway.name, "operation": step.attempt.kind.value}
     metrics.gateway_calls.labels(**labels, outcome=type(outcome).__name__.lower()).inc()
-    metrics.gateway_call_seconds.labels(**labels).observe(time.perf_counter() - started)
+    metrics.gateway_call_duration.labels(**labels).observe(time.perf_counter() - started)
     return outcome
 
 

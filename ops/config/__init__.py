@@ -10,6 +10,9 @@ from msgspec import Meta
 
 from ops.config.watching import Watching
 
+# Of pyproject.toml, which is not there where only the program is.
+VERSION = "0.1.0"
+
 
 class SettingInvalid(ValueError):
     """A setting has a value that cannot be used; the message names it and the remedy."""

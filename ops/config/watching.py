@@ -21,3 +21,14 @@ class Watching(Sandbox, frozen=True, kw_only=True):
     prometheus_multiproc_dir: Annotated[
         str, Meta(description="Folder where processes of one machine share metrics. Empty: alone.")
     ] = ""
+    metrics_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="Port where worker and clock serve /metrics as well as web; 0: nowhere.",
+        ),
+    ] = 0
+    revision: Annotated[
+        str, Meta(description="What is deployed, e.g. a commit, for metrics and traces.")
+    ] = "unknown"

@@ -6,14 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
-from pathlib import Path
 from signal import SIGKILL, Signals
 
-from prometheus_client.multiprocess import (
-    mark_process_dead,  # pyright: ignore[reportUnknownVariableType] - untyped there
-)
-
 from ops.local.program import Program
+from ops.telemetry.exposition import forget_the_dead
 
 # Takes the name of a program and a line it wrote; ORDERFLOW names the supervisor itself.
 Say = Callable[[str, str], None]
@@ -210,12 +206,5 @@ def _signal_group(leader: int, number: Signals) -> None:
 
 def _forget_metrics(program: Program) -> None:
     """Take the live gauges of dead processes, children of this program too, out of the sums."""
-    folder = program.env.get("PROMETHEUS_MULTIPROC_DIR")
-    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
-        pid = int(file.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            mark_process_dead(pid, folder)
-        except PermissionError:
-            continue
+    if folder := program.env.get("PROMETHEUS_MULTIPROC_DIR"):
+        forget_the_dead(folder)

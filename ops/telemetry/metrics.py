@@ -1,124 +1,188 @@
-"""Prometheus metrics: what processes count, and the text in which it is scraped."""
+"""Prometheus metrics: what processes count, and the gauges that describe the whole system.
+
+Import it, or prometheus_client, only once PROMETHEUS_MULTIPROC_DIR is set, if it is to be.
+"""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, final
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    generate_latest,
-)
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.metrics import Gauge as ProcessGauge
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+if _shared := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    # The client takes a missing folder for an error, each time it counts.
+    Path(_shared).mkdir(parents=True, exist_ok=True)
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+# When a series began is a series more for each, which Prometheus sees by itself.
+disable_created_metrics()
 
 # A lone order takes milliseconds, a group tens of them; a request ends within its timeouts.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Work waits for milliseconds, or for as long as an outage lasts.
+_WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0)
+# An order is paid within a second, or by a customer who takes a day to think.
+_AGES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 86_400.0)
 # From one order to GROUP_MAX and what it may be raised to.
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
-http_requests = Counter("http_requests_total", "Answered requests.", ("method", "route", "status"))
-http_request_seconds = Histogram(
-    "http_request_seconds", "From request to last byte.", ("route",), buckets=_SECONDS
-)
-orders_moves = Counter("orders_moves_total", "Orders that reached a status.", ("to",))
-tasks = Counter("tasks_total", "Attempts at tasks.", ("kind", "outcome"))
-tasks_overtaken = Counter(
-    "tasks_overtaken_total", "Results that came after somebody took over; unwritten.", ("kind",)
-)
-group_size = Histogram("group_size", "Members of a group.", ("stage",), buckets=_SIZES)
-rings = Counter("rings_total", "Doorbell messages.", ("stage", "outcome"))
-gateway_calls = Counter(
-    "gateway_calls_total", "Calls to payment gateways.", ("gateway", "operation", "outcome")
-)
-gateway_call_seconds = Histogram(
-    "gateway_call_seconds",
-    "From call to answer of a payment gateway.",
-    ("gateway", "operation"),
-    buckets=_SECONDS,
-)
-# Of the processes alive on this machine the worst one shows: a breaker open in one is seen.
-breaker_state = ProcessGauge(
-    "breaker_state",
-    "Breaker of a payment gateway: 0 closed, 1 half-open, 2 open.",
-    ("gateway",),
-    multiprocess_mode="livemax",
-)
-breaker_transitions = Counter(
-    "breaker_transitions_total", "Breakers that changed state.", ("gateway", "to")
-)
-mails = Counter("mails_total", "Mails handed to the relay.", ("outcome",))
 
+class Definition(NamedTuple):
+    """A metric as it is scraped; `type` is counter, histogram or gauge."""
 
-class Gauge(NamedTuple):
-    """A reading of the whole system; the database answers it, not one process."""
-
+    type: str
     about: str
     labels: tuple[str, ...]
 
 
-SYSTEM: Mapping[str, Gauge] = {
-    "findings": Gauge("Open findings by kind.", ("kind",)),
-    "orders": Gauge("Orders by status.", ("status",)),
-    "orderflow_audit_timestamp_seconds": Gauge(
-        "When the auditor had last seen all that had changed; 0 before the first time.", ()
+# By the name under which Prometheus keeps it.
+COUNTED: dict[str, Definition] = {}
+
+
+def _counter(name: str, about: str, *labels: str) -> Counter:
+    COUNTED[name] = Definition("counter", about, labels)
+    return Counter(name, about, labels)
+
+
+def _histogram(
+    name: str, about: str, *labels: str, buckets: tuple[float, ...] = _SECONDS
+) -> Histogram:
+    COUNTED[name] = Definition("histogram", about, labels)
+    return Histogram(name, about, labels, buckets=buckets)
+
+
+def _gauge(name: str, about: str, *labels: str, over_processes: str = "livesum") -> Gauge:
+    """Make a gauge of one process; how those of a machine become one is `over_processes`."""
+    COUNTED[name] = Definition("gauge", about, labels)
+    return Gauge(name, about, labels, multiprocess_mode=over_processes)  # pyright: ignore[reportArgumentType] - its own words
+
+
+http_requests = _counter(
+    "orderflow_http_requests_total", "Answered requests.", "method", "route", "status"
+)
+http_request_duration = _histogram(
+    "orderflow_http_request_duration_seconds", "From request to last byte.", "method", "route"
+)
+sse_clients = _gauge("orderflow_sse_clients", "Streams of events that are open.")
+
+orders_moves = _counter("orderflow_order_moves_total", "Orders that reached a status.", "to")
+orders_age = _histogram(
+    "orderflow_order_age_seconds",
+    "Age of an order when it reached a status, by the clock of the database.",
+    "to",
+    buckets=_AGES,
+)
+
+tasks = _counter(
+    "orderflow_task_attempts_total",
+    "Attempts at tasks by their outcome: done, ready (tried again later) or dead.",
+    "kind",
+    "outcome",
+)
+tasks_overtaken = _counter(
+    "orderflow_tasks_overtaken_total",
+    "Results that came after somebody took over; unwritten.",
+    "kind",
+)
+task_wait = _histogram(
+    "orderflow_task_wait_seconds",
+    "From due to claimed, by the clock of the database. For a first attempt: from the transaction"
+    " that caused the task, by its commit and ring, to the worker that has it.",
+    "queue",
+    "attempt",
+    buckets=_WAITS,
+)
+task_calls = _histogram(
+    "orderflow_task_call_duration_seconds",
+    "Work of a task outside the database, all its calls and pauses together.",
+    "queue",
+)
+group_size = _histogram(
+    "orderflow_group_size", "Members of a group that share a transaction.", "stage", buckets=_SIZES
+)
+group_duration = _histogram(
+    "orderflow_group_duration_seconds",
+    "A group from its first statement to its commit; of tasks with calls: the writing of results.",
+    "stage",
+)
+rings = _counter("orderflow_rings_total", "Doorbell messages, sent or lost.", "queue", "outcome")
+
+gateway_calls = _counter(
+    "orderflow_gateway_calls_total",
+    "Calls to payment gateways.",
+    "gateway",
+    "operation",
+    "outcome",
+)
+gateway_call_duration = _histogram(
+    "orderflow_gateway_call_duration_seconds",
+    "From call to answer of a payment gateway, repetitions included.",
+    "gateway",
+    "operation",
+)
+# Of the processes alive on this machine the worst one shows: a breaker open in one is seen.
+breaker_state = _gauge(
+    "orderflow_breaker_state",
+    "Breaker of a payment gateway: 0 closed, 1 half-open, 2 open.",
+    "gateway",
+    over_processes="livemax",
+)
+breaker_transitions = _counter(
+    "orderflow_breaker_transitions_total", "Breakers that changed state.", "gateway", "to"
+)
+mails = _counter("orderflow_mails_total", "Mails handed to the relay.", "outcome")
+
+db_connections_in_use = _gauge(
+    "orderflow_db_connections_in_use", "Connections of the pools that somebody holds."
+)
+db_connections_max = _gauge(
+    "orderflow_db_connections_max", "Connections that the pools may hold at most."
+)
+db_connection_wait = _histogram(
+    "orderflow_db_connection_wait_seconds",
+    "From asking the pool for a connection to having one, or to giving up.",
+)
+db_connections_refused = _counter(
+    "orderflow_db_connections_refused_total",
+    "Times that nobody gave a connection of the pool back in time.",
+)
+
+
+SYSTEM: Mapping[str, Definition] = {
+    "orderflow_audit_round_timestamp_seconds": Definition(
+        "gauge", "When the auditor had last seen all orders there are; 0 before the first time.", ()
     ),
-    "orderflow_audit_round_timestamp_seconds": Gauge(
-        "When the auditor had last seen all orders there are; 0 before the first time.", ()
+    "orderflow_audit_timestamp_seconds": Definition(
+        "gauge",
+        "When the auditor had last seen all that had changed; 0 before the first time.",
+        (),
     ),
-    "orderflow_invariant_violations": Gauge(
-        "Open findings of the auditor by the invariant that is broken.", ("invariant",)
+    "orderflow_build_info": Definition(
+        "gauge", "1; what runs is in the labels.", ("version", "revision", "python")
     ),
-    "tasks": Gauge("Tasks by queue and state.", ("queue", "state")),
-    "tasks_oldest_due_seconds": Gauge("How long the oldest due task has waited.", ("queue",)),
+    "orderflow_database_up": Definition(
+        "gauge", "1 if Postgres answered what the gauges of the system are read from, else 0.", ()
+    ),
+    "orderflow_findings": Definition(
+        "gauge", "Open findings of reconciliation and auditor by kind.", ("kind",)
+    ),
+    "orderflow_invariant_violations": Definition(
+        "gauge", "Open findings of the auditor by the invariant that is broken.", ("invariant",)
+    ),
+    "orderflow_orders": Definition(
+        "gauge", "Orders under way by status; those paid or ended are not counted.", ("status",)
+    ),
+    "orderflow_payments_unknown": Definition(
+        "gauge", "Payment attempts whose outcome is unknown.", ("gateway",)
+    ),
+    "orderflow_payments_unknown_oldest_seconds": Definition(
+        "gauge", "How long the oldest of them has been unknown.", ("gateway",)
+    ),
+    "orderflow_queue_paused": Definition("gauge", "1 if the queue is paused, else 0.", ("queue",)),
+    "orderflow_tasks": Definition(
+        "gauge", "Tasks that are ready, running or dead.", ("queue", "state")
+    ),
+    "orderflow_tasks_oldest_due_seconds": Definition(
+        "gauge", "How long the oldest due task has waited; 0 if none is due.", ("queue",)
+    ),
 }
-
-# Gauge name -> label values -> reading.
-Readings = Mapping[str, Mapping[tuple[str, ...], float]]
-
-
-@final
-class _System(Collector):
-    def __init__(self, readings: Readings) -> None:
-        self._readings = readings
-
-    def collect(self) -> Iterator[Metric]:
-        for name, samples in self._readings.items():
-            gauge = SYSTEM[name]
-            family = GaugeMetricFamily(name, gauge.about, labels=gauge.labels)
-            for values, reading in samples.items():
-                family.add_metric(values, reading)
-            yield family
-
-
-def exposition(readings: Readings) -> bytes:
-    """Text for Prometheus: the counts of all processes of this machine, then the readings.
-
-    It reads files: call it off the event loop. Other processes are seen if
-    PROMETHEUS_MULTIPROC_DIR was set before this module was first imported.
-
-    Raises KeyError for a reading that SYSTEM does not name.
-    """
-    registries: Iterable[CollectorRegistry] = (_processes(), _registry(_System(readings)))
-    return b"".join(generate_latest(registry) for registry in registries)
-
-
-def _processes() -> CollectorRegistry:
-    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        return REGISTRY
-    registry = CollectorRegistry()
-    _ = MultiProcessCollector(registry)
-    return registry
-
-
-def _registry(collector: Collector) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(collector)
-    return registry

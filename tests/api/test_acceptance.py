@@ -65,7 +65,7 @@ async def test_requests_at_the_same_time_share_transactions(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     def groups() -> float:
-        return REGISTRY.get_sample_value("group_size_count", {"stage": "accept"}) or 0
+        return REGISTRY.get_sample_value("orderflow_group_size_count", {"stage": "accept"}) or 0
 
     before = groups()
 

@@ -215,10 +215,10 @@ async def test_requests_are_counted_and_timed_under_few_labels(
     client: httpx.AsyncClient, method: str, path: str, labels: dict[str, str]
 ) -> None:
     def counts() -> tuple[float, float]:
-        route = {"route": labels["route"]}
+        route = {"method": labels["method"], "route": labels["route"]}
         return (
-            REGISTRY.get_sample_value("http_requests_total", labels) or 0,
-            REGISTRY.get_sample_value("http_request_seconds_count", route) or 0,
+            REGISTRY.get_sample_value("orderflow_http_requests_total", labels) or 0,
+            REGISTRY.get_sample_value("orderflow_http_request_duration_seconds_count", route) or 0,
         )
 
     requests, timed = counts()

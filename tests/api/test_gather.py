@@ -110,8 +110,8 @@ async def test_the_sizes_of_groups_are_counted(
 ) -> None:
     def sums() -> tuple[float, float]:
         labels = {"stage": "tests"}
-        count = REGISTRY.get_sample_value("group_size_count", labels)
-        return count or 0, REGISTRY.get_sample_value("group_size_sum", labels) or 0
+        count = REGISTRY.get_sample_value("orderflow_group_size_count", labels)
+        return count or 0, REGISTRY.get_sample_value("orderflow_group_size_sum", labels) or 0
 
     groups, members = sums()
     tasks = await submit(stage, "a") + await submit(stage, "b", "c")

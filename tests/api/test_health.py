@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from ops.telemetry import metrics
+from ops.telemetry import exposition
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -18,6 +18,6 @@ async def test_a_healthy_process_says_so(shop: httpx.AsyncClient, path: str) -> 
 async def test_metrics_name_their_media_type_and_charset_once(shop: httpx.AsyncClient) -> None:
     answer = await shop.get("/metrics")
 
-    assert answer.headers.get_list("content-type") == [metrics.CONTENT_TYPE]
+    assert answer.headers.get_list("content-type") == [exposition.CONTENT_TYPE]
     assert answer.headers["content-type"].count("charset") == 1
-    assert "# TYPE http_requests_total counter" in answer.text
+    assert "# TYPE orderflow_http_requests_total counter" in answer.text

@@ -41,12 +41,12 @@ async def test_rings_come_once_what_they_tell_of_can_be_seen(
 
 
 def _counted() -> float:
-    return REGISTRY.get_sample_value("orders_moves_total", {"to": "review"}) or 0.0
+    return REGISTRY.get_sample_value("orderflow_order_moves_total", {"to": "review"}) or 0.0
 
 
 async def _announce(tx: AsyncConnection) -> None:
     ring_after_commit(tx, Queue.PAYMENTS)
-    count_after_commit(tx, [Status.REVIEW, Status.REVIEW])
+    count_after_commit(tx, [(Status.REVIEW, 1.0), (Status.REVIEW, 2.0)])
 
 
 async def _announce_and_fail(tx: AsyncConnection) -> None:

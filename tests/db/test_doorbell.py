@@ -26,8 +26,8 @@ SLOW_S = 0.1
 
 
 def _outcomes(queue: Queue, outcome: str) -> float:
-    labels = {"stage": queue.value, "outcome": outcome}
-    return REGISTRY.get_sample_value("rings_total", labels) or 0.0
+    labels = {"queue": queue.value, "outcome": outcome}
+    return REGISTRY.get_sample_value("orderflow_rings_total", labels) or 0.0
 
 
 async def _all_sent(doorbell: Doorbell, valkey: Valkey) -> None:

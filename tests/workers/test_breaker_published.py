@@ -4,7 +4,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,15 +19,13 @@ from workers.breaker import Breaker, guarded
 
 __all__ = ["world"]
 
-SET_ONE = "from ops.telemetry import metrics; metrics.breaker_state.labels('stripe').set({})"
-SCRAPE = """
-import sys
-from prometheus_client.multiprocess import mark_process_dead
+SET_ONE = """
 from ops.telemetry import metrics
-for pid in sys.argv[1:]:
-    mark_process_dead(int(pid))
-print(metrics.exposition({}).decode())
+metrics.breaker_state.labels("stripe").set({})
+print("set", flush=True)
+input()
 """
+SCRAPE = "from ops.telemetry import exposition; print(exposition.exposition({}).decode())"
 
 
 def reading(name: str, **labels: str) -> float:
@@ -35,7 +34,9 @@ def reading(name: str, **labels: str) -> float:
 
 def transitions(gateway: str) -> list[float]:
     changes = ("open", "half-open", "closed")
-    return [reading("breaker_transitions_total", gateway=gateway, to=to) for to in changes]
+    return [
+        reading("orderflow_breaker_transitions_total", gateway=gateway, to=to) for to in changes
+    ]
 
 
 async def test_changes_are_measured_and_logged(
@@ -45,15 +46,15 @@ async def test_changes_are_measured_and_logged(
     gauge: list[float] = []
 
     async def probe() -> Outcome:
-        gauge.append(reading("breaker_state", gateway="measured"))
+        gauge.append(reading("orderflow_breaker_state", gateway="measured"))
         return SUCCEEDED
 
     with caplog.at_level(logging.WARNING, logger="workers.breaker"):
         breaker = await world.opened("measured")
-        gauge.append(reading("breaker_state", gateway="measured"))
+        gauge.append(reading("orderflow_breaker_state", gateway="measured"))
         world.now_s += 30.0
         _ = await guarded(breaker, probe)
-        gauge.append(reading("breaker_state", gateway="measured"))
+        gauge.append(reading("orderflow_breaker_state", gateway="measured"))
 
     assert gauge == [2, 1, 0]
     assert transitions("measured") == [count + 1 for count in before]
@@ -67,7 +68,7 @@ async def test_changes_are_measured_and_logged(
 async def test_new_breaker_is_published_as_closed(world: World) -> None:
     _ = world.breaker("fresh")
 
-    assert REGISTRY.get_sample_value("breaker_state", {"gateway": "fresh"}) == 0
+    assert REGISTRY.get_sample_value("orderflow_breaker_state", {"gateway": "fresh"}) == 0
 
 
 async def test_breaker_opens_even_if_the_change_cannot_be_told(
@@ -86,24 +87,32 @@ async def test_breaker_opens_even_if_the_change_cannot_be_told(
 
 def test_worst_of_the_live_processes_of_a_machine_shows(tmp_path: Path) -> None:
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    pids: list[int] = []
-    for state in (0, 2, 1):
-        process = subprocess.Popen([sys.executable, "-c", SET_ONE.format(state)], env=environ)  # noqa: S603 - our own words
-        assert process.wait() == 0
-        pids.append(process.pid)
+    with ExitStack() as running:
+        processes = [running.enter_context(_holding(state, environ)) for state in (0, 2, 1)]
+        assert list(states(environ)) == [2]
 
-    assert list(states(environ)) == [2]
-    assert list(states(environ, dead=[pids[1]])) == [1]
+        processes[1].kill()
+        _ = processes[1].wait()
+        assert list(states(environ)) == [1]
 
 
-def states(environ: dict[str, str], *, dead: Sequence[int] = ()) -> Iterator[float]:
+@contextmanager
+def _holding(state: int, environ: dict[str, str]) -> Generator[subprocess.Popen[str]]:
+    """Run a process whose breaker is in a state."""
+    holder = [sys.executable, "-c", SET_ONE.format(state)]
+    with subprocess.Popen(  # noqa: S603 - our own words
+        holder, env=environ, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "set\n"
+        yield process
+        process.kill()
+
+
+def states(environ: dict[str, str]) -> Iterator[float]:
     scraped = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "-c", SCRAPE, *map(str, dead)],
-        env=environ,
-        check=True,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", SCRAPE], env=environ, check=True, capture_output=True, text=True
     )
     for family in text_string_to_metric_families(scraped.stdout):
-        if family.name == "breaker_state":
+        if family.name == "orderflow_breaker_state":
             yield from (sample.value for sample in family.samples)

@@ -1,59 +1,38 @@
-import os
-import subprocess
-import sys
+"""The metrics are what their table says: names, types, labels and units, in both directions."""
+
+import re
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from ops.telemetry import metrics
+from ops.telemetry import table
+from ops.telemetry.metrics import COUNTED, SYSTEM
 
-COUNT = "from ops.telemetry import metrics; metrics.mails.labels('sent').inc(2)"
-SCRAPE = "from ops.telemetry import metrics; print(metrics.exposition({}).decode())"
-
-
-def samples(text: str) -> dict[tuple[str, frozenset[str]], float]:
-    return {
-        (sample.name, frozenset(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+ROOT = Path(__file__).parents[3]
+ALL = {**COUNTED, **SYSTEM}
 
 
-def test_what_this_process_counted_is_exposed() -> None:
-    sent = "rings_total", frozenset({"reserve", "sent"})
-    before = samples(metrics.exposition({}).decode()).get(sent, 0)
+def test_every_metric_is_counted_somewhere() -> None:
+    """The name of each in metrics.py is used by another file."""
+    source = (ROOT / "ops/telemetry/metrics.py").read_text()
+    names = re.findall(r"^(\w+) = _(?:counter|histogram|gauge)\(", source, re.MULTILINE)
+    files = [p for room in ("api", "db", "workers", "ops") for p in (ROOT / room).rglob("*.py")]
+    used = "\n".join(path.read_text() for path in files)
 
-    metrics.rings.labels("reserve", "sent").inc()
-
-    after = samples(metrics.exposition({}).decode())
-    assert after[sent] == before + 1
-
-
-def test_readings_of_the_system_are_gauges() -> None:
-    text = metrics.exposition(
-        {"orders": {("paid",): 7}, "tasks": {("payments", "ready"): 2, ("payments", "dead"): 0}}
-    ).decode()
-
-    found = samples(text)
-    assert "# TYPE orders gauge" in text
-    assert found["orders", frozenset({"paid"})] == 7
-    assert found["tasks", frozenset({"payments", "ready"})] == 2
-    assert found["tasks", frozenset({"payments", "dead"})] == 0
+    assert len(names) == len(COUNTED)
+    # Streams come with the dashboard.
+    assert {name for name in names if f"metrics.{name}" not in used} <= {"sse_clients"}
 
 
-def test_a_reading_without_a_description_is_refused() -> None:
-    with pytest.raises(KeyError, match="surprise"):
-        _ = metrics.exposition({"surprise": {(): 1}})
+def test_page_of_metrics_is_that_of_the_code() -> None:
+    written = (ROOT / "docs/metrics.md").read_text()
+
+    assert written == table.page(), "python -m ops.telemetry.table > docs/metrics.md"
 
 
-def test_processes_are_summed_and_the_dead_are_not_forgotten(tmp_path: Path) -> None:
-    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    for _ in range(2):
-        _ = subprocess.run([sys.executable, "-c", COUNT], env=environ, check=True)  # noqa: S603 - our own words
-
-    scraped = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "-c", SCRAPE], env=environ, check=True, capture_output=True, text=True
-    )
-
-    assert samples(scraped.stdout)["mails_total", frozenset({"sent"})] == 4
+@pytest.mark.parametrize("name", ALL)
+def test_name_follows_the_conventions_of_prometheus(name: str) -> None:
+    assert re.fullmatch(r"orderflow(_[a-z]+)+", name)
+    assert name.endswith("_total") == (ALL[name].type == "counter")
+    assert not re.search(r"_(counter|gauge|histogram|ms|minutes|percent)(_|$)", name)
+    assert name.endswith(("_seconds", "_size")) or ALL[name].type != "histogram"
