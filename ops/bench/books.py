@@ -10,11 +10,18 @@ from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from db import invariants
-from db.engine import connect, transaction
+from api import credentials
+from db import api_keys, invariants, users
+from db.api_keys import NewKey
+from db.engine import Database, connect, transaction
+from db.ids import new_id
+from domain.account import NewAccount
+from domain.principal import Scope, Tier
 from ops.bench.workload import OPENING_STOCK, SKUS, Lost, price_minor, sku
 from ops.config import Settings
 
+# As many as the load client has connections.
+ACCOUNTS = 32
 # So rarely that looking costs nothing beside the seconds it measures.
 SETTLED_POLL_S = 0.01
 # Several times what the slowest phase takes on a busy machine.
@@ -63,6 +70,30 @@ async def seed(url: str) -> None:
             for n in range(1, SKUS + 1):
                 await to.write_row((sku(n), OPENING_STOCK))
         await cursor.execute("ANALYZE")
+
+
+async def enrol(url: str) -> list[str]:
+    """Write accounts with an API key each, and give the keys."""
+    keys = [credentials.mint() for _ in range(ACCOUNTS)]
+    async with _database(url) as database, transaction(database) as tx:
+        for number, key in enumerate(keys):
+            owner = await users.insert(tx, NewAccount(f"shop{number}@example.com", None, None))
+            if owner is None:
+                raise Lost("The database has accounts already.")
+            await api_keys.insert_one(tx, _new_key(owner, key))
+    return keys
+
+
+def _new_key(owner: UUID, key: str) -> NewKey:
+    return NewKey(
+        id=new_id(),
+        user_id=owner,
+        name="bench",
+        prefix=credentials.shown(key),
+        hash=credentials.digest(key),
+        scopes=[Scope.ORDERS_WRITE],
+        tier=Tier.AUTHENTICATED,
+    )
 
 
 async def tidy(urls: Iterable[str]) -> None:
@@ -119,11 +150,16 @@ async def check(url: str, order_ids: Sequence[str]) -> None:
 
 
 async def _check_invariants(url: str, orders_from: UUID) -> None:
-    database = connect(Settings(database_url=url), name="orderflow bench", ring=lambda _: None)
-    try:
-        async with transaction(database) as tx:
-            broken = await invariants.check(tx, orders_from=orders_from)
-    finally:
-        await database.engine.dispose()
+    async with _database(url) as database, transaction(database) as tx:
+        broken = await invariants.check(tx, orders_from=orders_from)
     if broken:
         raise Lost(f"{broken[0].invariant}, but {broken[0].subject}: {broken[0].detail}.")
+
+
+@asynccontextmanager
+async def _database(url: str) -> AsyncGenerator[Database]:
+    database = connect(Settings(database_url=url), name="orderflow bench", ring=lambda _: None)
+    try:
+        yield database
+    finally:
+        await database.engine.dispose()

@@ -1,6 +1,6 @@
 """The course of the bench: which phase follows which."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ops.bench.rig import Rig, frozen, ground, rig
 from ops.bench.usage import spent
 from ops.bench.workload import Workload
 
-PHASES = "abcdef"
+PHASES = "abcdefg"
 ROUNDS = 3
 ORDERS = 5_000
 CONNECTIONS = 32
@@ -59,14 +59,18 @@ async def run(course: Course) -> dict[str, Value]:
 async def _inside(course: Course, found: Findings, bench: Rig) -> None:
     if "a" in course.only:
         found.lone_limits.append(await _limit(course, bench, clients=1))
-    if course.only & {"b", "c", "e"}:
-        await phases.carry(bench, _orders(next(course.seeds), orders=WARM_UP_ORDERS))
+    if course.only & {"b", "c", "e", "g"}:
+        await phases.carry(
+            bench, _orders(next(course.seeds), bench.api_keys, orders=WARM_UP_ORDERS)
+        )
     # In turns, so that what else the machine does falls on all alike.
     for _ in range(course.rounds):
         if "a" in course.only:
             found.limits.append(await _limit(course, bench, clients=LIMIT_CLIENTS))
         if "b" in course.only:
             found.plain.append(await _carry(course, "b", bench))
+        if "g" in course.only:
+            found.anonymous.append(await _carry(course, "g", bench, known=False))
         if "c" in course.only:
             found.hot.append(await _carry(course, "c", bench, hot=True))
     await _quiet(course, found, bench)
@@ -82,13 +86,15 @@ async def _quiet(course: Course, found: Findings, bench: Rig) -> None:
 
 
 async def _outside(course: Course, found: Findings, bench: Rig) -> None:
-    await phases.carry(bench, _orders(next(course.seeds), orders=WARM_UP_ORDERS))
+    await phases.carry(bench, _orders(next(course.seeds), bench.api_keys, orders=WARM_UP_ORDERS))
     for _ in range(course.rounds):
         found.outside.append(await _carry(course, "d", bench))
 
 
-def _orders(seed: int, *, orders: int = ORDERS, hot: bool = False) -> Workload:
-    return Workload(orders=orders, connections=CONNECTIONS, seed=seed, hot=hot)
+def _orders(
+    seed: int, api_keys: Sequence[str], *, orders: int = ORDERS, hot: bool = False
+) -> Workload:
+    return Workload(orders=orders, connections=CONNECTIONS, seed=seed, hot=hot, api_keys=api_keys)
 
 
 async def _limit(course: Course, bench: Rig, *, clients: int) -> Ceiling:
@@ -101,8 +107,11 @@ async def _limit(course: Course, bench: Rig, *, clients: int) -> Ceiling:
     return Ceiling(found.orders_per_s, 1000 * cpu_s / found.orders)
 
 
-async def _carry(course: Course, phase: str, bench: Rig, *, hot: bool = False) -> Carried:
-    found = await phases.carry(bench, _orders(next(course.seeds), hot=hot))
+async def _carry(
+    course: Course, phase: str, bench: Rig, *, hot: bool = False, known: bool = True
+) -> Carried:
+    api_keys = bench.api_keys if known else ()
+    found = await phases.carry(bench, _orders(next(course.seeds), api_keys, hot=hot))
     course.tell(
         f"{phase}  accepted {found.accepted_per_s:,.0f}/s, settled {found.settled_per_s:,.0f}/s, "
         f"{sum(found.cpu_ms_per_order.values()):.2f} ms of CPU an order"

@@ -24,6 +24,7 @@ class Findings(msgspec.Struct):
     limits: list[Ceiling] = msgspec.field(default_factory=list[Ceiling])
     plain: list[Carried] = msgspec.field(default_factory=list[Carried])
     hot: list[Carried] = msgspec.field(default_factory=list[Carried])
+    anonymous: list[Carried] = msgspec.field(default_factory=list[Carried])
     outside: list[Carried] = msgspec.field(default_factory=list[Carried])
     lone: Lone | None = None
     idle: Mapping[str, float] | None = None
@@ -45,6 +46,7 @@ def _under_load(found: Findings) -> dict[str, Value | None]:
         "settled_per_s": plain,
         "settled_ratio": _ratio(plain, limit_per_s),
         "hot_sku_ratio": _ratio(hot, plain),
+        "auth_ratio": _ratio(plain, _settled(found.anonymous)),
         "outside_settled_per_s": _settled(found.outside),
         "cpu_ms_per_order": cpu,
         "cpu_ms_per_order_total": sum(cpu.values()) if cpu else None,
@@ -66,6 +68,10 @@ def _shown_only(found: Findings) -> dict[str, Value | None]:
     return {
         OUTSIDE_RATIO: _ratio(_settled(found.outside), _settled(found.plain)),
         "hot_settled_per_s": _settled(found.hot),
+        "anonymous_settled_per_s": _settled(found.anonymous),
+        "anonymous, ms of CPU an order": _median(
+            sum(one.cpu_ms_per_order.values()) for one in found.anonymous
+        ),
         "limit_orders_per_s, 1 client": _median(one.orders_per_s for one in found.lone_limits),
         "limit, ms of Postgres an order": _median(
             one.postgres_ms_per_order for one in found.limits

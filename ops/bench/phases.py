@@ -80,12 +80,12 @@ async def carry(on: Rig, load: Workload) -> Carried:
 
 async def lone(on: Rig, *, seed: int) -> Lone:
     """Place orders one after the other, each when the one before is settled."""
-    requests = workload.requests(Workload(orders=LONE_ORDERS, connections=1, seed=seed))
+    load = Workload(orders=LONE_ORDERS, connections=1, seed=seed, api_keys=on.api_keys)
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     took: list[_Took] = []
     await on.tidy()
     async with books.opened(on.database_url) as connection:
-        for request in requests:
+        for request in workload.requests(load):
             await asyncio.sleep(chance.uniform(0, LONE_PAUSE_MAX_S))
             took.append(await _settle_one(on, connection, request))
     settle_p50_ms, settle_p99_ms = _p50_p99_ms([one.settle_s or 0.0 for one in took])

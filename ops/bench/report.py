@@ -30,6 +30,7 @@ KEYS: Mapping[str, Target | None] = {
     "settled_per_s": None,
     "settled_ratio": at_least(0.8),
     "hot_sku_ratio": at_least(0.7),
+    "auth_ratio": at_least(0.85),
     "outside_settled_per_s": None,
     "cpu_ms_per_order": None,
     "cpu_ms_per_order_total": at_most(2.5),

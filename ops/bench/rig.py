@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
@@ -24,6 +24,8 @@ from ops.local.up import SANDBOX, platform
 LIMIT_DATABASE = "bench_limit"
 # The process types whose memory and idle time are ours; the servers' is a matter of their settings.
 OURS = ("web", "worker", "clock")
+# Who has a key is counted at each request, and never has to wait; who is nobody is not counted.
+RATES = {"RATE_AUTHENTICATED": "1000000", "RATE_ANONYMOUS": "0"}
 # The worker line, and what it is when the outside is answered inside.
 _REAL_WORKER, _BENCH_WORKER = "dramatiq workers.app", "dramatiq ops.bench.worker"
 _NO_SANDBOX = "echo ready && exec sleep infinity"
@@ -36,6 +38,7 @@ class Ground(msgspec.Struct, frozen=True):
     environ: Mapping[str, str]
     servers: Servers
     limit_url: str
+    api_keys: Sequence[str]
     say: Say
 
 
@@ -46,6 +49,7 @@ class Rig(msgspec.Struct, frozen=True):
     port: int
     database_url: str
     limit_url: str
+    api_keys: Sequence[str]
     platform: Fleet
     servers: Fleet
 
@@ -74,10 +78,12 @@ async def ground(state: Path, say: Say) -> AsyncGenerator[Ground]:
             await books.renew(url)
             await migrate(environ | {"DATABASE_URL": url}, say)
             await books.seed(url)
+        api_keys = await books.enrol(up.database_url)
         environ |= {"DATABASE_URL": up.database_url, "REDIS_URL": up.redis_url}
         # The gateway is asked and answers; that it also tells us of everything is not measured.
         environ |= {"SANDBOX_WEBHOOK_URL": ""}
-        yield Ground(state, environ, up, limit_url, say)
+        environ |= RATES
+        yield Ground(state, environ, up, limit_url, api_keys, say)
 
 
 @asynccontextmanager
@@ -95,6 +101,7 @@ async def rig(on: Ground, *, outside: bool) -> AsyncGenerator[Rig]:
             port=at.port or 0,
             database_url=on.servers.database_url,
             limit_url=on.limit_url,
+            api_keys=on.api_keys,
             platform=running.fleet,
             servers=on.servers.fleet,
         )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from itertools import cycle
 from uuid import UUID
 
 import msgspec
@@ -26,6 +27,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     seed: int
     hot: bool = False
+    # API keys that take turns; without, nobody says who they are.
+    api_keys: Sequence[str] = ()
 
 
 def sku(number: int) -> str:
@@ -41,15 +44,17 @@ def price_minor(number: int) -> int:
 def requests(workload: Workload) -> list[bytes]:
     """Write all requests down, so that sending one costs next to nothing."""
     chance = random.Random(workload.seed)  # noqa: S311 - repeatable, not secret
-    return [_request(chance, hot=workload.hot) for _ in range(workload.orders)]
+    askers = cycle([f"Authorization: Bearer {key}\r\n" for key in workload.api_keys] or [""])
+    return [_request(chance, next(askers), hot=workload.hot) for _ in range(workload.orders)]
 
 
-def _request(chance: random.Random, *, hot: bool) -> bytes:
+def _request(chance: random.Random, asker: str, *, hot: bool) -> bytes:
     body = msgspec.json.encode(_order(chance, _numbers(chance, hot=hot)))
     key = UUID(int=chance.getrandbits(128), version=4)
     head = (
         "POST /v1/orders HTTP/1.1\r\n"
         "Host: bench\r\n"
+        f"{asker}"
         "Content-Type: application/json\r\n"
         f"Idempotency-Key: {key}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"

@@ -23,6 +23,7 @@ def test_all_phases_give_all_keys() -> None:
         limits=[Ceiling(400.0, 2.0), Ceiling(1000.0, 1.5), Ceiling(500.0, 2.5)],
         plain=[carried(900.0), carried(600.0), carried(100.0)],
         hot=[carried(450.0)],
+        anonymous=[carried(800.0)],
         outside=[carried(300.0, web_rss_mb=90.0)],
         lone=Lone(accept_p50_ms=4.0, paid_p50_ms=20.0, settle_p50_ms=30.0, settle_p99_ms=50.0),
         idle={"web": 0.0, "worker": 1.0, "clock": 0.5, "postgres": 3.0, "valkey": 2.0},
@@ -35,6 +36,7 @@ def test_all_phases_give_all_keys() -> None:
     assert values["settled_per_s"] == 600.0
     assert values["settled_ratio"] == 1.2
     assert values["hot_sku_ratio"] == 0.75
+    assert values["auth_ratio"] == 0.75
     assert values["outside_settled_per_s"] == 300.0
     assert values["cpu_ms_per_order_total"] == 1.75
     assert values["rss_mb"] == {"web": 90.0, "worker": 70.0, "clock": 60.0}

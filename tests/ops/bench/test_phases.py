@@ -15,7 +15,10 @@ async def test_orders_are_carried_and_a_process_that_died_spoils_the_measurement
     tmp_path: Path,
 ) -> None:
     async with ground(tmp_path, lambda *_: None) as on, rig(on, outside=False) as bench:
-        carried = await phases.carry(bench, Workload(orders=200, connections=8, seed=1))
+        carried = await phases.carry(
+            bench, Workload(orders=200, connections=8, seed=1, api_keys=bench.api_keys)
+        )
+        await phases.carry(bench, Workload(orders=50, connections=8, seed=3))
 
         assert 0 < carried.settled_per_s <= carried.accepted_per_s
         assert 0 < carried.accept_p50_ms <= carried.accept_p99_ms

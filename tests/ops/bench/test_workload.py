@@ -41,6 +41,16 @@ def test_content_length_is_that_of_the_body() -> None:
     assert f"Content-Length: {len(body)}".encode() in head
 
 
+def test_keys_take_turns_and_the_orders_stay_the_same() -> None:
+    anonymous = requests(Workload(orders=4, connections=1, seed=1))
+    known = requests(Workload(orders=4, connections=1, seed=1, api_keys=["a", "b"]))
+
+    named = [request.partition(b"Authorization: Bearer ")[2][:1] for request in known]
+    assert named == [b"a", b"b", b"a", b"b"]
+    assert orders(known) == orders(anonymous)
+    assert not any(b"Authorization" in request for request in anonymous)
+
+
 def test_same_seed_gives_the_same_orders_and_another_seed_other_keys() -> None:
     first = requests(Workload(orders=50, connections=1, seed=1))
     again = requests(Workload(orders=50, connections=9, seed=1))
