@@ -156,7 +156,7 @@ def equip(app: Litestar, config: Settings) -> Litestar:
     app.state = _state(config, database, limits, Keyring(config))
     # From the inside out: what is put between the two knows who asks by scope["user"].
     limited = Limited(app.asgi_handler, limits, exempt=QUIET)
-    identified = Authentication(limited, app.state)
+    identified = Authentication(limited, app.state, exempt=QUIET)
     app.asgi_handler = _at_the_edge(identified, config)
     return app
 

@@ -1,7 +1,7 @@
 """Who asks: found out once per request, outside of the routing, so that a 404 has its asker too."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, final
 
 from litestar import Request
@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from api import credentials
+from api.limits import Limits, address_of
 from api.problems import Unauthenticated
 from api.standing import Standings
 from api.tokens import Tokens
@@ -26,6 +27,8 @@ Asked = Request[Principal, Refusal | None, State]
 _SCHEME = "bearer"
 # The longest credential is an access token of some hundred characters.
 _TOKEN_CHARS_MAX = 4096
+# Some hundred bytes each: those are forgotten that asked first.
+_FAMILIAR_MAX = 50_000
 
 
 @final
@@ -36,12 +39,17 @@ class Authentication:
     the policy of the route raises: a path that does not exist is not found all the same.
     """
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: State, *, exempt: Collection[str]) -> None:
+        """Ask nobody who sends requests to the paths in `exempt`: probes wait for no database."""
         self._app = app
+        self._exempt = frozenset(exempt)
+        self._limits: Limits = state.limits
         self._settings: Settings = state.settings
         self._standings: Standings = state.standings
         self._tokens: Tokens = state.tokens
         self._claim_keys: Sequence[bytes] = state.claim_keys
+        # What was good when it was last looked up, which says nothing of now.
+        self._familiar: dict[Credential, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -49,6 +57,8 @@ class Authentication:
         await self._app(scope, receive, send)
 
     async def _identified(self, scope: HTTPScope) -> tuple[Principal, Refusal | None]:
+        if scope["path"] in self._exempt:
+            return ANONYMOUS, None
         try:
             return await self.identify(scope), None
         except Refusal as refusal:
@@ -66,20 +76,16 @@ class Authentication:
         if len(given) > 1 or scheme.lower() != _SCHEME or not 0 < len(token) <= _TOKEN_CHARS_MAX:
             raise Unauthenticated("Send one header `Authorization: Bearer <token>`.")
         if credentials.is_like(token):
-            return await self._of_key(token)
+            return await self._of_key(token, address_of(scope))
         if claim.is_like(token):
             return self._of_claim(token)
-        return await self._of_access_token(token)
+        return await self._of_access_token(token, address_of(scope))
 
-    async def _of_key(self, key: str) -> Principal:
+    async def _of_key(self, key: str, address: str) -> Principal:
         if not credentials.is_well_formed(key):
             raise Unauthenticated("The API key has a typing error: its checksum is wrong.")
-        try:
-            found = await self._standings.of(Credential(key_hash=credentials.digest(key)))
-        except NotFound as unknown:
-            raise Unauthenticated(_REFUSED) from unknown
-        if not (found.active and found.key_active):
-            raise Unauthenticated(_REFUSED)
+        credential = Credential(key_hash=credentials.digest(key))
+        found = await self._standing(credential, address, lambda one: one.key_active)
         return Principal(
             PrincipalKind.KEY,
             user_id=found.user_id,
@@ -89,6 +95,29 @@ class Authentication:
             tier=Tier(found.key_tier or Tier.AUTHENTICATED),
             key_id=found.key_id,
         )
+
+    async def _standing(
+        self, credential: Credential, address: str, is_good: Callable[[Standing], bool]
+    ) -> Standing:
+        """Look up a credential that has to be good. Raises Unauthenticated.
+
+        Raises QuotaExceeded, without asking the database, for what was not good here before and
+        comes from an address that has nothing left. So guesses cost the database no more than
+        anonymous requests do, and who shares an address with a guesser goes on.
+        """
+        if credential not in self._familiar:
+            self._limits.refuse_spent(address)
+        try:
+            found = await self._standings.of(credential)
+        except NotFound:
+            found = None
+        self._familiar.pop(credential, None)
+        if found is None or not (found.active and is_good(found)):
+            raise Unauthenticated(_REFUSED)
+        self._familiar[credential] = None
+        if len(self._familiar) > _FAMILIAR_MAX:
+            del self._familiar[next(iter(self._familiar))]
+        return found
 
     def _role(self, found: Standing) -> Role:
         required = self._settings.require_mfa
@@ -101,15 +130,14 @@ class Authentication:
         # Whether an account has the order by now is asked where the order is.
         return Principal(PrincipalKind.GUEST, order_id=order_id)
 
-    async def _of_access_token(self, token: str) -> Principal:
+    async def _of_access_token(self, token: str, address: str) -> Principal:
         claims = self._tokens.verify(token, now_s=int(time.time()))
-        try:
-            found = await self._standings.of(Credential(claims.sub, claims.sid))
-        except NotFound as unknown:
-            raise Unauthenticated(_REFUSED) from unknown
-        current = found.token_version == claims.ver
-        if not (found.active and found.session_active and current):
-            raise Unauthenticated(_REFUSED)
+
+        def is_good(found: Standing) -> bool:
+            current = found.token_version == claims.ver
+            return found.session_active and current
+
+        found = await self._standing(Credential(claims.sub, claims.sid), address, is_good)
         return Principal(
             PrincipalKind.USER,
             user_id=found.user_id,

@@ -1,6 +1,7 @@
 """Limits on requests: by tier for whoever asks, and stricter ones where passwords are guessed."""
 
 import hashlib
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, final
 
@@ -23,6 +24,8 @@ _GROUP_MAX = 500
 # Requests are bound elsewhere; this only says that nothing here grows without end.
 _WAITING_MAX = 100_000
 _DIGEST_BYTES = 16
+# Some hundred bytes each: those are forgotten that were refused first.
+_SPENT_MAX = 50_000
 _US_PER_S = 1_000_000
 
 
@@ -57,6 +60,26 @@ def _seconds(us: int) -> int:
 
 
 @final
+class Spent:
+    """Who was refused a moment ago, and so would be again."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, tuple[float, Verdict]] = {}
+
+    def note(self, owner: str, verdict: Verdict) -> None:
+        """Keep a refusal as long as it holds."""
+        self._refused.pop(owner, None)
+        self._refused[owner] = (time.monotonic() + verdict.retry_in_us / _US_PER_S, verdict)
+        if len(self._refused) > _SPENT_MAX:
+            del self._refused[next(iter(self._refused))]
+
+    def of(self, owner: str) -> Verdict | None:
+        """Give the refusal that still holds."""
+        until, verdict = self._refused.get(owner, (0.0, None))
+        return verdict if time.monotonic() < until else None
+
+
+@final
 class Limits:
     """The limits of one process, which it shares with the others by Redis."""
 
@@ -77,6 +100,7 @@ class Limits:
             }
         )
         self._spendings = Spendings(config.redis_url)
+        self._spent = Spent()
         self._gather = Gather[Ask, Sequence[Verdict]](
             "limits", self._spendings.take, group_max=_GROUP_MAX, waiting_max=_WAITING_MAX
         )
@@ -90,7 +114,15 @@ class Limits:
         owner = principal.name if known else household(address)
         # A key may have another tier than the account it belongs to.
         [verdict] = await self._gather.submit([Bucket(of_tier, f"{principal.tier}:{owner}")])
+        if not (known or verdict.allowed):
+            self._spent.note(owner, verdict)
         return verdict
+
+    def refuse_spent(self, address: str) -> None:
+        """Raise QuotaExceeded if an address has just spent what who is not known may ask."""
+        verdict = self._spent.of(household(address))
+        if verdict is not None:
+            raise QuotaExceeded([verdict])
 
     async def take(self, action: Action, *, account: str, request: Request[Any, Any, Any]) -> None:
         """Count an attempt at an account, e.g. by its e-mail in lower case, from where it comes.

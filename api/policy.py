@@ -14,6 +14,7 @@ from litestar.types import HTTPScope
 from api.authentication import who
 from api.problems import Forbidden, Unauthenticated
 from api.standing import Standings
+from db.engine import Unavailable
 from domain.principal import Policy, PrincipalKind, Role, Scope, may, reaches
 from domain.refusal import NotFound
 
@@ -136,6 +137,7 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", _: BaseRoute
     policies: Mapping[str, Policy] = connection.app.state.policies
     policy = policies.get(f"{scope['method']} {scope['path_template']}", _NOBODY)
     if policy.public:
+        _refuse_outage(connection)
         return
     principal = who(connection)
     if not may(policy, principal):
@@ -147,3 +149,10 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", _: BaseRoute
         standings: Standings = connection.app.state.standings
         if not reaches(principal, order_id, await standings.owner(order_id)):
             raise NotFound(f"There is no order {order_id}.")
+
+
+def _refuse_outage(connection: "ASGIConnection[Any, Any, Any, Any]") -> None:
+    """Say at once what a request found out that waited for the database once already."""
+    refusal = connection.scope["auth"]
+    if isinstance(refusal, Unavailable):
+        raise refusal

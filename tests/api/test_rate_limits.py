@@ -12,8 +12,10 @@ import pytest
 from litestar import Litestar, Request, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
+from api import credentials
 from api.application import build
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
@@ -59,6 +61,12 @@ async def statuses(
     client: httpx.AsyncClient, times: int, path: str = "/nowhere", **headers: str
 ) -> list[int]:
     return [(await client.get(path, headers=headers)).status_code for _ in range(times)]
+
+
+def looked_up() -> float:
+    """Count the credentials that the database was asked for."""
+    found = REGISTRY.get_sample_value("group_size_sum", {"stage": "standing"})
+    return found or 0.0
 
 
 async def test_a_flood_gets_429s_that_say_when_to_come_back(client: httpx.AsyncClient) -> None:
@@ -138,6 +146,29 @@ async def test_a_wrong_credential_is_counted_by_address(
     codes = await statuses(client, ANONYMOUS_MAX + 1, "/v1/orders", Authorization=guess)
 
     assert codes == [401] * ANONYMOUS_MAX + [429]
+
+
+async def test_guesses_beyond_the_quota_of_an_address_are_not_looked_up(
+    client: httpx.AsyncClient,
+) -> None:
+    before = looked_up()
+    codes = [
+        (await client.get("/v1/orders", headers=bearer(credentials.mint()))).status_code
+        for _ in range(50)
+    ]
+
+    assert codes == [401] * ANONYMOUS_MAX + [429] * (50 - ANONYMOUS_MAX)
+    assert looked_up() - before == ANONYMOUS_MAX + 1
+
+
+async def test_who_shares_an_address_with_who_guesses_goes_on(client: httpx.AsyncClient) -> None:
+    ours = bearer(ADMIN_API_KEY)
+    await client.get("/v1/orders", headers=ours)
+    await statuses(client, ANONYMOUS_MAX + 1, "/v1/orders", **bearer(credentials.mint()))
+
+    answers = await asyncio.gather(*(client.get("/v1/orders", headers=ours) for _ in range(5)))
+
+    assert [answer.status_code for answer in answers] == [200] * 5
 
 
 async def test_our_own_programs_may_send_any_number(client: httpx.AsyncClient) -> None:
