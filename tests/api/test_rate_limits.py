@@ -65,7 +65,7 @@ async def statuses(
 
 def looked_up() -> float:
     """Count the credentials that the database was asked for."""
-    found = REGISTRY.get_sample_value("group_size_sum", {"stage": "standing"})
+    found = REGISTRY.get_sample_value("orderflow_group_size_sum", {"stage": "standing"})
     return found or 0.0
 
 
