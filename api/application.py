@@ -30,6 +30,7 @@ from api import (
     resets,
     resolutions,
     sessions,
+    staff_login,
     stock,
     tasks,
     users,
@@ -40,9 +41,11 @@ from api.acceptance import Acceptance
 from api.authentication import Authentication
 from api.bodies import WholeBodies
 from api.bounds import refuse_unbounded
+from api.cookies import Cookies
 from api.cors import Cors
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
+from api.html_errors import as_pages
 from api.idempotency import InFlight
 from api.keyring import Keyring
 from api.limits import Limited, Limits
@@ -58,8 +61,11 @@ from api.strict import StrictRequest
 from api.versions import ENDINGS, announcing
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
+from db.reach import Reach
 from domain.secret import keys
 from ops.config import VERSION, Settings
+from ops.dashboard import routes as dashboard
+from ops.dashboard.site import Site
 from ops.telemetry import faultpoint
 
 # A thousand lines of an order take some sixty kilobytes.
@@ -93,6 +99,8 @@ ROUTES = [
     api_keys.router,
     health.router,
     *docs.routes,
+    *staff_login.routes,
+    *dashboard.routes,
 ]
 
 DESCRIPTION = "Orders from HTTP to paid and notified. Amounts are integers of minor units."
@@ -134,7 +142,7 @@ def routed() -> Litestar:
             "limits": Provide(provide_limits, sync_to_thread=False),
             "tx": Provide(provide_tx),
         },
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers=as_pages(EXCEPTION_HANDLERS),
         request_class=StrictRequest,
         before_request=before,
         guards=[announcing(ENDINGS), enforce],
@@ -157,6 +165,8 @@ def equip(app: Litestar, config: Settings) -> Litestar:
     # From the inside out: what is put between the two knows who asks by scope["user"].
     limited = Limited(app.asgi_handler, limits, exempt=QUIET)
     identified = Authentication(limited, app.state, exempt=QUIET)
+    door = staff_login.Door(identified, app.state.cookies)
+    app.state.site = Site(database, Reach(config.redis_url), POLICIES, door)
     app.asgi_handler = _at_the_edge(identified, config)
     return app
 
@@ -165,6 +175,7 @@ def equip(app: Litestar, config: Settings) -> Litestar:
 async def _living(app: Litestar) -> AsyncGenerator[None]:
     """Close, after the last request, what requests shared."""
     yield
+    await app.state.site.close()
     await app.state.limits.close()
     await app.state.standings.close()
     app.state.keyring.passwords.close()
@@ -177,7 +188,7 @@ def _at_the_edge(app: ASGIApp, config: Settings) -> Edge:
         app,
         at_once_max=config.requests_max,
         timeout_s=config.request_timeout_s,
-        exempt=QUIET,
+        exempt=(*QUIET, dashboard.LIVE),
     )
     whole = WholeBodies(bounded, bytes_max=BODY_BYTES_MAX)
     shared = Cors(whole, config.cors_origins)
@@ -196,6 +207,7 @@ def _state(config: Settings, database: Database, limits: Limits, keyring: Keyrin
             "scraped": Scraped(database, revision=config.revision),
             "standings": Standings(database),
             "claim_keys": keys(config.secret_keys),
+            "cookies": Cookies(keys(config.secret_keys)),
             "tokens": keyring.tokens,
             "keyring": keyring,
             "acceptance": Acceptance(

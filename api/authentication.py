@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from api import credentials
+from api.cookies import CSRF_HEADER, Cookies, header_of, is_from_here
 from api.limits import Limits, address_of
 from api.problems import Unauthenticated
 from api.standing import Standings
@@ -20,6 +21,8 @@ from domain.principal import ANONYMOUS, Principal, PrincipalKind, Role, Tier, ac
 from domain.principal import Scope as Right
 from domain.refusal import NotFound, Refusal
 from ops.config import Settings
+from ops.dashboard.routes import LIVE
+from ops.dashboard.routes import PREFIX as PAGES
 
 # A request whose `user` is who asks.
 Asked = Request[Principal, Refusal | None, State]
@@ -29,6 +32,10 @@ _SCHEME = "bearer"
 _TOKEN_CHARS_MAX = 4096
 # Some hundred bytes each: those are forgotten that asked first.
 _FAMILIAR_MAX = 50_000
+# Whoever left a browser alone for longer than this, e.g. over lunch, may not be there any more.
+COOKIE_UNUSED_S = 4 * 3600
+_NOTED_EVERY_S = 60.0
+_API = "/v1/"
 
 
 @final
@@ -50,6 +57,7 @@ class Authentication:
         self._claim_keys: Sequence[bytes] = state.claim_keys
         # What was good when it was last looked up, which says nothing of now.
         self._familiar: dict[Credential, None] = {}
+        self._cookies: Cookies = state.cookies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -71,7 +79,7 @@ class Authentication:
         """
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         if not given:
-            return ANONYMOUS
+            return await self._of_cookie(scope)
         scheme, _, token = given[0].decode("latin-1").partition(" ")
         if len(given) > 1 or scheme.lower() != _SCHEME or not 0 < len(token) <= _TOKEN_CHARS_MAX:
             raise Unauthenticated("Send one header `Authorization: Bearer <token>`.")
@@ -145,6 +153,36 @@ class Authentication:
             tier=Tier(found.tier),
             session_id=claims.sid,
         )
+
+    async def _of_cookie(self, scope: HTTPScope) -> Principal:
+        """Tell whose browser it is: for pages, and for the API if one of our pages asks."""
+        shown = self._cookies.read(scope) if _takes_cookies(scope["path"]) else None
+        if shown is None:
+            return ANONYMOUS
+        if scope["path"].startswith(_API):
+            token = header_of(scope, CSRF_HEADER)
+            if not (self._cookies.is_ours(token, shown.session_id) and is_from_here(scope)):
+                return ANONYMOUS
+
+        def is_good(found: Standing) -> bool:
+            return found.session_active and (found.session_unused_s or 0) < COOKIE_UNUSED_S
+
+        credential = Credential(shown.user_id, shown.session_id)
+        found = await self._standing(credential, address_of(scope), is_good)
+        # A page that is left open asks by itself; that is nobody's doing.
+        if (found.session_unused_s or 0) >= _NOTED_EVERY_S and scope["path"] != LIVE:
+            self._standings.touch_session(shown.session_id)
+        return Principal(
+            PrincipalKind.USER,
+            user_id=found.user_id,
+            role=self._role(found),
+            tier=Tier(found.tier),
+            session_id=shown.session_id,
+        )
+
+
+def _takes_cookies(path: str) -> bool:
+    return path == PAGES or path.startswith((f"{PAGES}/", _API))
 
 
 # One text for all of them: which part of a credential was right is nobody's business.

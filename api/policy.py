@@ -93,6 +93,13 @@ POLICIES: Mapping[str, Policy] = {
     "PATCH /v1/users/{user_id}": Policy(_ADMIN),
     # Gateways sign what they send.
     "POST /v1/gateways/{name}/webhook": _PUBLIC,
+    # The dashboard; what its pages do is done by the operations above.
+    "GET /ops/login": _PUBLIC,
+    "POST /ops/login": _PUBLIC,
+    "POST /ops/logout": _PUBLIC,
+    "GET /ops/static/{name}": _PUBLIC,
+    "GET /ops/live": Policy(_STAFF),
+    "GET /ops": Policy(_STAFF),
     "GET /health/live": _PUBLIC,
     "GET /health/ready": _PUBLIC,
     "GET /metrics": _PUBLIC,

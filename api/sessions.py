@@ -1,6 +1,7 @@
 """Sessions over HTTP: log in, go on with a fresh token, log out here or everywhere."""
 
 import logging
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -18,15 +19,17 @@ from api.fields import Email
 from api.keyring import Keyring
 from api.limits import Limits
 from api.origin import origin
-from api.problems import Unauthenticated
+from api.problems import Forbidden, Unauthenticated
 from api.proof import REFUSED, asker, keyring_of
 from db import account_notices, security, sessions, users
 from db.engine import transaction
-from db.sessions import Granted, Refused, Reused, SessionView
+from db.sessions import Granted, Lifetimes, Refused, Reused, SessionView
 from domain.account import Login, LoginRefused, Proved, Revoked, SecurityEvent, fold
 from domain.account_mail import AccountNotice
 from domain.limit import Action
+from domain.principal import Role, acting
 from domain.refusal import NotFound
+from ops.config import Settings
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,22 @@ async def log_in(
     request: Asked, limits: NamedDependency[Limits], data: JSONBody[LogIn]
 ) -> TokensView:
     """Log in. 401 is the same for a wrong password and for an account that is not there."""
+    granted = await admit(request, limits, data)
+    return tokens_view(keyring_of(request.app.state), granted)
+
+
+async def admit(
+    request: Asked,
+    limits: Limits,
+    data: LogIn,
+    *,
+    lasting: Lifetimes | None = None,
+    roles: Collection[Role] | None = None,
+) -> Granted:
+    """Open a session for whoever shows what it takes, and is in one of `roles` if any are given.
+
+    Raises QuotaExceeded, LoginRefused, SecondFactorRequired, Forbidden.
+    """
     keyring = keyring_of(request.app.state)
     await limits.take(Action.LOGIN, account=fold(data.email), request=request)
     async with transaction(request.app.state.database) as tx:
@@ -91,11 +110,23 @@ async def log_in(
     async with transaction(request.app.state.database) as tx:
         given = (data.otp, data.recovery_code)
         mfa = await factors.spend(tx, keyring, login, given, origin(request))
+        if roles is not None:
+            await _refuse_others(tx, request, login, roles)
         proved = Proved(login.user_id, login.token_version, mfa)
-        granted = await open_session(tx, request, proved)
+        granted = await open_session(tx, request, proved, lasting)
         if renewed is not None and login.password_hash is not None:
             await users.renew_hash(tx, login.user_id, login.password_hash, renewed)
-    return tokens_view(keyring, granted)
+    return granted
+
+
+async def _refuse_others(
+    tx: AsyncConnection, request: Asked, login: Login, roles: Collection[Role]
+) -> None:
+    settings: Settings = request.app.state.settings
+    user = await users.get(tx, login.user_id)
+    role = acting(Role(user.role), mfa=user.mfa_enabled, mfa_required=settings.require_mfa)
+    if role not in roles:
+        raise Forbidden("This account is not one of the staff, or has no second factor yet.")
 
 
 async def _renewed(keyring: Keyring, login: Login, password: str) -> str | None:
@@ -106,9 +137,11 @@ async def _renewed(keyring: Keyring, login: Login, password: str) -> str | None:
     return await keyring.passwords.hash(password) if outdated else None
 
 
-async def open_session(tx: AsyncConnection, request: Asked, proved: Proved) -> Granted:
+async def open_session(
+    tx: AsyncConnection, request: Asked, proved: Proved, lasting: Lifetimes | None = None
+) -> Granted:
     """Open a session and note it; raises LoginRefused if the account changed meanwhile."""
-    where, lasting = origin(request), keyring_of(request.app.state).lasting
+    where, lasting = origin(request), lasting or keyring_of(request.app.state).lasting
     granted = await sessions.open_session(tx, proved, origin=where, lasting=lasting)
     if granted is None:
         raise LoginRefused(REFUSED)

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import final
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.gather import Gather
 from db import standings
@@ -39,7 +42,7 @@ class Standings:
         """Give the standing of a credential; raises NotFound, or Unavailable in an outage."""
         standing = await self._credentials.submit(credential)
         if standing.key_id is not None and not standing.key_used_lately:
-            self._touch(standing.key_id)
+            self._touch(standing.key_id, partial(standings.touch, lately_s=_LATELY_S))
         return standing
 
     async def owner(self, order_id: UUID) -> UUID | None:
@@ -65,15 +68,23 @@ class Standings:
             found[one] if one in found else NotFound(f"There is no order {one}.") for one in group
         ]
 
-    def _touch(self, key_id: UUID) -> None:
-        """Have the use of a key written down, by nobody's request; once at a time is enough."""
-        if key_id not in self._touching:
-            self._touching[key_id] = task = asyncio.create_task(self._written(key_id))
-            task.add_done_callback(lambda _: self._touching.pop(key_id))
+    def touch_session(self, session_id: UUID) -> None:
+        """Have the use of a session written down."""
+        self._touch(session_id, standings.touch_session)
 
-    async def _written(self, key_id: UUID) -> None:
+    def _touch(
+        self, named: UUID, write: Callable[[AsyncConnection, UUID], Awaitable[None]]
+    ) -> None:
+        """Have a use written down, by nobody's request; once at a time is enough."""
+        if named not in self._touching:
+            self._touching[named] = task = asyncio.create_task(self._written(named, write))
+            task.add_done_callback(lambda _: self._touching.pop(named))
+
+    async def _written(
+        self, named: UUID, write: Callable[[AsyncConnection, UUID], Awaitable[None]]
+    ) -> None:
         try:
             async with transaction(self._database) as tx:
-                await standings.touch(tx, key_id, lately_s=_LATELY_S)
+                await write(tx, named)
         except Refusal as outage:
-            _logger.warning("The use of a key is not written down: %s", outage.detail)
+            _logger.warning("A use is not written down: %s", outage.detail)

@@ -167,6 +167,16 @@ async def transaction(
         database.ring(frozenset(after.rings))
 
 
+@asynccontextmanager
+async def reading(
+    database: Database, *, timeout_s: float | None = None
+) -> AsyncGenerator[AsyncConnection]:
+    """Open a transaction that sees one snapshot, and in which nothing can be written."""
+    async with transaction(database, timeout_s=timeout_s) as tx:
+        await tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield tx
+
+
 async def _commit(tx: AsyncConnection, name: Commit | None) -> None:
     if name is None or not faultpoint.is_armed():
         await tx.commit()

@@ -35,6 +35,7 @@ class Standing(msgspec.Struct, frozen=True):
     key_scopes: list[str] | None
     key_tier: str | None
     key_used_lately: bool
+    session_unused_s: float | None
 
 
 class _Placed(Standing, frozen=True):
@@ -57,6 +58,7 @@ async def find_many(
                    AND coalesce(k.expires_at > now(), true),
                k.scopes, k.tier,
                coalesce(k.last_used_at > now() - make_interval(secs => %(lately_s)s), false),
+               extract(epoch FROM now() - s.last_used_at)::float8,
                c.place
         FROM unnest(%(user_id)b::uuid[], %(session_id)b::uuid[], %(key_hash)b::bytea[])
              WITH ORDINALITY AS c (user_id, session_id, key_hash, place)
@@ -85,6 +87,15 @@ async def touch(tx: AsyncConnection, key_id: UUID, *, lately_s: int) -> None:
                                OR last_used_at <= now() - make_interval(secs => %(lately_s)s))
         """,
         {"id": key_id, "lately_s": lately_s},
+    )
+
+
+async def touch_session(tx: AsyncConnection, session_id: UUID) -> None:
+    """Write down that a session is used now."""
+    await run(
+        tx,
+        "UPDATE sessions SET last_used_at = now() WHERE id = %(id)s AND revoked_at IS NULL",
+        {"id": session_id},
     )
 
 

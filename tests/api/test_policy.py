@@ -3,6 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
+from html import unescape
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from tests.web import NOBODY, asking, bearer, post_order
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = {"Authorization": "Bearer of_live_what"}
+NOT_ALLOWED = "Your role, or the scopes of your key, do not allow this."
 HOUR_S = 3600
 _numbers = itertools.count()
 
@@ -41,10 +43,14 @@ async def outcome(
     method, _, template = operation.partition(" ")
     path = template.format_map(defaultdict(lambda: ORDER, {**PARAMETERS, "order_id": order_id}))
     answer = await client.request(method, path, headers=headers)
+    if answer.headers.get("content-type", "").startswith(("text/html", "text/event-stream")):
+        return "not allowed" if NOT_ALLOWED in unescape(answer.text) else "let in"
+    if answer.headers.get("location", "").startswith("/ops/login?"):
+        return "unknown"
     problem = answer.json() if answer.status_code in {401, 403, 404} else {}
     if problem.get("code") == "unauthenticated":
         return "unknown"
-    if problem.get("detail") == "Your role, or the scopes of your key, do not allow this.":
+    if problem.get("detail") == NOT_ALLOWED:
         return "not allowed"
     if "order_id" in template and problem.get("detail") == f"There is no order {order_id}.":
         return "no order"

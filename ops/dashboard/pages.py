@@ -1,0 +1,8 @@
+"""The pages there are, in the order of the navigation."""
+
+from collections.abc import Sequence
+
+from ops.dashboard import overview
+from ops.dashboard.page import Page
+
+PAGES: Sequence[Page] = (overview.PAGE,)
