@@ -117,6 +117,21 @@ async def change_many(
     """
     if not changes:
         return
+    ages = await _write(tx, before, changes)
+    await events.append(tx, changes)
+    await tasks.insert(tx, changes)
+    moves = [(c.order.id, before[c.order.id].status, c.order.status) for c in changes]
+    effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
+    await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
+    ended = [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]
+    await _end_charges(tx, ended)
+    count_after_commit(tx, [(to, ages[each]) for each, was, to in moves if was is not to])
+
+
+async def _write(
+    tx: AsyncConnection, before: dict[UUID, Order], changes: Sequence[Change]
+) -> dict[UUID, float]:
+    """Write the rows; returns the ages of the orders in seconds."""
     written = await fetch(
         tx,
         _Aged,
@@ -142,15 +157,7 @@ async def change_many(
     )
     if len(written) != len(changes):
         raise Conflict("An order changed meanwhile: read it again and repeat.")
-    await events.append(tx, changes)
-    await tasks.insert(tx, changes)
-    moves = [(c.order.id, before[c.order.id].status, c.order.status) for c in changes]
-    effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
-    await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
-    ended = [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]
-    await _end_charges(tx, ended)
-    ages = {row.id: row.age_s for row in written}
-    count_after_commit(tx, [(to, ages[each]) for each, was, to in moves if was is not to])
+    return {row.id: row.age_s for row in written}
 
 
 async def _end_charges(tx: AsyncConnection, cancelled: Sequence[UUID]) -> None:

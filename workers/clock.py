@@ -15,7 +15,7 @@ from domain import settlement
 from domain.reconciliation import Portion
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
 from ops.config import settings
-from ops.telemetry import exporter, faultpoint, logs
+from ops.telemetry import exporter, faultpoint, logs, metrics
 from ops.telemetry.faultpoint import Commit
 from workers import auditor
 from workers.expiry import expire_authorizations
@@ -62,6 +62,8 @@ async def take_back(database: Database) -> None:
             name_commit(tx, Commit.TAKE_BACK)
             log.warning("%d tasks lost their worker", len(lost))
             await tasks.finish(tx, [(task, _after_loss(task)) for task in lost], leased=True)
+    for task in lost:
+        metrics.tasks.labels(kind=task.kind.value, outcome="lost").inc()
 
 
 async def expire(database: Database) -> None:

@@ -172,6 +172,9 @@ async def _prepare(
     pairs = zip(leased, steps, strict=True)
     idle = [(task, verdict) for task, verdict in pairs if isinstance(verdict, Verdict)]
     await tasks.finish(tx, idle, leased=True)
+    for task, verdict in idle:
+        outcome = verdict.state.value if verdict.spent else "held"
+        metrics.tasks.labels(kind=task.kind.value, outcome=outcome).inc()
     return steps
 
 

@@ -75,7 +75,8 @@ orders_age = _histogram(
 
 tasks = _counter(
     "orderflow_task_attempts_total",
-    "Attempts at tasks by their outcome: done, ready (tried again later) or dead.",
+    "Attempts at tasks by outcome: done, ready (tried again later), held (not tried: what it needs"
+    " is away), lost (with its worker) or dead.",
     "kind",
     "outcome",
 )
