@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from getpass import getpass
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from api import credentials
 from api.passwords import Passwords, commonest
 from db import api_keys, standings, users
@@ -35,21 +37,33 @@ class CannotCreate(Exception):
 async def create_admin(database: Database, email: str, password: str, key: str) -> None:
     """Write an account of an admin, unless it is there, and an API key of its own.
 
-    Raises CannotCreate if the address is that of somebody else, or the password is refused.
+    A password that the account has stays. Raises CannotCreate if the address is that of somebody
+    else, or the password is refused.
     """
-    kept = await _hashed(email, password) if password else None
     async with transaction(database) as tx:
         credential = Credential(key_hash=credentials.digest(key))
         [known] = await standings.find_many(tx, [credential], lately_s=0)
-        if known is not None:
-            return
-        owner = await users.insert(tx, NewAccount(email, None, kept, Role.ADMIN.value))
-        if owner is None:
-            login = await users.find_login(tx, email_folded=fold(email))
-            if login is None or (await users.get(tx, login.user_id)).role != Role.ADMIN:
-                raise CannotCreate(f"{email} is the address of somebody who is no admin.")
-            owner = login.user_id
-        await api_keys.insert_one(tx, _key(owner, key))
+        login = await users.find_login(tx, email_folded=fold(email))
+    kept = ""
+    if password and (login is None or login.password_hash is None):
+        kept = await _hashed(email, password)
+    async with transaction(database) as tx:
+        owner = await _owner(tx, email, kept)
+        if known is None:
+            await api_keys.insert_one(tx, _key(owner, key))
+
+
+async def _owner(tx: AsyncConnection, email: str, kept: str) -> UUID:
+    """Write the account unless it is there; one that has no password yet gets this one."""
+    owner = await users.insert(tx, NewAccount(email, None, kept or None, Role.ADMIN.value))
+    if owner is not None:
+        return owner
+    login = await users.find_login(tx, email_folded=fold(email))
+    if login is None or (await users.get(tx, login.user_id)).role != Role.ADMIN:
+        raise CannotCreate(f"{email} is the address of somebody who is no admin.")
+    if kept:
+        await users.set_password(tx, login.user_id, kept)
+    return login.user_id
 
 
 def _key(owner: UUID, key: str) -> NewKey:

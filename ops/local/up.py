@@ -19,7 +19,7 @@ from ops.local.interrupt import run_until_told
 from ops.local.ports import HOST, ports
 from ops.local.program import CHECKOUT
 from ops.local.servers import Servers, servers
-from ops.local.staff import HIRE, hire
+from ops.local.staff import EMAIL, HIRE, admin_password, hire
 from ops.local.state import DEFAULT_STATE, Holder
 from ops.local.supervise import Fleet, run_to_end, supervised
 
@@ -122,6 +122,8 @@ def _welcome(running: Running) -> str:
     gateway, fault = running.gateway_url, '{"fault": "down", "seconds": 30}'
     return (
         "\nOrderflow is up; Ctrl-C stops it.\n\n"
+        f"  Dashboard   {running.url}/ops\n"
+        f"              {EMAIL} with {admin_password(running.state)}\n"
         f"  API         {running.url}/v1\n"
         f"  API docs    {running.url}/docs\n"
         f"  Mail inbox  {running.inbox_url}\n"
