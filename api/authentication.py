@@ -17,7 +17,15 @@ from api.standing import Standings
 from api.tokens import Tokens
 from db.standings import Credential, Standing
 from domain import claim
-from domain.principal import ANONYMOUS, Principal, PrincipalKind, Role, Tier, acting
+from domain.principal import (
+    ANONYMOUS,
+    Principal,
+    PrincipalKind,
+    Role,
+    Tier,
+    acting,
+    tier_of_key,
+)
 from domain.principal import Scope as Right
 from domain.refusal import NotFound, Refusal
 from ops.config import Settings
@@ -94,13 +102,14 @@ class Authentication:
             raise Unauthenticated("The API key has a typing error: its checksum is wrong.")
         credential = Credential(key_hash=credentials.digest(key))
         found = await self._standing(credential, address, lambda one: one.key_active)
+        role = self._role(found)
         return Principal(
             PrincipalKind.KEY,
             user_id=found.user_id,
-            role=self._role(found),
+            role=role,
             # One that a later release has made is none that this one knows.
             scopes=frozenset(right for right in Right if right in (found.key_scopes or ())),
-            tier=Tier(found.key_tier or Tier.AUTHENTICATED),
+            tier=tier_of_key(Tier(found.key_tier or Tier.AUTHENTICATED), role, Tier(found.tier)),
             key_id=found.key_id,
         )
 

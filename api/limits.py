@@ -15,7 +15,7 @@ from api.proxies import UNIX, household
 from db.limits import Ask, Bucket, Spendings
 from domain import limit
 from domain.limit import Action, Verdict
-from domain.principal import Principal, PrincipalKind, Tier
+from domain.principal import Principal, Tier
 from domain.refusal import Refusal
 from ops.config import Settings
 
@@ -110,11 +110,11 @@ class Limits:
         of_tier = self._tiers.get(principal.tier)
         if of_tier is None:
             return None
-        known = principal.kind is not PrincipalKind.ANONYMOUS
-        owner = principal.name if known else household(address)
+        # Guests have as many names as orders: by these anybody would have any number of quotas.
+        owner = household(address) if principal.user_id is None else principal.name
         # A key may have another tier than the account it belongs to.
         [verdict] = await self._gather.submit([Bucket(of_tier, f"{principal.tier}:{owner}")])
-        if not (known or verdict.allowed):
+        if principal.user_id is None and not verdict.allowed:
             self._spent.note(owner, verdict)
         return verdict
 

@@ -142,6 +142,13 @@ def may_give(principal: Principal, tier: Tier) -> bool:
     return tier is Tier.AUTHENTICATED
 
 
+def tier_of_key(made: Tier, role: Role, owner: Tier) -> Tier:
+    """Give the tier in which a key asks: that of its making, as long as its owner could give it."""
+    if role is Role.ADMIN or made is owner:
+        return made
+    return Tier.AUTHENTICATED
+
+
 def owns(principal: Principal, order_id: UUID, owner: UUID | None) -> bool:
     """Tell whether an order is one's own; `owner` is the account that has it, if any has.
 

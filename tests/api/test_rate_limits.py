@@ -207,6 +207,16 @@ async def test_an_account_has_one_quota_wherever_it_asks_from(settings: Settings
     assert of_others.allowed
 
 
+async def test_a_guest_of_many_orders_has_the_quota_of_one_address(settings: Settings) -> None:
+    async with limits_of(settings) as limits:
+        verdicts = [
+            await limits.count(Principal(PrincipalKind.GUEST, order_id=new_id()), "198.51.100.7")
+            for _ in range(ANONYMOUS_MAX + 1)
+        ]
+
+    assert [v and v.allowed for v in verdicts] == [True] * ANONYMOUS_MAX + [False]
+
+
 @asynccontextmanager
 async def limits_of(settings: Settings) -> AsyncIterator[Limits]:
     limits = Limits(settings)

@@ -14,9 +14,11 @@ from domain.principal import (
     PrincipalKind,
     Role,
     Scope,
+    Tier,
     may,
     owns,
     reaches,
+    tier_of_key,
 )
 
 ORDER, ANN = new_id(), new_id()
@@ -108,3 +110,20 @@ def test_names_tell_principals_apart_but_not_an_account_from_its_key() -> None:
     assert a_person(Role.CUSTOMER).name == a_key(Role.CUSTOMER).name == f"user:{ANN}"
     assert GUEST.name == f"guest:{ORDER}"
     assert ANONYMOUS.name == "anonymous"
+
+
+@pytest.mark.parametrize(
+    ("made", "role", "owner", "tier"),
+    [
+        (Tier.PREMIUM, Role.CUSTOMER, Tier.PREMIUM, Tier.PREMIUM),
+        (Tier.PREMIUM, Role.CUSTOMER, Tier.AUTHENTICATED, Tier.AUTHENTICATED),
+        (Tier.AUTHENTICATED, Role.CUSTOMER, Tier.PREMIUM, Tier.AUTHENTICATED),
+        (Tier.PREMIUM, Role.ADMIN, Tier.AUTHENTICATED, Tier.PREMIUM),
+        (Tier.MACHINE, Role.ADMIN, Tier.AUTHENTICATED, Tier.MACHINE),
+        (Tier.MACHINE, Role.OPS, Tier.AUTHENTICATED, Tier.AUTHENTICATED),
+    ],
+)
+def test_key_keeps_no_tier_that_its_owner_has_lost(
+    made: Tier, role: Role, owner: Tier, tier: Tier
+) -> None:
+    assert tier_of_key(made, role, owner) is tier
