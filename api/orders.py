@@ -18,19 +18,19 @@ from api.fields import Email, MomentInQuery, PaymentMethod, Sku, moment
 from api.links import LinkedOrder, link
 from api.problems import InvalidRequest
 from api.strict import NO_CARD_NUMBERS
-from db import events, orders, snapshots, tasks
+from db import events, operations, orders, snapshots, tasks
 from db.engine import name_commit
 from db.events import TimelineEntry
 from db.ids import new_id
 from db.orders import Filter, OrderView
 from db.placements import Placement
-from domain import claim, order
+from domain import claim, funds, order
 from domain.address import Destination
 from domain.event import CancelReason
 from domain.money import Currency
 from domain.order import Change, Order
 from domain.payment import Capture, OnDecline
-from domain.principal import PrincipalKind
+from domain.principal import PrincipalKind, Role
 from domain.product import Item
 from domain.status import Status
 from domain.task import Queue
@@ -190,6 +190,8 @@ async def cancel_order(
         return order.cancel(was, reason=reason)
 
     name_commit(tx, Commit.CANCEL)
+    if request.user.role is Role.SUPPORT:
+        await _refuse_above_limit(request, tx, order_id)
     await orders.change(tx, order_id, decide)
     for status in before:
         facts = {"status": status}, {"status": Status.CANCELLED, "cancel_reason": reason}
@@ -197,6 +199,14 @@ async def cancel_order(
     # A charge whose outcome is open is asked after now: it is not wanted any more.
     await tasks.hurry(tx, [order_id], Queue.PAYMENTS)
     return await orders.get(tx, order_id)
+
+
+async def _refuse_above_limit(request: Asked, tx: AsyncConnection, order_id: UUID) -> None:
+    """Have support give back no more by a cancellation than by refunds; raises RefundAboveLimit."""
+    settings: Settings = request.app.state.settings
+    found = await operations.lock(tx, order_id)
+    if found.order.status is not Status.CANCELLED:
+        funds.refuse_ending_above(found.payable, limit_minor=settings.support_refund_max_minor)
 
 
 router = Router(

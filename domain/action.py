@@ -59,7 +59,7 @@ def actions(
     """
     was = Order(payable.order_id, payable.status, 0, payable.total)
     decisions: dict[Action, Callable[[], object]] = {
-        Action.CANCEL: partial(order.cancel, was, reason=CancelReason.STAFF),
+        Action.CANCEL: partial(_cancel, was, payable, refund_max_minor),
         Action.CAPTURE: partial(_capture, was, payable),
         Action.VOID: partial(_void, was, payable),
         Action.REFUNDS: partial(_refund, was, payable, refund_max_minor),
@@ -79,6 +79,12 @@ def _accepts(decide: Callable[[], object]) -> bool:
     except Refusal:
         return False
     return True
+
+
+def _cancel(was: Order, payable: Payable, max_minor: int | None) -> None:
+    order.cancel(was, reason=CancelReason.STAFF)
+    if max_minor is not None:
+        funds.refuse_ending_above(payable, limit_minor=max_minor)
 
 
 def _capture(was: Order, payable: Payable) -> None:

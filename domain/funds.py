@@ -214,6 +214,15 @@ def refuse_above(payable: Payable, asked: Attempt, *, limit_minor: int) -> None:
         )
 
 
+def refuse_ending_above(payable: Payable, *, limit_minor: int) -> None:
+    """Raise RefundAboveLimit if with the end of an order more than that of it would go back."""
+    if funds(payable.attempts).captured > limit_minor:
+        raise RefundAboveLimit(
+            f"You may give back {limit_minor} {payable.total.currency} of an order in minor units,"
+            " and cancelling gives back all that was paid: have somebody of ops cancel it."
+        )
+
+
 def _standing(payable: Payable, *kinds: AttemptKind) -> Attempt:
     return next(
         a for a in payable.attempts if a.kind in kinds and a.state is AttemptState.SUCCEEDED

@@ -67,3 +67,21 @@ async def test_what_is_above_the_limit_changes_nothing_and_is_for_ops(
     assert_problem(refused, 403, "refund_above_limit", "amount_minor")
     assert await rows(database) == before
     assert (await refund(client, location, ops.headers)).status_code == 202
+
+
+async def test_support_gives_back_no_more_by_cancelling_an_order(
+    client: httpx.AsyncClient, app: Litestar, database: Database, pay: Pay
+) -> None:
+    support = (await a_person(app, Role.SUPPORT)).headers
+    dear, cheap = await pay(lines=LINES), await pay()
+    before = await rows(database)
+
+    refused = await client.post(f"{dear}/cancel", headers=support)
+
+    assert_problem(refused, 403, "refund_above_limit")
+    assert await rows(database) == before
+    assert "cancel" not in (await client.get(dear, headers=support)).json()["links"]
+    assert (await client.post(f"{cheap}/cancel", headers=support)).status_code == 200
+    assert (await client.post(f"{dear}/cancel")).status_code == 200
+    # Again is the same, for whoever asks.
+    assert (await client.post(f"{dear}/cancel", headers=support)).status_code == 200

@@ -101,6 +101,14 @@ def test_refunds_are_open_as_long_as_the_limit_leaves_one_minor_unit(
     assert ("refunds" in found) == allowed
 
 
+@pytest.mark.parametrize(("limit", "allowed"), [(999, False), (1000, True)])
+def test_cancelling_is_open_if_the_limit_lets_all_go_back(limit: int, *, allowed: bool) -> None:
+    found = open_to(a_payable(CHARGED, PART), refund_max_minor=limit)
+
+    assert ("cancel" in found) == allowed
+    assert "cancel" in open_to(a_payable(HELD), refund_max_minor=limit)
+
+
 @pytest.mark.parametrize("status", Status)
 def test_an_order_that_no_account_has_is_claimed_in_any_status(status: Status) -> None:
     assert Action.CLAIM.value in open_to(a_payable(status=status), Work())
