@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 import msgspec
 from litestar import Router, post
+from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,6 +12,7 @@ from api import factors as otp
 from api.account_fields import OneTimePassword
 from api.authentication import Asked
 from api.factors import digest, new_recovery_codes, secret_of
+from api.limits import Limits
 from api.origin import origin
 from api.proof import Proof, asker, keyring_of, password_of, spend_factor
 from api.sessions import TokensView, open_session, tokens_view
@@ -18,6 +20,7 @@ from db import account_notices, factors, security, sessions, users
 from db.engine import transaction
 from domain.account import Login, LoginRefused, Proved, Revoked, SecurityEvent
 from domain.account_mail import AccountNotice
+from domain.limit import Action
 from domain.refusal import Conflict
 
 
@@ -60,11 +63,15 @@ async def enrol_factor(request: Asked, data: JSONBody[Proof]) -> Enrolled:
 
 
 @post("/confirm", status_code=HTTPStatus.OK)
-async def confirm_factor(request: Asked, data: JSONBody[ConfirmFactor]) -> FactorOn:
+async def confirm_factor(
+    request: Asked, limits: NamedDependency[Limits], data: JSONBody[ConfirmFactor]
+) -> FactorOn:
     """Confirm the authenticator: from now on logging in takes it. All sessions end but this."""
     user_id, _ = asker(request)
     keyring = keyring_of(request.app.state)
     shown = new_recovery_codes()
+    # Whoever has found a session would guess the code of a secret that is still to be confirmed.
+    await limits.take(Action.LOGIN, account=str(user_id), request=request)
     async with transaction(request.app.state.database) as tx:
         await users.get(tx, user_id, lock=True)
         login = await users.get_login(tx, user_id)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, conditional, pages
 from api.authentication import Asked
 from api.problems import Forbidden, InvalidRequest
+from api.proof import asker
 from db import sessions, users
 from db.users import Filter, UserView
 from domain.account import AccountTier, Revoked, fold
@@ -91,7 +92,7 @@ async def change_user(
     """
     if user_id == request.user.user_id:
         raise Forbidden("Nobody changes their own standing: ask another admin.")
-    found = await users.get(tx, user_id, lock=True)
+    found = await _held(tx, request, user_id)
     if found.deleted:
         raise NotFound(f"There is no account {user_id}.")
     conditional.check(request, version=found.version)
@@ -108,6 +109,18 @@ async def change_user(
             await sessions.revoke(tx, user_id, Revoked.STAFF)
     changed = await users.get(tx, user_id)
     return conditional.show(request, changed, version=changed.version)
+
+
+async def _held(tx: AsyncConnection, request: Asked, user_id: UUID) -> UserView:
+    """Lock an account, and that of the admin who changes it, who must be one still.
+
+    Else two admins who end each other's standing at the same time would both succeed.
+    """
+    own, _ = asker(request)
+    held = {each: await users.get(tx, each, lock=True) for each in sorted({own, user_id})}
+    if held[own].disabled or held[own].role != Role.ADMIN:
+        raise Forbidden("You are no admin any more.")
+    return held[user_id]
 
 
 router = Router("/v1/users", route_handlers=[list_users, get_user, change_user], tags=["users"])

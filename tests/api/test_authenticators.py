@@ -233,3 +233,20 @@ async def test_where_it_is_not_required_staff_do_without(
     who = await logged_in(stranger)
 
     assert (await stranger.get("/v1/users", headers=who.headers)).status_code == 200
+
+
+async def test_guesses_at_a_secret_that_is_to_be_confirmed_end(
+    database: Database, settings: Settings
+) -> None:
+    await someone(database)
+    strict = msgspec.structs.replace(settings, rate_login=3)
+
+    async with served(build(strict), NOBODY) as client:
+        who = await logged_in(client)
+        await client.post(PATH, json={"password": PASSWORD}, headers=who.headers)
+        guesses = [
+            await client.post(f"{PATH}/confirm", json={"otp": "000000"}, headers=who.headers)
+            for _ in range(4)
+        ]
+
+    assert [guess.status_code for guess in guesses] == [401, 401, 401, 429]

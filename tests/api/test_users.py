@@ -1,12 +1,17 @@
 """Admins manage people: found, promoted, disabled; written down, and never themselves."""
 
+import asyncio
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
+from sqlalchemy import text
 
-from db.engine import Database
+from db.engine import Database, transaction
 from domain.principal import Role
+from ops.config import Settings
+from tests.db.backends import until_blocked
 from tests.people import Tokens, logged_in, rows_of, someone
 from tests.web import assert_problem
 
@@ -133,3 +138,26 @@ async def test_nobody_else_manages_people(
 
     for answer in answers:
         assert_problem(answer, 403, "forbidden")
+
+
+async def test_of_two_admins_who_end_each_other_at_once_one_is_left(
+    stranger: httpx.AsyncClient, database: Database, settings: Settings, admin: Tokens
+) -> None:
+    hers = await someone(database, "ada@example.com", Role.ADMIN)
+    ada = await logged_in(stranger, "ada@example.com")
+    [(roots,)] = await rows_of(database, "SELECT id FROM users WHERE email = 'root@example.com'")
+
+    async def end(who: Tokens, whom: str) -> httpx.Response:
+        body = {"disabled": True}
+        return await stranger.patch(f"/v1/users/{whom}", json=body, headers=who.headers)
+
+    url = settings.database_url
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as watch:
+        async with transaction(database) as tx:
+            # Who asks is let in, and waits: as if both had asked in the same moment.
+            await tx.execute(text("SELECT FROM users WHERE role = 'admin' FOR UPDATE"))
+            asked = [asyncio.create_task(end(*x)) for x in ((admin, hers), (ada, roots))]
+            await until_blocked(watch, 2)
+        answers = await asyncio.gather(*asked)
+
+    assert sorted(answer.status_code for answer in answers) == [200, 403]
