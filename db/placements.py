@@ -61,8 +61,11 @@ class Placement(msgspec.Struct, frozen=True):
 
     @property
     def customer(self) -> str:
-        """Give what tells customers apart: mail goes to one mailbox in whatever case."""
-        return self.email.lower()
+        """Give what tells customers apart: mail goes to one mailbox in whatever case.
+
+        And by whom it is named: anybody can name the address of somebody else.
+        """
+        return f"{self.user_id or ''} {self.email.lower()}"
 
 
 class _Clock(msgspec.Struct):
@@ -134,12 +137,12 @@ async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, 
         tx,
         _Unpaid,
         """
-        SELECT lower(email), count(*) FROM orders
-        WHERE lower(email) = ANY (%(customers)b::text[])
+        SELECT concat(user_id, ' ', lower(email)), count(*) FROM orders
+        WHERE lower(email) = ANY (%(emails)b::text[])
           AND status IN ('placed', 'backordered', 'reserved')
-        GROUP BY lower(email)
+        GROUP BY 1
         """,
-        {"customers": customers},
+        {"emails": sorted({placement.email.lower() for placement in group})},
     )
     return dict.fromkeys(customers, 0) | {row.customer: row.orders for row in rows}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from domain.status import Status
 from ops.config import Settings
 from tests.builders import a_placement, put_products
 from tests.db.backends import Admin, until_blocked
+from tests.people import someone
 
 UNPAID_MAX = 3
 
@@ -124,6 +126,19 @@ async def test_customers_do_not_wait_for_each_other(database: Database) -> None:
         )
 
         assert _accepted(await _accept(database, _orders_of("bob@example.com", 1))) == [True]
+
+
+async def test_nobody_spends_what_an_account_may_hold_by_naming_its_address(
+    database: Database,
+) -> None:
+    ann = UUID(await someone(database))
+    hers = [msgspec.structs.replace(p, user_id=ann) for p in _orders_of("ann@example.com", 4)]
+
+    strangers = await _accept(database, _orders_of("ann@example.com", UNPAID_MAX + 1))
+    own = await _accept(database, hers)
+
+    assert _accepted(strangers) == _accepted(own) == [True, True, True, False]
+    assert _accepted(await _accept(database, _orders_of("ann@example.com", 1))) == [False]
 
 
 async def test_groups_with_the_same_customers_in_opposite_order_do_not_deadlock(
