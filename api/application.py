@@ -24,11 +24,13 @@ from api import (
     me,
     orders,
     payments,
+    processes,
     products,
     queues,
     registration,
     resets,
     resolutions,
+    schedules,
     sessions,
     staff_login,
     stock,
@@ -62,6 +64,8 @@ from api.versions import ENDINGS, announcing
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
 from db.reach import Reach
+from db.heartbeat import Heartbeat
+from db.processes import ProcessKind
 from domain.secret import keys
 from ops.config import VERSION, Settings
 from ops.dashboard import routes as dashboard
@@ -88,6 +92,8 @@ ROUTES = [
     findings.router,
     tasks.router,
     queues.router,
+    processes.router,
+    schedules.router,
     audit.router,
     registration.router,
     resets.router,
@@ -173,9 +179,12 @@ def equip(app: Litestar, config: Settings) -> Litestar:
 
 @asynccontextmanager
 async def _living(app: Litestar) -> AsyncGenerator[None]:
-    """Close, after the last request, what requests shared."""
+    """Tell that this process lives; close, after the last request, what requests shared."""
+    heartbeat = Heartbeat(app.state.database, ProcessKind.WEB)
+    heartbeat.start()
     yield
     await app.state.site.close()
+    await heartbeat.close()
     await app.state.limits.close()
     await app.state.standings.close()
     app.state.keyring.passwords.close()

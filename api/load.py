@@ -8,6 +8,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.answers import refuse
 from api.problems import problem
+from ops.telemetry import activity
 
 
 @final
@@ -28,6 +29,7 @@ class Bounded:
         self._timeout_s = timeout_s
         self._exempt = frozenset(exempt)
         self._under_way = 0
+        activity.count_of("requests", lambda: self._under_way)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self._exempt:

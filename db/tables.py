@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db import account_tables, audit_tables, stock_tables
+from db import account_tables, audit_tables, operation_tables, stock_tables
 from db.metadata import index_xid, metadata, moment, xid
 
 
@@ -201,8 +201,9 @@ class NotificationColumns(TypedColumns):
     sent_at: Named[datetime | None] = Column(DateTime(timezone=True))
 
 
-# Who has this module's metadata has the tables of accounts in it, too.
-accounts, audits, movements = account_tables, audit_tables, stock_tables
+# Who has this module's metadata has the other tables in it, too.
+accounts, audits = account_tables, audit_tables
+operations, movements = operation_tables, stock_tables
 
 products = Table("products", metadata, ProductColumns)
 stock = Table("stock", metadata, StockColumns)

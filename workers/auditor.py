@@ -8,12 +8,13 @@ from msgspec.structs import replace
 from db import audits, cron
 from db.audits import Limits, Look
 from db.engine import Busy, Database, Unavailable, name_commit, transaction
+from domain.schedule import SCHEDULES, Job
+from ops.telemetry import activity
 from ops.telemetry.faultpoint import Commit
 from workers.failure import twice
 
 log = logging.getLogger(__name__)
 
-AUDIT_EVERY_S = 60
 # How late a clock may ask whether it is its turn.
 ASK_EVERY_S = 5.0
 # A look takes a second. On a machine where it takes ten times that, it still ends.
@@ -38,10 +39,11 @@ async def run_once(database: Database) -> None:
 async def _audit(database: Database) -> None:
     # In a transaction of its own: who comes second sees the slot at once, and does not wait.
     async with transaction(database) as tx:
-        if not await cron.take_slot(tx, "audit", every_s=AUDIT_EVERY_S):
+        if not await cron.take_slot(tx, Job.AUDIT, every_s=SCHEDULES[Job.AUDIT].every_s):
             return
         name_commit(tx, Commit.CRON_AUDIT)
-    await audit(database)
+    with activity.doing("audit", "invariants"):
+        await audit(database)
 
 
 async def audit(database: Database, limits: Limits = LIMITS) -> None:

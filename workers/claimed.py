@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import tasks
 from db.engine import Database, Unavailable, name_commit, transaction
 from domain.task import DONE, Queue, Task
-from ops.telemetry import metrics
+from ops.telemetry import activity, metrics
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
 from workers.failure import count_claimed, twice, verdict_on
@@ -114,8 +114,10 @@ async def _run_alone(stage: Stage, task: Task) -> None:
 
 async def _work(stage: Stage, tx: AsyncConnection, group: Sequence[Task]) -> None:
     name_commit(tx, Commit(f"commit-work-{stage.queue}"))
-    async with asyncio.timeout(stage.lease_s):
-        await stage.effect(tx, group)
+    kinds = ", ".join(sorted({task.kind for task in group}))
+    with activity.doing(stage.queue, f"{kinds}: {len(group)}"):
+        async with asyncio.timeout(stage.lease_s):
+            await stage.effect(tx, group)
 
 
 async def _fail(stage: Stage, task: Task, failure: Exception) -> None:

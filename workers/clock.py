@@ -11,11 +11,14 @@ from functools import partial
 from db import cron, orders, reconciliation, tasks
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, connect, name_commit, transaction
+from db.heartbeat import Heartbeat
+from db.processes import ProcessKind
 from domain import settlement
 from domain.reconciliation import Portion
+from domain.schedule import SCHEDULES, Job
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
 from ops.config import settings
-from ops.telemetry import exporter, faultpoint, logs, metrics
+from ops.telemetry import activity, exporter, faultpoint, logs, metrics
 from ops.telemetry.faultpoint import Commit
 from workers import auditor
 from workers.expiry import expire_authorizations
@@ -27,8 +30,6 @@ log = logging.getLogger(__name__)
 
 # How long a ring that got lost may delay its work.
 SWEEP_EVERY_S = 1.0
-PRUNE_EVERY_S = 600
-RECONCILE_EVERY_S = 86_400
 # What was sent at the end of a night's period is looked for in the next night's.
 RECONCILE_OVERLAP = timedelta(hours=1)
 
@@ -45,13 +46,22 @@ async def run_once(database: Database, gateways: Sequence[str] = ()) -> None:
     other from being done. Raises Unavailable.
     """
     reconcile = partial(schedule_reconciliation, gateways=gateways)
-    for part in (take_back, expire, expire_authorizations, schedule, reconcile, ring):
+    parts = {
+        "take back": take_back,
+        "expire": expire,
+        "expire authorizations": expire_authorizations,
+        "prune": schedule,
+        "reconcile": reconcile,
+        "ring": ring,
+    }
+    for name, part in parts.items():
         try:
-            await twice(partial(part, database))
+            with activity.doing("sweep", name):
+                await twice(partial(part, database))
         except Unavailable:
             raise
         except Exception:
-            log.exception("A part of the sweep failed: %s", part)
+            log.exception("A part of the sweep failed: %s", name)
 
 
 async def take_back(database: Database) -> None:
@@ -81,7 +91,7 @@ async def expire(database: Database) -> None:
 async def schedule(database: Database) -> None:
     """Write the periodic tasks whose time has come."""
     async with transaction(database) as tx:
-        if await cron.take_slot(tx, "prune", every_s=PRUNE_EVERY_S):
+        if await cron.take_slot(tx, Job.PRUNE, every_s=SCHEDULES[Job.PRUNE].every_s):
             name_commit(tx, Commit.CRON_PRUNE)
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
@@ -91,10 +101,11 @@ async def schedule_reconciliation(database: Database, *, gateways: Sequence[str]
     if not gateways:
         return
     async with transaction(database) as tx:
-        if not await cron.take_slot(tx, "reconcile", every_s=RECONCILE_EVERY_S):
+        every_s = SCHEDULES[Job.RECONCILE].every_s
+        if not await cron.take_slot(tx, Job.RECONCILE, every_s=every_s):
             return
         name_commit(tx, Commit.CRON_RECONCILE)
-        last, this = await reconciliation.nightly(tx, "reconcile", every_s=RECONCILE_EVERY_S)
+        last, this = await reconciliation.nightly(tx, Job.RECONCILE, every_s=every_s)
         for gateway in gateways:
             await tasks.schedule(tx, task_for(Portion(gateway, last - RECONCILE_OVERLAP, this)))
 
@@ -124,11 +135,14 @@ async def main() -> None:
     database = connect(config, name="orderflow clock", ring=Doorbell(broker(config)).ring)
     gateways = names(config)
     log.info("The clock is running")
+    heartbeat = Heartbeat(database, ProcessKind.CLOCK)
+    heartbeat.start()
     # Side by side: an audit takes a second, for which no ring should have to wait.
     async with asyncio.TaskGroup() as both:
         sweep, audit = partial(run_once, database, gateways), partial(auditor.run_once, database)
         both.create_task(_repeat(stopped, SWEEP_EVERY_S, sweep))
         both.create_task(_repeat(stopped, auditor.ASK_EVERY_S, audit))
+    await heartbeat.close()
     await database.engine.dispose()
 
 

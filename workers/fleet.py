@@ -13,6 +13,8 @@ from dramatiq.middleware import AsyncIO
 
 from db.doorbell import Doorbell, WakingBroker, broker
 from db.engine import connect
+from db.heartbeat import Heartbeat
+from db.processes import ProcessKind
 from domain.mail import Mailer
 from domain.payment import Gateway
 from domain.task import Queue
@@ -116,10 +118,10 @@ def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) ->
         lookout.ring(unheard)
 
     database = connect(settings, name="orderflow worker", ring=ring)
-    announcer = Announcer(database)
-    lifecycle.openers = [lookout.start]
+    announcer, alive = Announcer(database), Heartbeat(database, ProcessKind.WORKER)
+    lifecycle.openers = [lookout.start, alive.start]
     shut = [lookout.close, announcer.close, *(g.close for g in gateways), mailer.close]
-    lifecycle.closers = [*shut, database.engine.dispose]
+    lifecycle.closers = [alive.close, *shut, database.engine.dispose]
 
     reserve = claimed.Stage(
         database, Queue.INVENTORY, inventory.reserve, settings.group_max, settings.lease_s

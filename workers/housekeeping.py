@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import account_notices, breakers, codes, keys, security, sessions, tasks
+from db import account_notices, breakers, codes, keys, processes, security, sessions, tasks
 from domain.task import Kind, NewTask, Task
 
 # Done tasks explain recent orders; the timeline keeps the story for good.
@@ -13,6 +13,8 @@ TASKS_KEEP_DAYS = 7
 IDEMPOTENCY_KEYS_KEEP_DAYS = 3
 # A breaker that does not change for days is closed, or its process is gone.
 BREAKERS_KEEP_DAYS = 3
+# Whoever wants to know why a process was lost looks by then.
+PROCESSES_KEEP_DAYS = 1
 # Whoever wonders about a mail or a session of theirs does so within weeks.
 ACCOUNT_MAILS_KEEP_DAYS = 30
 SESSIONS_KEEP_DAYS = 30
@@ -29,6 +31,7 @@ async def prune(
         gone = await tasks.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
         forgotten = await keys.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
         await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
+        await processes.prune(tx, keep_days=PROCESSES_KEEP_DAYS)
         if batch_max in {gone, forgotten, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
 

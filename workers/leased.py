@@ -15,7 +15,7 @@ from db import tasks
 from db.engine import Database, Unavailable, name_commit, transaction
 from db.groups import in_halves
 from domain.task import Queue, Task, Verdict
-from ops.telemetry import logs, metrics, trace
+from ops.telemetry import activity, logs, metrics, trace
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
 from workers.failure import count_claimed, twice, verdict_on
@@ -194,6 +194,7 @@ async def _fly(stage: Stage[Step, Outcome], step: Step) -> tuple[Step, Outcome]:
     with (
         logs.bound(task_id=task.id, order_id=task.order_id),
         trace.following(task.traceparent),
+        activity.doing(stage.queue, task.kind, activity.ids(task.id, task.order_id)),
     ):
         started = perf_counter()
         outcome = await stage.call(step)

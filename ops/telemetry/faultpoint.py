@@ -46,6 +46,8 @@ class Commit(StrEnum):
     FINDING = "commit-finding"
     TASK = "commit-task"
     QUEUE = "commit-queue"
+    PROCESS = "commit-process"
+    SCHEDULE = "commit-schedule"
     WEBHOOK = "commit-webhook"
     DISPUTE = "commit-dispute"
     WORK_INVENTORY = "commit-work-inventory"

@@ -47,6 +47,8 @@ PARAMETERS = {
     "session_id": ORDER,
     "user_id": ORDER,
     "key_id": ORDER,
+    "process_id": ORDER,
+    "job": "prune",
 }
 
 
@@ -119,6 +121,7 @@ WRITES |= {
     ),
     "discard": Write("POST", "/v1/tasks/1/discard", {"note": "Done by hand"}, "Done by hand", ""),
     "queue": Write("PUT", "/v1/queues/shipping", {"paused": False, "running_max": 5}, "", "5"),
+    "schedule": Write("PUT", "/v1/schedules/prune", {"paused": False}, "", ""),
     "capture": Write("POST", f"/v1/orders/{ORDER}/capture", {"amount_minor": 5}, "", "5"),
     "refund": Write(
         "POST",
@@ -209,6 +212,10 @@ ROUTES = [
     ("GET", "/v1/tasks"),
     ("POST", "/v1/tasks/1/replay"),
     ("GET", "/v1/queues"),
+    ("GET", "/v1/processes"),
+    ("POST", f"/v1/processes/{ORDER}/stop"),
+    ("GET", "/v1/schedules"),
+    ("POST", "/v1/schedules/prune/run"),
     ("GET", "/v1/audit"),
     ("GET", "/v1/sessions"),
     ("DELETE", f"/v1/sessions/{ORDER}"),

@@ -10,10 +10,11 @@ from litestar import Litestar
 from sqlalchemy import text
 
 from api.policy import POLICIES
-from db import audit, findings, tasks
+from db import audit, findings, processes, tasks
 from db.audit import EntryView, Filter
 from db.engine import Database, transaction
 from db.ids import new_id
+from db.processes import ProcessKind, Self
 from domain.finding import Finding
 from domain.payment import Declined, Unknown
 from domain.principal import STAFF as STAFF_ROLES
@@ -107,6 +108,17 @@ async def queue(_: Parts) -> str:
     return "shipping"
 
 
+async def process(parts: Parts) -> str:
+    own = Self(new_id(), ProcessKind.WORKER, "elsewhere", 7, "1")
+    async with transaction(parts.database) as tx:
+        await processes.beat(tx, own, rss_bytes=None, running=[])
+    return str(own.id)
+
+
+async def job(_: Parts) -> str:
+    return "prune"
+
+
 NOTE = {"note": "Done by hand."}
 WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "POST /v1/orders/{order_id}/capture": (held, {}),
@@ -120,6 +132,9 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "POST /v1/findings/{finding_id}/close": (found, NOTE),
     "POST /v1/tasks/{task_id}/replay": (dead, None),
     "POST /v1/tasks/{task_id}/discard": (dead, NOTE),
+    "POST /v1/processes/{process_id}/stop": (process, None),
+    "PUT /v1/schedules/{job}": (job, {"paused": True}),
+    "POST /v1/schedules/{job}/run": (job, None),
     "PUT /v1/queues/{queue}": (queue, {"paused": True, "running_max": None}),
     "PUT /v1/products/{sku}": (sku, PRODUCT),
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import Database
 from db.ids import new_id
+from db.processes import ProcessKind
 from domain.account import AccountTier, Revoked
 from domain.code import Purpose
 from domain.event import CancelReason
@@ -40,6 +41,7 @@ from tests.builders import a_placement, place, put_products
         ("orders", "on_decline", OnDecline),
         ("api_keys", "tier", set(Tier) - {Tier.ANONYMOUS}),
         ("gateway_breakers", "state", {"closed", "half-open", "open"}),
+        ("processes", "kind", ProcessKind),
         ("users", "role", Role),
         ("users", "tier", AccountTier),
         ("sessions", "revoked_reason", Revoked),

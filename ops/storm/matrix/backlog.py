@@ -1,5 +1,7 @@
 """Stories of work itself: a task that was given up, and a queue that is paused."""
 
+from db.ids import new_id
+from domain.schedule import Job
 from domain.task import Kind, Queue
 from ops.storm.matrix.scene import Scene
 
@@ -30,3 +32,27 @@ async def resume(scene: Scene) -> None:
     """Resume it."""
     query = "UPDATE queues SET paused = false WHERE name = %s"
     await scene.sql(query, Queue.SHIPPING.value)
+
+
+async def started(scene: Scene) -> None:
+    """Have a process that says it runs, and hears nothing."""
+    await scene.sql(
+        "INSERT INTO processes (id, kind, host, pid, version) VALUES (%s, 'worker', %s, 0, '0')",
+        *(new_id(), scene.name),
+    )
+
+
+async def stop(scene: Scene) -> None:
+    """Ask it to stop."""
+    [(process,)] = await scene.sql("SELECT id FROM processes WHERE host = %s", scene.name)
+    await scene.write("POST", f"/v1/processes/{process}/stop", {})
+
+
+async def suspend(scene: Scene) -> None:
+    """Pause a periodic job."""
+    await scene.write("PUT", f"/v1/schedules/{Job.PRUNE}", {"paused": True})
+
+
+async def let_run(scene: Scene) -> None:
+    """Resume it."""
+    await scene.sql("UPDATE schedules SET paused = false WHERE job = %s", Job.PRUNE.value)

@@ -37,6 +37,8 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.STOCK: Story(line="web", before=s.product, then=s.stock, ends=_NO_ORDER),
     Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
     Commit.QUEUE: Story(line="web", before=s.paid, then=backlog.pause, after=backlog.resume),
+    Commit.PROCESS: Story(line="web", before=backlog.started, then=backlog.stop, ends=_NO_ORDER),
+    Commit.SCHEDULE: Story(line="web", then=backlog.suspend, after=backlog.let_run, ends=_NO_ORDER),
     Commit.FINDING: Story(line="web", before=s.finding, then=s.close_finding, ends=_NO_ORDER),
     Commit.WEBHOOK: _WEBHOOK,
     Commit.DISPUTE: Story(line="web", before=s.paid, then=s.dispute),
