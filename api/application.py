@@ -63,9 +63,9 @@ from api.strict import StrictRequest
 from api.versions import ENDINGS, announcing
 from db.doorbell import Doorbell, broker
 from db.engine import Database, connect, transaction
-from db.reach import Reach
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
+from db.reach import Reach
 from domain.secret import keys
 from ops.config import VERSION, Settings
 from ops.dashboard import routes as dashboard

@@ -1,9 +1,10 @@
 """Queues over HTTP: shown, paused, resumed and limited by staff."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from litestar import Router, get, put
+from litestar import Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
@@ -11,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit
 from api.authentication import Asked
-from db import queues
+from db import queues, throughput
 from db.engine import name_commit
 from db.queues import QueueView
+from db.throughput import Throughput
 from domain.refusal import NotFound
 from domain.task import Queue
 from ops.telemetry.faultpoint import Commit
@@ -26,6 +28,12 @@ class QueueList(msgspec.Struct, frozen=True):
     """All queues, by name."""
 
     queues: list[QueueView]
+
+
+class ThroughputList(msgspec.Struct, frozen=True):
+    """What the queues did lately, by name; of the newest tasks only, whatever is kept."""
+
+    throughput: list[Throughput]
 
 
 class PutQueue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +49,12 @@ async def list_queues(tx: NamedDependency[AsyncConnection]) -> QueueList:
     return QueueList(await queues.page(tx))
 
 
+@get("/throughput")
+async def list_throughput(tx: NamedDependency[AsyncConnection]) -> ThroughputList:
+    """Tell how much each queue did lately, and how long that took from when it was due."""
+    return ThroughputList(await throughput.page(tx))
+
+
 @put("/{queue:str}")
 async def put_queue(
     request: Asked,
@@ -50,13 +64,35 @@ async def put_queue(
 ) -> QueueView:
     """Pause or resume a queue, and limit it; what runs already goes on."""
     name_commit(tx, Commit.QUEUE)
-    if queue not in set(Queue):
-        raise NotFound(f"There is no queue {queue}.")
+    name, by = _known(queue), request.user.user_id
     was = await queues.get(tx, queue)
-    now = await queues.put(tx, Queue(queue), paused=data.paused, running_max=data.running_max)
+    now = await queues.put(tx, name, paused=data.paused, running_max=data.running_max, by=by)
     before = {"paused": was.paused, "running_max": was.running_max}
     await audit.record(tx, request, "queue.put", queue, before=before, after=data)
     return now
 
 
-router = Router("/v1/queues", route_handlers=[list_queues, put_queue], tags=["operations"])
+@post("/{queue:str}/drain", status_code=HTTPStatus.ACCEPTED)
+async def drain_queue(
+    request: Asked, tx: NamedDependency[AsyncConnection], queue: FromPath[str]
+) -> QueueView:
+    """Have a queue do what is due, take on nothing that comes after, and then be paused."""
+    name_commit(tx, Commit.QUEUE)
+    was = await queues.get(tx, _known(queue))
+    now = await queues.drain(tx, _known(queue), by=request.user.user_id)
+    if now.draining and not was.draining:
+        await audit.record(tx, request, "queue.drain", queue, before={"ready": was.ready})
+    return now
+
+
+def _known(queue: str) -> Queue:
+    if queue not in set(Queue):
+        raise NotFound(f"There is no queue {queue}.")
+    return Queue(queue)
+
+
+router = Router(
+    "/v1/queues",
+    route_handlers=[list_queues, list_throughput, put_queue, drain_queue],
+    tags=["operations"],
+)

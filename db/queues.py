@@ -1,4 +1,7 @@
-"""Queues: paused and limited by people; how much of each runs and waits."""
+"""Queues: paused, limited and drained by people; how much of each runs and waits."""
+
+from datetime import datetime
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,14 +15,23 @@ QUEUES_MAX = 100
 
 
 class QueueView(msgspec.Struct, frozen=True):
-    """A queue; no `running_max` is no limit."""
+    """A queue; no `running_max` is no limit.
+
+    Of what is `ready`, `scheduled` is not due yet. While it is `draining`, it takes on only what
+    was written before.
+    """
 
     name: str
     paused: bool
+    draining: bool
     running_max: int | None
     ready: int
+    scheduled: int
     running: int
     dead: int
+    oldest_due_s: float | None
+    changed_by: UUID | None
+    changed_at: datetime | None
 
 
 async def page(tx: AsyncConnection) -> list[QueueView]:
@@ -36,17 +48,62 @@ async def get(tx: AsyncConnection, name: str) -> QueueView:
 
 
 async def put(
-    tx: AsyncConnection, name: Queue, *, paused: bool, running_max: int | None
+    tx: AsyncConnection, name: Queue, *, paused: bool, running_max: int | None, by: UUID | None
 ) -> QueueView:
-    """Pause or resume a queue, and limit it; one that is not paused is rung after commit."""
+    """Pause or resume a queue, and limit it; one that is not paused is rung after commit.
+
+    A drain that is under way ends with it.
+    """
     await run(
         tx,
-        "UPDATE queues SET paused = %(paused)s, running_max = %(max)s WHERE name = %(name)s",
-        {"name": name.value, "paused": paused, "max": running_max},
+        """
+        UPDATE queues SET paused = %(paused)s, running_max = %(max)s, drain_to = NULL,
+            changed_by = %(by)s, changed_at = now()
+        WHERE name = %(name)s
+        """,
+        {"name": name.value, "paused": paused, "max": running_max, "by": by},
     )
     if not paused:
         ring_after_commit(tx, name)
     return await get(tx, name.value)
+
+
+async def drain(tx: AsyncConnection, name: Queue, *, by: UUID | None) -> QueueView:
+    """Have a queue do what is due, take on nothing that is written from now on, and then pause.
+
+    The same again changes nothing, nor does it if the queue is paused.
+    """
+    await run(
+        tx,
+        """
+        UPDATE queues SET drain_to = (SELECT coalesce(max(id), 0) FROM tasks),
+            changed_by = %(by)s, changed_at = now()
+        WHERE name = %(name)s AND NOT paused AND drain_to IS NULL
+        """,
+        {"name": name.value, "by": by},
+    )
+    ring_after_commit(tx, name)
+    return await get(tx, name.value)
+
+
+async def end_drains(tx: AsyncConnection) -> list[str]:
+    """Pause the queues that are drained; returns their names.
+
+    What is to be tried again later stays and waits, as everything in a paused queue does.
+    """
+    return await fetch(
+        tx,
+        str,
+        """
+        UPDATE queues SET paused = true, drain_to = NULL
+        WHERE drain_to IS NOT NULL
+          AND NOT EXISTS (SELECT FROM tasks WHERE queue = name AND state = 'running')
+          AND NOT EXISTS (SELECT FROM tasks WHERE queue = name AND state = 'ready'
+                          AND run_at <= now() AND id <= drain_to)
+        RETURNING name
+        """,
+        {},
+    )
 
 
 async def _read(tx: AsyncConnection, name: str | None) -> list[QueueView]:
@@ -55,11 +112,21 @@ async def _read(tx: AsyncConnection, name: str | None) -> list[QueueView]:
         tx,
         QueueView,
         """
-        SELECT name, paused, running_max,
-               (SELECT count(*) FROM tasks WHERE queue = name AND state = 'ready'),
+        SELECT name, paused, drain_to IS NOT NULL, running_max, due + later, later,
                (SELECT count(*) FROM tasks WHERE queue = name AND state = 'running'),
-               (SELECT count(*) FROM tasks WHERE queue = name AND state = 'dead')
-        FROM queues WHERE name = coalesce(%(name)s::text, name) ORDER BY name LIMIT %(limit)s
+               (SELECT count(*) FROM tasks WHERE queue = name AND state = 'dead'),
+               extract(epoch FROM now() - oldest)::float8, changed_by, changed_at
+        FROM queues
+        CROSS JOIN LATERAL (
+            SELECT count(*) FROM tasks
+            WHERE queue = name AND state = 'ready' AND run_at <= now()) AS ready (due)
+        CROSS JOIN LATERAL (
+            SELECT count(*) FROM tasks
+            WHERE queue = name AND state = 'ready' AND run_at > now()) AS scheduled (later)
+        CROSS JOIN LATERAL (
+            SELECT min(run_at) FROM tasks
+            WHERE queue = name AND state = 'ready' AND run_at <= now()) AS first (oldest)
+        WHERE name = coalesce(%(name)s::text, name) ORDER BY name LIMIT %(limit)s
         """,
         {"name": name, "limit": QUEUES_MAX},
     )

@@ -107,6 +107,9 @@ class QueueColumns(TypedColumns):
     name: Named[str] = Column(Text(), primary_key=True)
     paused: Named[bool] = Column(server_default=text("false"))
     running_max: Named[int | None] = Column(Integer())
+    drain_to: Named[int | None] = Column(BigInteger())
+    changed_by: Named[UUID | None] = Column(Uuid())
+    changed_at: Named[datetime | None] = Column(DateTime(timezone=True))
 
 
 class TaskColumns(TypedColumns):
@@ -228,6 +231,13 @@ Index("orders_status_id", orders.c.status, orders.c.id)
 Index("order_lines_sku", order_lines.c.sku, order_lines.c.order_id)
 Index("tasks_order", tasks.c.order_id)
 Index("tasks_dead", tasks.c.id, postgresql_where=tasks.c.state == "dead")
+Index(
+    "tasks_dead_queue",
+    tasks.c.queue,
+    tasks.c.kind,
+    tasks.c.id,
+    postgresql_where=tasks.c.state == "dead",
+)
 Index(
     "tasks_ready",
     tasks.c.queue,

@@ -20,6 +20,9 @@ EXPIRED_BATCH_MAX = 500
 
 ERROR_LENGTH_MAX = 500
 
+# Of a bigint column.
+ID_MAX = 2**63 - 1
+
 # Work of a newer version is left for processes that know how to do it.
 KNOWN = [kind.value for kind in Kind]
 
@@ -27,6 +30,14 @@ KNOWN = [kind.value for kind in Kind]
 class _Limit(msgspec.Struct):
     paused: bool
     running_max: int | None
+    drain_to: int | None
+
+
+class _Room(msgspec.Struct):
+    """How many tasks a queue may take on, none of them with an id beyond `id_max`."""
+
+    limit: int
+    id_max: int = ID_MAX
 
 
 def _task(task_id: int, kind: str, *columns: Any) -> Task:  # noqa: ANN401 - those of a Task
@@ -85,7 +96,7 @@ async def claim(tx: AsyncConnection, queue: Queue, *, limit: int) -> list[Task]:
     For stages that touch only Postgres: effect and `finish` belong in the same transaction,
     whose end gives the locks back. What is `begun` belongs on a lease instead.
     """
-    limit = await _room(tx, queue, limit)
+    room = await _room(tx, queue, limit)
     # A row lock leaves the id of its transaction, xmax, in the row for good; whoever changes the
     # row leaves a new one without. So xmax in a row that is free tells of a run without a result.
     return await fetch(
@@ -97,16 +108,17 @@ async def claim(tx: AsyncConnection, queue: Queue, *, limit: int) -> list[Task]:
                extract(epoch FROM clock_timestamp() - run_at)::float8
         FROM tasks
         WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
-          AND kind = ANY (%(known)b::text[])
+          AND kind = ANY (%(known)b::text[]) AND id <= %(id_max)s
         ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         """,
-        {"queue": queue.value, "known": KNOWN, "limit": limit},
+        {"queue": queue.value, "known": KNOWN, "limit": room.limit, "id_max": room.id_max},
     )
 
 
 async def lease_one(tx: AsyncConnection, task: Task, *, lease_s: float) -> Task | None:
     """Claim a task as `lease` does; None if it is somebody else's by now, or its queue paused."""
-    if not await _room(tx, QUEUE_OF[task.kind], 1):
+    room = await _room(tx, QUEUE_OF[task.kind], 1)
+    if not room.limit or task.id > room.id_max:
         return None
     leased = await fetch(
         tx,
@@ -129,7 +141,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
 
     The claim outlives the transaction: until `finish`, or until `lease_s` have passed.
     """
-    limit = await _room(tx, queue, limit)
+    room = await _room(tx, queue, limit)
     return await fetch(
         tx,
         _task,
@@ -137,7 +149,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         WITH due AS MATERIALIZED (
             SELECT id, xmax <> '0'::xid AS begun FROM tasks
             WHERE queue = %(queue)s AND state = 'ready' AND run_at <= now()
-              AND kind = ANY (%(known)b::text[])
+              AND kind = ANY (%(known)b::text[]) AND id <= %(id_max)s
             ORDER BY run_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
         )
         UPDATE tasks t
@@ -147,21 +159,28 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
         RETURNING t.id, kind, order_id, payload, attempt, attempts_max, traceparent, begun,
                   extract(epoch FROM clock_timestamp() - run_at)::float8
         """,
-        {"queue": queue.value, "known": KNOWN, "limit": limit, "lease_s": lease_s},
+        {
+            "queue": queue.value,
+            "known": KNOWN,
+            "limit": room.limit,
+            "id_max": room.id_max,
+            "lease_s": lease_s,
+        },
     )
 
 
-async def _room(tx: AsyncConnection, queue: Queue, limit: int) -> int:
+async def _room(tx: AsyncConnection, queue: Queue, limit: int) -> _Room:
     [seen] = await fetch(
         tx,
         _Limit,
-        "SELECT paused, running_max FROM queues WHERE name = %(queue)s",
+        "SELECT paused, running_max, drain_to FROM queues WHERE name = %(queue)s",
         {"queue": queue.value},
     )
+    room = _Room(limit, ID_MAX if seen.drain_to is None else seen.drain_to)
     if seen.paused:
-        return 0
+        return msgspec.structs.replace(room, limit=0)
     if seen.running_max is None:
-        return limit
+        return room
     # Only a limited queue pays for the lock that makes its count exact. The count is a statement
     # of its own: begun after the wait for the lock, it sees what the other claim has committed.
     held = "SELECT name FROM queues WHERE name = %(queue)s FOR NO KEY UPDATE"
@@ -172,7 +191,8 @@ async def _room(tx: AsyncConnection, queue: Queue, limit: int) -> int:
         "SELECT count(*) FROM tasks WHERE queue = %(queue)s AND state = 'running'",
         {"queue": queue.value},
     )
-    return max(0, min(limit, seen.running_max - running))
+    left = max(0, min(limit, seen.running_max - running))
+    return msgspec.structs.replace(room, limit=left)
 
 
 async def expired(tx: AsyncConnection) -> list[Task]:
@@ -285,7 +305,8 @@ async def due_queues(tx: AsyncConnection) -> frozenset[Queue]:
         str,
         """
         SELECT name FROM queues WHERE NOT paused AND name = ANY (%(known)b::text[]) AND EXISTS (
-            SELECT FROM tasks WHERE queue = name AND state = 'ready' AND run_at <= now())
+            SELECT FROM tasks WHERE queue = name AND state = 'ready' AND run_at <= now()
+              AND id <= coalesce(drain_to, id))
         """,
         {"known": list(Queue)},
     )

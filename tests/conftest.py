@@ -36,7 +36,7 @@ SIZES = (
     "SELECT relname, pg_relation_size(oid) AS octets FROM pg_class"
     " WHERE relname = ANY(%(tables)s) AND relkind = 'r'"
 )
-AS_MIGRATED = "UPDATE queues SET paused = false, running_max = NULL"
+AS_MIGRATED = "UPDATE queues SET paused = false, running_max = NULL, drain_to = NULL"
 # Tests ask more often than people do; those of limits set their own.
 UNLIMITED: Mapping[str, Any] = dict.fromkeys(
     (

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
-from db import cron, orders, reconciliation, tasks
+from db import cron, orders, queues, reconciliation, tasks
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, connect, name_commit, transaction
 from db.heartbeat import Heartbeat
@@ -52,6 +52,7 @@ async def run_once(database: Database, gateways: Sequence[str] = ()) -> None:
         "expire authorizations": expire_authorizations,
         "prune": schedule,
         "reconcile": reconcile,
+        "end drains": end_drains,
         "ring": ring,
     }
     for name, part in parts.items():
@@ -108,6 +109,15 @@ async def schedule_reconciliation(database: Database, *, gateways: Sequence[str]
         last, this = await reconciliation.nightly(tx, Job.RECONCILE, every_s=every_s)
         for gateway in gateways:
             await tasks.schedule(tx, task_for(Portion(gateway, last - RECONCILE_OVERLAP, this)))
+
+
+async def end_drains(database: Database) -> None:
+    """Pause the queues that have done what they were to do before."""
+    async with transaction(database) as tx:
+        drained = await queues.end_drains(tx)
+        if drained:
+            name_commit(tx, Commit.DRAINED)
+            log.warning("Drained, and so paused: %s", ", ".join(drained))
 
 
 async def ring(database: Database) -> None:

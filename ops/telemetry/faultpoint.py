@@ -46,6 +46,7 @@ class Commit(StrEnum):
     FINDING = "commit-finding"
     TASK = "commit-task"
     QUEUE = "commit-queue"
+    DRAINED = "commit-drained"
     PROCESS = "commit-process"
     SCHEDULE = "commit-schedule"
     WEBHOOK = "commit-webhook"

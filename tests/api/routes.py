@@ -212,6 +212,8 @@ ROUTES = [
     ("GET", "/v1/tasks"),
     ("POST", "/v1/tasks/1/replay"),
     ("GET", "/v1/queues"),
+    ("GET", "/v1/queues/throughput"),
+    ("POST", "/v1/queues/shipping/drain"),
     ("GET", "/v1/processes"),
     ("POST", f"/v1/processes/{ORDER}/stop"),
     ("GET", "/v1/schedules"),

@@ -135,6 +135,7 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "POST /v1/processes/{process_id}/stop": (process, None),
     "PUT /v1/schedules/{job}": (job, {"paused": True}),
     "POST /v1/schedules/{job}/run": (job, None),
+    "POST /v1/queues/{queue}/drain": (queue, None),
     "PUT /v1/queues/{queue}": (queue, {"paused": True, "running_max": None}),
     "PUT /v1/products/{sku}": (sku, PRODUCT),
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),

@@ -9,9 +9,11 @@ from sqlalchemy import text
 from db import audit, tasks
 from db.audit import Filter
 from db.engine import Database, transaction
-from domain.task import Kind, NewTask, Queue
+from domain.task import DONE, Kind, NewTask, Queue
 from tests.api.routes import STAFF
+from tests.staff import ADMIN
 from tests.web import assert_problem
+from workers import clock
 
 
 async def put(client: httpx.AsyncClient, name: str, body: Any) -> httpx.Response:
@@ -39,14 +41,10 @@ async def test_list_shows_every_queue_and_counts_its_work(
     answer = await client.get("/v1/queues", headers=STAFF)
 
     assert [one["name"] for one in answer.json()["queues"]] == sorted(Queue)
-    assert await shown(client, "housekeeping") == {
-        "name": "housekeeping",
-        "paused": False,
-        "running_max": None,
-        "ready": 1,
-        "running": 1,
-        "dead": 1,
-    }
+    found = await shown(client, "housekeeping")
+    assert (found["ready"], found["scheduled"], found["running"], found["dead"]) == (1, 0, 1, 1)
+    assert (found["paused"], found["running_max"], found["changed_by"]) == (False, None, None)
+    assert found["oldest_due_s"] > 0
 
 
 async def test_paused_queue_gives_nothing_out_until_it_is_resumed(
@@ -64,6 +62,7 @@ async def test_paused_queue_gives_nothing_out_until_it_is_resumed(
     resumed = await put(client, "housekeeping", {"paused": False, "running_max": None})
 
     assert (paused.json()["paused"], paused.json()["running_max"]) == (True, 4)
+    assert paused.json()["changed_by"] == str(ADMIN)
     assert (resumed.json()["paused"], resumed.json()["running_max"]) == (False, None)
     assert (before, await claimed()) == (0, 1)
     async with transaction(database) as tx:
@@ -73,6 +72,35 @@ async def test_paused_queue_gives_nothing_out_until_it_is_resumed(
         {"paused": True, "running_max": 4},
     ]
     assert entries[0].before == {"paused": True, "running_max": 4}
+
+
+async def test_queue_is_drained_once_and_then_paused(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    drained = [await client.post("/v1/queues/shipping/drain") for _ in range(2)]
+    draining = await shown(client, "shipping")
+    await clock.end_drains(database)
+
+    assert [answer.status_code for answer in drained] == [202, 202]
+    assert (draining["draining"], draining["changed_by"]) == (True, str(ADMIN))
+    after = await shown(client, "shipping")
+    assert (after["draining"], after["paused"]) == (False, True)
+    async with transaction(database) as tx:
+        entries = await audit.page(tx, Filter(action="queue.drain"), before=None, limit=10)
+    assert len(entries) == 1
+
+
+async def test_throughput_tells_what_was_done(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    async with transaction(database) as tx:
+        await tasks.schedule(tx, NewTask(Kind.PRUNE))
+        done = await tasks.claim(tx, Queue.HOUSEKEEPING, limit=1)
+        await tasks.finish(tx, [(task, DONE) for task in done], leased=False)
+
+    [told] = (await client.get("/v1/queues/throughput")).json()["throughput"]
+
+    assert (told["name"], told["done"], sum(told["counts"])) == ("housekeeping", 1, 1)
 
 
 @pytest.mark.parametrize(

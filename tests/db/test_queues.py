@@ -5,7 +5,7 @@ import asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import tasks
+from db import queues, tasks
 from db.engine import Database, transaction
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from tests.db.backends import Admin, until_blocked
@@ -111,3 +111,56 @@ async def test_work_of_a_newer_version_is_left_alone_and_holds_up_nothing(
         text("UPDATE tasks SET state = 'running', lease_until = now() - interval '1 s'")
     )
     assert {task.kind for task in await tasks.expired(tx)} == {Kind.PRUNE}
+
+
+async def test_many_claimers_never_have_more_under_way_than_the_limit(database: Database) -> None:
+    async with transaction(database) as tx:
+        await _schedule(tx, 40)
+        await _limit(tx, most=3)
+    under_way: set[int] = set()
+    seen: list[int] = []
+
+    async def work() -> None:
+        while len(done) < 40:
+            async with transaction(database) as tx:
+                mine = await _lease(tx)
+            under_way.update(task.id for task in mine)
+            seen.append(len(under_way))
+            # Forgotten before the commit that makes room for others.
+            under_way.difference_update(task.id for task in mine)
+            async with transaction(database) as tx:
+                done.update(await tasks.finish(tx, [(one, DONE) for one in mine], leased=True))
+
+    done: set[int] = set()
+    await asyncio.gather(*(work() for _ in range(6)))
+
+    assert (len(done), max(seen)) == (40, 3)
+
+
+async def test_draining_queue_does_what_was_there_and_is_then_paused(tx: AsyncConnection) -> None:
+    await _schedule(tx, 2)
+    draining = await queues.drain(tx, HOUSE, by=None)
+    await _schedule(tx, 1)
+
+    early = await queues.end_drains(tx)
+    taken = await _lease(tx)
+    while_running = await queues.end_drains(tx)
+    await tasks.finish(tx, [(taken[0], DONE), (taken[1], LATER)], leased=True)
+
+    assert (draining.draining, draining.paused, len(taken)) == (True, False, 2)
+    assert await tasks.due_queues(tx) == frozenset()
+    assert (early, while_running, await queues.end_drains(tx)) == ([], [], ["housekeeping"])
+    drained = await queues.get(tx, HOUSE)
+    assert (drained.draining, drained.paused) == (False, True)
+    assert (drained.ready, drained.scheduled, drained.running) == (2, 1, 0)
+
+
+async def test_draining_queue_that_is_resumed_takes_on_what_comes(tx: AsyncConnection) -> None:
+    await queues.drain(tx, HOUSE, by=None)
+    await _schedule(tx, 1)
+    assert await tasks.claim(tx, HOUSE, limit=9) == []
+
+    await queues.put(tx, HOUSE, paused=False, running_max=None, by=None)
+
+    [task] = await tasks.claim(tx, HOUSE, limit=9)
+    assert await tasks.lease_one(tx, task, lease_s=30)

@@ -30,7 +30,13 @@ async def pause(scene: Scene) -> None:
 
 async def resume(scene: Scene) -> None:
     """Resume it."""
-    query = "UPDATE queues SET paused = false WHERE name = %s"
+    query = "UPDATE queues SET paused = false, drain_to = NULL WHERE name = %s"
+    await scene.sql(query, Queue.SHIPPING.value)
+
+
+async def drain(scene: Scene) -> None:
+    """Drain it: as nothing is in it, a clock finds it drained."""
+    query = "UPDATE queues SET drain_to = 0 WHERE name = %s"
     await scene.sql(query, Queue.SHIPPING.value)
 
 
