@@ -32,6 +32,7 @@ help:
 	@echo "make sabotage [PATCHES=name,...] [JOBS=1]   take its guards away one by one, see what notices"
 	@echo "make storm-matrix [POINTS=all] [ACTIONS=all]   break every process at every commit and call, one order each"
 	@echo "make fuzz [SECONDS=180] [SEED=n]   send it everything but what it expects"
+	@echo "make timing               measure whether how long an answer takes tells who has an account"
 	@echo "make audit-dependencies   look for known vulnerabilities in what is installed"
 	@echo "make test                 run the tests"
 	@echo "make check                format, lint and types"
@@ -72,6 +73,9 @@ fuzz: SECONDS = 180
 fuzz: .venv/.dev
 	@FUZZ_SECONDS="$(SECONDS)" FUZZ_SEED="$(SEED)" $(RUN) -m pytest -q -p no:cacheprovider \
 		tests/api/test_fuzz.py tests/api/test_fuzz_schema.py tests/api/test_fuzz_wire.py
+
+timing: .venv/.dev
+	@TIMING_SAMPLES=300 $(RUN) -m pytest -q -p no:cacheprovider tests/api/test_enumeration.py
 
 # Of what cannot be looked up it says so and fails: that is no all-clear.
 audit-dependencies: .venv/.dev
@@ -127,4 +131,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench fuzz audit-dependencies test check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench fuzz timing audit-dependencies test check format lock clean

@@ -1,9 +1,7 @@
 """All that one person does with what is theirs, done again by others: as if it were not there."""
 
 import json
-import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from statistics import median
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,6 +20,7 @@ from domain.secret import keys
 from tests.api.people import Person, a_key, a_person, change
 from tests.api.routes import PARAMETERS, WRITES
 from tests.staff import SECRET_KEY
+from tests.timing import apart
 from tests.web import NOBODY, asking, bearer, contents, post_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,9 +38,8 @@ PATHS = sorted(
         if any(f"{{{name}}}" in path for name in IDS)
     }
 )
-# By turns, so that what the machine does besides meets both alike. Noise fails one round now and
-# then; what differs by work fails all of them.
-SAMPLES, ROUNDS_MAX, APART_MAX = 40, 4, 0.15
+# One more statement for what is there would take longer than that.
+APART_MAX = 0.25
 
 
 class Owner(NamedTuple):
@@ -179,27 +177,17 @@ async def test_refusal_takes_as_long_whether_it_is_there_or_not(
 ) -> None:
     bob = scene.intruders["customer"]
 
-    async def took(ids: Mapping[str, str]) -> float:
-        began = time.perf_counter()
-        answer = await ask(scene.client, method, path, bob, ids)
-        assert answer.status_code == 404
-        return time.perf_counter() - began
+    async def refused(ids: Mapping[str, str]) -> None:
+        assert (await ask(scene.client, method, path, bob, ids)).status_code == 404
 
-    async def apart() -> float:
-        hers, nobodys = list[float](), list[float]()
-        for number in range(SAMPLES):
-            nowhere = {each: str(new_id()) for each in IDS}
-            for ids, into in ((scene.ann.ids, hers), (nowhere, nobodys))[
-                :: 1 if number % 2 else -1
-            ]:
-                into.append(await took(ids))
-        return abs(median(hers) - median(nobodys)) / min(median(hers), median(nobodys))
+    measured = await apart(
+        lambda: refused(scene.ann.ids),
+        lambda: refused({each: str(new_id()) for each in IDS}),
+        samples=30,
+        within=APART_MAX,
+    )
 
-    measured = [await apart()]
-    while measured[-1] > APART_MAX and len(measured) < ROUNDS_MAX:
-        measured.append(await apart())
-
-    assert min(measured) <= APART_MAX, measured
+    assert measured <= APART_MAX
 
 
 async def test_the_same_is_there_for_whose_it_is(scene: Scene, shop_app: Litestar) -> None:
