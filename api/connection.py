@@ -111,6 +111,14 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._reader_timer = _cancelled(self._reader_timer)
 
+    def shutdown(self) -> None:
+        """End a stream, which has no end by itself; every other answer is given first."""
+        cycle = self._unanswered()
+        if cycle is not None and cycle.response_started and cycle.chunked_encoding:
+            self._hang_up()
+        else:
+            super().shutdown()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer = _cancelled(self._timer)
         self._reader_timer = _cancelled(self._reader_timer)
