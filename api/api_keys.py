@@ -17,9 +17,11 @@ from api.authentication import Asked
 from api.problems import Forbidden
 from db import api_keys
 from db.api_keys import KeyView, NewKey
+from db.engine import name_commit
 from db.ids import new_id
 from domain.principal import GRANTABLE, Principal, Role, Scope, Tier, may_give
 from domain.text import Text
+from ops.telemetry.faultpoint import Commit
 
 EXPIRES_IN_DAYS_MAX = 3650
 # Long enough for every machine to get the new key, even over a weekend.
@@ -64,6 +66,7 @@ async def make_key(
     request: Asked, tx: NamedDependency[AsyncConnection], data: JSONBody[MakeKey]
 ) -> MadeKey:
     """Make a key; it is shown in this answer and never again."""
+    name_commit(tx, Commit.API_KEY)
     _refuse_excess(request.user, data)
     days = data.expires_in_days
     key, new = _minted(
@@ -128,6 +131,7 @@ async def rotate_key(
     data: JSONBody[RotateKey],
 ) -> MadeKey:
     """Make the successor of a key, with all its rights; both are good until the old one ends."""
+    name_commit(tx, Commit.API_KEY)
     old = await api_keys.lock(tx, key_id, of=_account(request.user))
     key, new = _minted(old.user_id, old.name, list(old.scopes), old.tier, old.expires_at)
     made = await api_keys.replace(tx, old, new, overlap_s=data.overlap_s)
@@ -140,6 +144,7 @@ async def revoke_key(
     request: Asked, tx: NamedDependency[AsyncConnection], key_id: FromPath[UUID]
 ) -> None:
     """End a key at once; again is the same. An admin ends those of others, too."""
+    name_commit(tx, Commit.API_KEY)
     of = None if request.user.role is Role.ADMIN else _account(request.user)
     key = await api_keys.lock(tx, key_id, of=of)
     revoked = await api_keys.revoke(tx, key)

@@ -17,11 +17,12 @@ from api.origin import origin
 from api.proof import Proof, asker, keyring_of, password_of, spend_factor
 from api.sessions import TokensView, open_session, tokens_view
 from db import account_notices, factors, security, sessions, users
-from db.engine import transaction
+from db.engine import name_commit, transaction
 from domain.account import Login, LoginRefused, Proved, Revoked, SecurityEvent
 from domain.account_mail import AccountNotice
 from domain.limit import Action
 from domain.refusal import Conflict
+from ops.telemetry.faultpoint import Commit
 
 
 class Enrolled(msgspec.Struct, frozen=True):
@@ -57,6 +58,7 @@ async def enrol_factor(request: Asked, data: JSONBody[Proof]) -> Enrolled:
     secret = otp.new_secret()
     sealed = keyring_of(request.app.state).seal(login.user_id, secret.encode())
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.FACTOR)
         if not await factors.enrol(tx, login.user_id, sealed):
             raise Conflict("There is a second factor: disable it first.")
     return Enrolled(secret, otp.address(secret, login.email))
@@ -73,6 +75,7 @@ async def confirm_factor(
     # Whoever has found a session would guess the code of a secret that is still to be confirmed.
     await limits.take(Action.LOGIN, account=str(user_id), request=request)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.FACTOR)
         await users.get(tx, user_id, lock=True)
         login = await users.get_login(tx, user_id)
         step = otp.step_of(secret_of(keyring, user_id, login.mfa_secret), data.otp)
@@ -94,6 +97,7 @@ async def disable_factor(request: Asked, data: JSONBody[Proof]) -> TokensView:
     login = await password_of(request, data.password)
     keyring = keyring_of(request.app.state)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.FACTOR)
         if not await spend_factor(tx, request, login, data):
             raise Conflict("There is no second factor.")
         await factors.disable(tx, login.user_id)
@@ -109,6 +113,7 @@ async def renew_recovery_codes(request: Asked, data: JSONBody[Proof]) -> Recover
     login = await password_of(request, data.password)
     shown = new_recovery_codes()
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.FACTOR)
         if not await spend_factor(tx, request, login, data):
             raise Conflict("There is no second factor: enrol one first.")
         await factors.renew_codes(tx, login.user_id, [digest(each) for each in shown])

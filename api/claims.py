@@ -15,9 +15,11 @@ from api import audit
 from api.authentication import Asked
 from api.problems import Forbidden
 from db import orders
+from db.engine import name_commit
 from db.orders import OrderView
 from domain import claim
 from domain.refusal import NotFound
+from ops.telemetry.faultpoint import Commit
 
 _TOKEN_CHARS_MAX = 200
 
@@ -36,6 +38,7 @@ async def claim_order(
     data: JSONBody[ClaimOrder],
 ) -> OrderView:
     """Take an order into one's account; from then on its claim token opens nothing more."""
+    name_commit(tx, Commit.CLAIM)
     user_id = request.user.user_id
     if user_id is None:
         raise Forbidden("Log in: an order belongs to an account.")

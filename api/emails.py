@@ -16,10 +16,11 @@ from api.origin import origin
 from api.problems import InvalidRequest
 from api.proof import Proof, keyring_of, password_of, spend_factor
 from db import account_notices, codes, security, sessions, users
-from db.engine import transaction
+from db.engine import name_commit, transaction
 from domain.account import Login, Revoked, SecurityEvent, fold
 from domain.account_mail import AccountNotice
 from domain.code import Purpose
+from ops.telemetry.faultpoint import Commit
 
 
 class ChangeEmail(Proof, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +51,7 @@ async def change_email(request: Asked, data: JSONBody[ChangeEmail]) -> Accepted:
     if fold(data.email) == fold(login.email):
         raise InvalidRequest("It is the address of now: send another.", field="email")
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.CODE)
         await spend_factor(tx, request, login, data)
         await _ask_both(tx, login, data.email)
     return Accepted()
@@ -81,6 +83,7 @@ async def confirm_email(request: Asked, data: JSONBody[ConfirmEmail]) -> Change:
     purposes = (Purpose.CHANGE_EMAIL_OLD, Purpose.CHANGE_EMAIL_NEW)
     code_id, purpose = keyring.code_id(data.code, *purposes)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.EMAIL)
         found = await codes.find(tx, code_id, purpose)
         if found is None or found.user_id is None:
             raise code_refused()

@@ -15,12 +15,13 @@ from api.origin import origin
 from api.proof import Proof, asker, check_new, keyring_of, password_of, spend_factor
 from api.sessions import TokensView, open_session, tokens_view
 from db import account_notices, codes, erasure, exports, security, sessions, users
-from db.engine import transaction
+from db.engine import name_commit, transaction
 from db.exports import Export
 from db.users import UserView
 from domain.account import OrdersUnderWay, Proved, Revoked, SecurityEvent
 from domain.account_mail import AccountNotice
 from domain.text import Text
+from ops.telemetry.faultpoint import Commit
 
 
 class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +49,7 @@ async def change_me(
     request: Asked, tx: NamedDependency[AsyncConnection], data: JSONBody[Rename]
 ) -> Response[UserView]:
     """Change what one is called; address and password have routes of their own."""
+    name_commit(tx, Commit.USER)
     user_id, _ = asker(request)
     found = await users.get(tx, user_id, lock=True)
     conditional.check(request, version=found.version)
@@ -64,6 +66,7 @@ async def change_password(request: Asked, data: JSONBody[ChangePassword]) -> Tok
     keyring = keyring_of(request.app.state)
     hashed = await keyring.passwords.hash(data.new_password)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.PASSWORD)
         mfa = await spend_factor(tx, request, login, data)
         await users.set_password(tx, login.user_id, hashed)
         await codes.withdraw(tx, login.user_id)
@@ -94,6 +97,7 @@ async def delete_me(request: Asked, data: JSONBody[Proof]) -> None:
     """
     login = await password_of(request, data.password)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.ERASE)
         await spend_factor(tx, request, login, data)
         await users.get(tx, login.user_id, lock=True)
         if await erasure.has_orders_under_way(tx, login.user_id):

@@ -16,13 +16,14 @@ from api.limits import Limits
 from api.origin import origin
 from api.proof import check_new, keyring_of
 from db import account_notices, codes, security, users
-from db.engine import transaction
+from db.engine import name_commit, transaction
 from db.users import UserView
 from domain.account import LoginRefused, NewAccount, SecurityEvent, fold, words_of
 from domain.account_mail import AccountNotice
 from domain.code import Purpose
 from domain.limit import Action
 from domain.text import Text
+from ops.telemetry.faultpoint import Commit
 
 
 class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +55,7 @@ async def register(
     hashed = await keyring.passwords.hash(data.password)
     payload = {"email": data.email, "name": data.name or "", "password_hash": hashed}
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.CODE)
         known = await users.find_login(tx, email_folded=fold(data.email))
         code_id = await codes.insert(tx, Purpose.REGISTER, payload=payload)
         if known is None:
@@ -86,6 +88,7 @@ async def confirm(
         raise LoginRefused("It is not the one that was chosen.", field="password")
     account = NewAccount(found.payload["email"], found.payload["name"] or None, hashed)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.ACCOUNT)
         used = await codes.use(tx, code_id)
         user_id = await users.insert(tx, account) if used else None
         if user_id is None:

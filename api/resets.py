@@ -16,11 +16,12 @@ from api.limits import Limits
 from api.origin import origin
 from api.proof import check_new, keyring_of
 from db import account_notices, codes, security, sessions, users
-from db.engine import transaction
+from db.engine import name_commit, transaction
 from domain.account import Revoked, SecurityEvent, fold
 from domain.account_mail import AccountNotice
 from domain.code import Purpose
 from domain.limit import Action
+from ops.telemetry.faultpoint import Commit
 
 
 class Forgot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +49,7 @@ async def forget_password(
     keyring_of(request.app.state)
     await limits.take(Action.RESET, account=fold(data.email), request=request)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.CODE)
         known = await users.find_login(tx, email_folded=fold(data.email))
         user_id = None if known is None or known.disabled else known.user_id
         code_id = await codes.insert(tx, Purpose.RESET, user_id=user_id)
@@ -75,6 +77,7 @@ async def reset_password(request: Asked, data: JSONBody[Reset]) -> None:
     check_new(data.password, login.words)
     hashed = await keyring.passwords.hash(data.password)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.PASSWORD)
         if login.disabled or not await codes.use(tx, code_id):
             raise code_refused()
         await users.set_password(tx, login.user_id, hashed)

@@ -22,7 +22,7 @@ from api.origin import origin
 from api.problems import Forbidden, Unauthenticated
 from api.proof import REFUSED, asker, keyring_of
 from db import account_notices, security, sessions, users
-from db.engine import transaction
+from db.engine import name_commit, transaction
 from db.sessions import Granted, Lifetimes, Refused, Reused, SessionView
 from domain.account import Login, LoginRefused, Proved, Revoked, SecurityEvent, fold
 from domain.account_mail import AccountNotice
@@ -30,6 +30,7 @@ from domain.limit import Action
 from domain.principal import Role, acting
 from domain.refusal import NotFound
 from ops.config import Settings
+from ops.telemetry.faultpoint import Commit
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ async def admit(
         raise LoginRefused(REFUSED)
     renewed = await _renewed(keyring, login, data.password)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.SESSION)
         given = (data.otp, data.recovery_code)
         mfa = await factors.spend(tx, keyring, login, given, origin(request))
         if roles is not None:
@@ -159,6 +161,7 @@ async def refresh_session(request: Asked, data: JSONBody[Refresh]) -> TokensView
     """
     keyring = keyring_of(request.app.state)
     async with transaction(request.app.state.database) as tx:
+        name_commit(tx, Commit.REFRESH)
         outcome = await sessions.refresh(tx, data.refresh_token, lasting=keyring.lasting)
         if isinstance(outcome, Reused):
             await _alarm(tx, request, outcome)
@@ -204,6 +207,7 @@ async def list_sessions(
 @delete("/current")
 async def log_out(request: Asked, tx: NamedDependency[AsyncConnection]) -> None:
     """Log out; the access token is of no use from now on."""
+    name_commit(tx, Commit.SESSION)
     user_id, current = asker(request)
     await sessions.revoke(tx, user_id, Revoked.LOGOUT, only=current)
 
@@ -211,6 +215,7 @@ async def log_out(request: Asked, tx: NamedDependency[AsyncConnection]) -> None:
 @delete("")
 async def log_out_everywhere(request: Asked, tx: NamedDependency[AsyncConnection]) -> None:
     """End all of one's sessions, this one too."""
+    name_commit(tx, Commit.SESSION)
     user_id, _ = asker(request)
     await sessions.revoke(tx, user_id, Revoked.LOGOUT)
 
@@ -220,6 +225,7 @@ async def revoke_session(
     request: Asked, tx: NamedDependency[AsyncConnection], session_id: FromPath[UUID]
 ) -> None:
     """End one of one's sessions."""
+    name_commit(tx, Commit.SESSION)
     user_id, _ = asker(request)
     if not await sessions.revoke(tx, user_id, Revoked.USER, only=session_id):
         raise NotFound(f"There is no session {session_id}.")

@@ -18,13 +18,14 @@ from api.problems import Forbidden, InvalidRequest
 from api.proof import keyring_of
 from api.sessions import LogIn, admit
 from db import sessions
-from db.engine import transaction
+from db.engine import name_commit, transaction
 from db.sessions import Lifetimes
 from domain.account import LoginRefused, Revoked, SecondFactorRequired
 from domain.principal import STAFF, Principal
 from domain.refusal import Refusal
 from ops.dashboard import render
 from ops.dashboard.routes import HEADERS, LIVE, PREFIX, html
+from ops.telemetry.faultpoint import Commit
 
 LOGIN, LOGOUT = f"{PREFIX}/login", f"{PREFIX}/logout"
 # A long shift.
@@ -101,6 +102,7 @@ async def log_out_staff(request: Asked) -> Response[Any]:
         if not (issued.is_ours(given.get("csrf", ""), shown.session_id)):
             raise Forbidden("The form came from another site: log out from a page of ours.")
         async with transaction(request.app.state.database) as tx:
+            name_commit(tx, Commit.SESSION)
             await sessions.revoke(tx, shown.user_id, Revoked.LOGOUT, only=shown.session_id)
     answer = _lead_to(LOGIN)
     answer.headers["Set-Cookie"] = cookies.clear(request.scope)

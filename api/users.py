@@ -14,10 +14,12 @@ from api.authentication import Asked
 from api.problems import Forbidden, InvalidRequest
 from api.proof import asker
 from db import sessions, users
+from db.engine import name_commit
 from db.users import Filter, UserView
 from domain.account import AccountTier, Revoked, fold
 from domain.principal import Role
 from domain.refusal import NotFound
+from ops.telemetry.faultpoint import Commit
 
 
 class UserPage(msgspec.Struct, frozen=True):
@@ -92,6 +94,7 @@ async def change_user(
     """
     if user_id == request.user.user_id:
         raise Forbidden("Nobody changes their own standing: ask another admin.")
+    name_commit(tx, Commit.USER)
     found = await _held(tx, request, user_id)
     if found.deleted:
         raise NotFound(f"There is no account {user_id}.")

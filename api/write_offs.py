@@ -16,6 +16,7 @@ from api.idempotency import Once
 from api.payments import Amount
 from api.strict import NO_CARD_NUMBERS
 from db import backlog, ledger, operations, orders, payments
+from db.engine import name_commit
 from db.ids import new_id
 from db.operations import Locked
 from db.payments import AttemptView
@@ -25,6 +26,7 @@ from domain.ledger import BY_HAND
 from domain.payment import WITHDRAWN, Succeeded
 from domain.text import ON_ONE_LINE, ONE_LINE
 from domain.write_off import Means, WriteOff, Written
+from ops.telemetry.faultpoint import Commit
 
 
 class WriteMoneyOff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +56,7 @@ async def write_money_off(
     """
 
     async def act(tx: AsyncConnection) -> AttemptView:
+        name_commit(tx, Commit.WRITE_OFF)
         found = await operations.lock(tx, order_id)
         said = WriteOff(data.amount_minor, data.means, data.note, "staff")
         returning = await backlog.is_returning(tx, order_id)

@@ -55,7 +55,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     attempts_max: int
     last_error: str | None
     lease_expired: bool
-    notice: str | None
+    notice: str | None  # or the id of the mail of an account
     poison: bool
 
 
@@ -96,6 +96,14 @@ class NotificationRow(msgspec.Struct, frozen=True):
     state: str
 
 
+class NoticeRow(msgspec.Struct, frozen=True):
+    """A mail of an account."""
+
+    id: str
+    kind: str
+    state: str
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known after a storm; `mails` counts by message id."""
 
@@ -110,6 +118,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     stock: Sequence[StockRow] = ()
     booked: Sequence[BookedRow] = ()
     notifications: Sequence[NotificationRow] = ()
+    notices: Sequence[NoticeRow] = ()
     writes: Sequence[WriteRow] = ()  # to tasks, in their order
     settlements: Mapping[str, Settlement] = {}
     mails: Mapping[str, int] = {}
@@ -135,7 +144,8 @@ FROM order_events ORDER BY order_id, version
 """
 _TASKS = """
 SELECT id, order_id::text, kind, state, attempt, attempts_max, last_error,
-       coalesce(lease_until < now(), false), payload ->> 'notice', payload ? 'poison'
+       coalesce(lease_until < now(), false),
+       coalesce(payload ->> 'notice', payload ->> 'notice_id'), payload ? 'poison'
 FROM tasks
 """
 _ATTEMPTS = "SELECT id::text, order_id::text, kind, state, amount_minor FROM payment_attempts"
@@ -151,6 +161,7 @@ SELECT order_id::text, currency,
 FROM ledger_entries GROUP BY order_id, currency
 """
 _NOTIFICATIONS = "SELECT order_id::text, kind, state FROM notifications"
+_NOTICES = "SELECT id::text, kind, state FROM account_notices"
 
 
 async def gather(  # noqa: PLR0913 - each is a witness of its own
@@ -184,6 +195,7 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
             stock=await rows(StockRow, _STOCK),
             booked=await rows(BookedRow, _BOOKED),
             notifications=await rows(NotificationRow, _NOTIFICATIONS),
+            notices=await rows(NoticeRow, _NOTICES),
             writes=writes,
             settlements=ledger.settlements(sandbox),
             mails=mails(sandbox),

@@ -26,7 +26,7 @@ class Op(StrEnum):
     REFUND = "refund"
     VOID = "void"
     METHOD = "method"
-    WRITE = "write"  # of staff, to anything but an order's money
+    WRITE = "write"  # to anything but an order's money
 
 
 # Staff's requests that move an order's money.

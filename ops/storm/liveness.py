@@ -61,15 +61,14 @@ def untold(e: Evidence) -> Found:
     """Find customers who were not told, or oftener than it was tried."""
     noted = Counter((row.order_id, row.kind) for row in e.notifications)
     owed = {(v.order_id, _NOTICE_OF[v.kind]) for v in e.events if v.kind in _NOTICE_OF}
-    tries: dict[str, int] = defaultdict(int)
-    for task in e.tasks:
-        if task.notice and task.order_id:
-            tries[_message_id(task.order_id, task.notice)] += task.attempt
     for order_id, kind in owed | noted.keys():
         if (order_id, kind) not in owed or noted[order_id, kind] != 1:
             yield order_id, f"{noted[order_id, kind]} notifications of {kind}"
     ours = {_message_id(order_id, kind): order_id for order_id, kind in noted}
+    ours |= {_message_id(row.id, row.kind): row.id for row in e.notices}
     sent = {_message_id(r.order_id, r.kind) for r in e.notifications if r.state == "sent"}
+    sent |= {_message_id(r.id, r.kind) for r in e.notices if r.state == "sent"}
+    tries = _tries(e)
     for message_id in sent | e.mails.keys():
         came = e.mails.get(message_id, 0)
         if not (message_id in sent) <= came <= tries[message_id]:
@@ -77,8 +76,19 @@ def untold(e: Evidence) -> Found:
             yield ours.get(message_id, message_id), f"{message_id}: {told}"
 
 
-def _message_id(order_id: str, notice: str) -> str:
-    return f"{order_id}.{notice}@orderflow"
+def _tries(e: Evidence) -> Mapping[str, int]:
+    """Count how often each mail was tried, by its message id."""
+    tries: dict[str, int] = defaultdict(int)
+    kinds = {row.id: row.kind for row in e.notices}
+    for task in e.tasks:
+        if task.notice and (task.order_id or task.notice in kinds):
+            about = task.order_id or task.notice
+            tries[_message_id(about, kinds.get(task.notice, task.notice))] += task.attempt
+    return tries
+
+
+def _message_id(about: str, notice: str) -> str:
+    return f"{about}.{notice}@orderflow"
 
 
 def endless(e: Evidence) -> Found:

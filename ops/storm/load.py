@@ -58,14 +58,14 @@ class Load:
         self._admin = admin
         self._history = history
         # What opens the orders that were placed here, by their ids.
-        self._claims = dict[str, str]()
+        self.claims = dict[str, str]()
         self._door = asyncio.Semaphore(_AT_THE_DOOR_MAX)
         self.placed_s = 0.0  # when the last order so far was answered
 
     def elsewhere(self, *urls: str) -> "Load":
         """Give the same clients, who go to other addresses."""
         other = Load(self._session, urls, self._admin, self._history)
-        other._claims = self._claims
+        other.claims = self.claims
         return other
 
     async def tell(self, stories: Sequence[Story]) -> None:
@@ -131,7 +131,7 @@ class Load:
             ) as response:
                 body = await response.text()
                 if token := response.headers.get(claim.HEADER):
-                    self._claims[response.headers["Location"].rpartition("/")[2]] = token
+                    self.claims[response.headers["Location"].rpartition("/")[2]] = token
                 return (
                     _read(response, body),
                     body,
@@ -144,7 +144,7 @@ class Load:
         """Ask as staff or as who placed the order; orders are placed by people without account."""
         if asked.staff:
             return self._admin
-        return None if asked.path == PLACED_AT else self._claims.get(asked.order or "")
+        return None if asked.path == PLACED_AT else self.claims.get(asked.order or "")
 
 
 def _read(response: aiohttp.ClientResponse, body: str) -> Try:

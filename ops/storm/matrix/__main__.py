@@ -24,6 +24,8 @@ from ops.storm.matrix.table import Case, UnknownPoint, cases
 from ops.telemetry.faultpoint import Action
 
 _INTERRUPTED = 130
+# Of the table in a file or in the output of a build.
+_WIDTH = 120
 # Most of a case is waiting, for leases above all.
 _LANES = 6
 _LANES_MAX = 14  # Redis has sixteen databases
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--lanes", type=int, default=_LANES, choices=range(1, _LANES_MAX + 1))
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE / "matrix")
     given = parser.parse_args(arguments)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     began = time.monotonic()
     try:
         wanted = cases(_names(given.points), _names(given.actions))

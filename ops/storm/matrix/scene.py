@@ -24,6 +24,7 @@ from ops.storm.plan import Act, Story
 
 _OK = 200
 _AGAIN_S = 0.3
+_AT_GATEWAY = {"Authorization": "Bearer sk_test_matrix"}
 
 
 _BUSY = """
@@ -45,6 +46,7 @@ class Scene:
         self.name = name
         self.order = ""
         self.total = 0
+        self.keeps = dict[str, str]()  # what the people of a story were told, and come back with
         self.healthy = lane.clients(lane.url)
         self.front = self.healthy.elsewhere(lane.broken_url, lane.url)
         self._told = 0
@@ -73,6 +75,11 @@ class Scene:
         wanted = Asked(Op.PLACE, "POST", load.PLACED_AT, self._story.key, content=content)
         placed = self._answered(await (by or self.healthy).ask(wanted))
         self.order, self.total = str(placed.told("id")), int(placed.told("total_minor"))
+
+    @property
+    def claim_token(self) -> str:
+        """What came with the order for who placed it."""
+        return self.healthy.claims[self.order]
 
     async def act(self, op: Op, *, part: float = 1.0, by: Load | None = None) -> Entry:
         """Ask for something that is done with the order."""
@@ -127,11 +134,16 @@ class Scene:
 
     async def payment(self) -> str:
         """Look up what the gateway calls the order's payment."""
-        url, key = self._at_gateway("/v1/payment_intents?limit=100"), "sk_test_matrix"
-        headers = {"Authorization": f"Bearer {key}"}
-        async with self.lane.session.get(url, headers=headers) as response:
+        url = self._at_gateway("/v1/payment_intents?limit=100")
+        async with self.lane.session.get(url, headers=_AT_GATEWAY) as response:
             found = (await response.json())["data"]
         return next(one["id"] for one in found if one["metadata"]["order_id"] == self.order)
+
+    async def refund_at_gateway(self) -> None:
+        """Give the order's money back there, without the platform, as a person would."""
+        url, content = self._at_gateway("/v1/refunds"), {"payment_intent": await self.payment()}
+        async with self.lane.session.post(url, data=content, headers=_AT_GATEWAY) as response:
+            response.raise_for_status()
 
     async def tell(self, kind: str, about: Mapping[str, object]) -> None:
         """Send an event of the gateway until it is taken, to the broken web process first."""

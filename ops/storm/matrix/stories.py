@@ -144,6 +144,20 @@ async def resolve(scene: Scene) -> None:
     await scene.write("POST", f"/v1/orders/{scene.order}/resolve", content)
 
 
+async def refunded_by_hand(scene: Scene) -> None:
+    """Have an order cancelled whose money somebody has given back at the gateway."""
+    await paid(scene)
+    await scene.refund_at_gateway()
+    await scene.act(Op.CANCEL)
+    await idle(scene.lane)
+
+
+async def write_off(scene: Scene) -> None:
+    """Say that the money went back, which the gateway refuses to give back again."""
+    content = {"amount_minor": scene.total, "means": "gateway", "note": "seen"}
+    await scene.write("POST", f"/v1/orders/{scene.order}/write-off", content)
+
+
 async def product(scene: Scene) -> None:
     """Put a product on sale."""
     content = {"name": "Cup", "price_minor": 100, "currency": CURRENCY}

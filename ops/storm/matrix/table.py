@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from ops.storm.history import Op
-from ops.storm.matrix import backlog
+from ops.storm.matrix import accounts, backlog
 from ops.storm.matrix import stories as s
 from ops.storm.matrix.stories import Story
 from ops.telemetry.faultpoint import Action, Call, Commit, Side
@@ -25,6 +25,10 @@ def _at_front(before: s.Part, op: Op, ends: frozenset[str] = frozenset({"paid"})
     return Story(line="web", before=before, then=s.acted(op, front=True), ends=ends)
 
 
+def _of_people(before: s.Part, then: s.Part, after: s.Part) -> Story:
+    return Story(line="web", before=before, then=then, after=after, ends=_NO_ORDER)
+
+
 STORIES: Mapping[Commit | Call, Story] = {
     Commit.ACCEPT: Story(line="web", then=s.order_at_front),
     Commit.CANCEL: _at_front(s.paid, Op.CANCEL, _CANCELLED),
@@ -33,6 +37,12 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.REFUND: _at_front(s.paid, Op.REFUND),
     Commit.METHOD: _at_front(s.declined, Op.METHOD),
     Commit.RESOLVE: Story(line="web", before=s.in_review, then=s.resolve),
+    Commit.WRITE_OFF: Story(
+        line="web", before=s.refunded_by_hand, then=s.write_off, ends=_CANCELLED
+    ),
+    Commit.CLAIM: Story(
+        line="web", before=accounts.buyer, then=accounts.claim, after=accounts.owned
+    ),
     Commit.PRODUCT: Story(line="web", then=s.product, ends=_NO_ORDER),
     Commit.STOCK: Story(line="web", before=s.product, then=s.stock, ends=_NO_ORDER),
     Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
@@ -41,6 +51,20 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.PROCESS: Story(line="web", before=backlog.started, then=backlog.stop, ends=_NO_ORDER),
     Commit.SCHEDULE: Story(line="web", then=backlog.suspend, after=backlog.let_run, ends=_NO_ORDER),
     Commit.FINDING: Story(line="web", before=s.finding, then=s.close_finding, ends=_NO_ORDER),
+    Commit.USER: _of_people(accounts.admin, accounts.disable, accounts.locked_out),
+    Commit.API_KEY: _of_people(accounts.someone_inside, accounts.make_key, accounts.opened),
+    Commit.CODE: _of_people(s.nothing, accounts.register, accounts.welcomed),
+    Commit.ACCOUNT: _of_people(accounts.invited, accounts.confirm, accounts.admitted),
+    Commit.SESSION: _of_people(accounts.somebody, accounts.log_in, accounts.is_inside),
+    Commit.REFRESH: _of_people(accounts.someone_inside, accounts.refresh, accounts.admitted),
+    Commit.PASSWORD: _of_people(
+        accounts.forgetful, accounts.reset_password, accounts.other_password
+    ),
+    Commit.EMAIL: _of_people(accounts.moving, accounts.confirm_address, accounts.moved),
+    Commit.FACTOR: _of_people(
+        accounts.with_authenticator, accounts.confirm_factor, accounts.factor_wanted
+    ),
+    Commit.ERASE: _of_people(accounts.someone_inside, accounts.leave, accounts.left),
     Commit.WEBHOOK: _WEBHOOK,
     Commit.DISPUTE: Story(line="web", before=s.paid, then=s.dispute),
     Commit.WORK_INVENTORY: _ORDER,

@@ -12,6 +12,7 @@ from ops.storm.evidence import (
     EventRow,
     Evidence,
     KeyRow,
+    NoticeRow,
     NotificationRow,
     OrderRow,
     StockRow,
@@ -101,7 +102,7 @@ def reused(order_id: str, key: str, code: str) -> Entry:
     return an_entry(asked, Outcome.REFUSED, Try(422, code, problem=True))
 
 
-def a_task(task_id: int, order_id: str, kind: str, notice: str | None = None) -> TaskRow:
+def a_task(task_id: int, order_id: str | None, kind: str, notice: str | None = None) -> TaskRow:
     return TaskRow(
         task_id,
         order_id,
@@ -143,6 +144,7 @@ def evidence() -> Evidence:
             a_task(1, PAID, "charge"),
             a_task(2, PAID, "notify", "order_confirmed"),
             a_task(3, DEAD, "notify", "order_cancelled"),
+            a_task(4, None, "notify_account", "n-1"),
         ],
         attempts=[
             AttemptRow("a-1", PAID, "charge", "succeeded", TOTAL),
@@ -159,6 +161,7 @@ def evidence() -> Evidence:
             NotificationRow(PAID, "order_confirmed", "sent"),
             NotificationRow(DEAD, "order_cancelled", "sent"),
         ],
+        notices=[NoticeRow("n-1", "confirm_address", "sent")],
         writes=[
             WriteRow(1, PAID, "ready", 0, "running", 1),
             WriteRow(1, PAID, "running", 1, "ready", 1),
@@ -179,6 +182,7 @@ def evidence() -> Evidence:
         mails={
             f"{PAID}.order_confirmed@orderflow": 1,
             f"{DEAD}.order_cancelled@orderflow": 1,
+            "n-1.confirm_address@orderflow": 1,
         },
         before=_HELD,
         after=_HELD,

@@ -248,6 +248,16 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         "a customer was told twice",
         _more("notifications", NotificationRow(PAID, "order_confirmed", "sent")),
     ),
+    (
+        "L4 one notification each",
+        "the mail of an account never came",
+        _put("mails", "n-1.confirm_address@orderflow", 0),
+    ),
+    (
+        "L4 one notification each",
+        "the mail of an account came oftener than it was tried",
+        _put("mails", "n-1.confirm_address@orderflow", 2),
+    ),
     ("L4 one notification each", "a customer was never told", _without("notifications", 1)),
     ("L5 bounded attempts", "tried too often", _changed("tasks", 0, attempt=6)),
     ("L5 bounded attempts", "dead without a reason", _changed("tasks", 0, state="dead")),
