@@ -82,8 +82,9 @@ audit-dependencies: .venv/.dev
 	@.venv/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
 		-r .ci/requirements.txt
 
+# Its processes wait more than they compute, and compile nothing twice.
 test: .venv/.dev
-	@$(RUN) -m pytest -n 2 --dist worksteal -q
+	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -n 4 --dist worksteal -q
 
 check: .venv/.dev
 	@.venv/bin/ruff format --check .

@@ -25,6 +25,7 @@ from domain.task import Queue
 from ops.config import Settings
 from ops.local.servers import blocking_servers
 from tests.application import build_again
+from tests.order import dealt
 from tests.staff import SECRET_KEY, STAFF, TOKEN_KEY, hire
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the servers."""
     if stack := config.stash.get(_running, None):
         stack.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    given: Mapping[str, Any] = getattr(config, "workerinput", {})
+    items[:] = dealt(items, given.get("workercount", 1))
 
 
 def _named(url: str, database: str) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from ops.config import VERSION, SettingInvalid, Settings, example, settings
+from tests.order import LONG, dealt
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.txt", "ops/local/requirements.txt", ".ci/requirements.txt")
@@ -30,6 +31,10 @@ PIN = re.compile(
     r"(?: ; [^\\\n]+)? \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\\n|\n))+",
     re.MULTILINE,
 )
+
+
+class Named(NamedTuple):
+    nodeid: str
 
 
 def _pins(lock: str) -> dict[str, set[str]]:
@@ -165,3 +170,17 @@ def test_python_of_the_platform_is_one_that_the_project_supports() -> None:
 
 def test_version_that_runs_is_that_of_the_project() -> None:
     assert PYPROJECT["project"]["version"] == VERSION
+
+
+def test_tests_that_begin_first_are_there() -> None:
+    assert [name for name in LONG if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 8])
+def test_every_test_is_dealt_once_and_the_longest_begin_a_run(workers: int) -> None:
+    items = [Named(f"{name}::{n}") for name in ("tests/a.py", *reversed(LONG)) for n in range(40)]
+
+    ordered = dealt(items, workers)
+
+    assert sorted(item.nodeid for item in ordered) == sorted(item.nodeid for item in items)
+    assert [item.nodeid for item in ordered[:1]] == [f"{LONG[0]}::0"]
