@@ -6,7 +6,9 @@ import httpx
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from db.engine import Database
+from db import sessions
+from db.engine import Database, transaction
+from db.sessions import Granted, Lifetimes
 from ops.config import Settings
 from tests.people import (
     Tokens,
@@ -18,6 +20,7 @@ from tests.people import (
     someone,
     tokens,
 )
+from tests.postgres import until, waiting_for_locks
 from tests.web import assert_problem
 
 
@@ -52,6 +55,21 @@ async def test_of_twenty_who_use_it_at_once_exactly_one_has_a_successor(
     assert await rows_of(database, "SELECT count(*) FROM refresh_tokens") == [(2,)]
     assert await is_let_in(stranger, won)
     assert tokens(await refresh(stranger, won.refresh_token))
+
+
+async def test_who_comes_while_another_is_given_a_successor_waits_and_gets_none(
+    stranger: httpx.AsyncClient, database: Database, ann: Tokens
+) -> None:
+    async def is_waiting() -> bool:
+        return await waiting_for_locks(database) == 1
+
+    async with transaction(database) as tx:
+        first = await sessions.refresh(tx, ann.refresh_token, lasting=Lifetimes(60, 60))
+        second = asyncio.create_task(refresh(stranger, ann.refresh_token))
+        await until(is_waiting)
+
+    assert isinstance(first, Granted)
+    assert_problem(await second, 401, "unauthenticated", "refresh_token")
 
 
 async def test_repeat_within_seconds_is_refused_and_ends_nothing(
