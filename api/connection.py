@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from enum import Enum, auto
 from typing import ClassVar, cast
 
@@ -12,8 +13,11 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from api.answers import written
 from api.headers import DEFAULTS
-from api.problems import MEDIA_TYPE, problem
+from api.problems import KINDS, MEDIA_TYPE, problem
+from api.proxies import Proxies
+from api.room import Room
 from ops.config import Settings
 from ops.telemetry import metrics
 
@@ -37,6 +41,8 @@ class Connection(HttpToolsProtocol):
     head_timeout_s: ClassVar[float] = 10.0
     body_timeout_s: ClassVar[float] = 30.0
     read_timeout_s: ClassVar[float] = READ_TIMEOUT_S
+    # Of all connections of the class.
+    room: ClassVar[Room] = Room(sys.maxsize, sys.maxsize)
     linger_s: ClassVar[float] = LINGER_S
 
     _awaited = _Awaited.HEAD
@@ -51,7 +57,11 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self._watch()
+        if self.room.admit(self, self.client[0] if self.client else None):
+            self._watch()
+        else:
+            self._tell("overloaded")
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._lingers:
@@ -81,6 +91,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._awaited = _Awaited.NOTHING
+        self.room.heard(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -122,7 +133,16 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer = _cancelled(self._timer)
         self._reader_timer = _cancelled(self._reader_timer)
+        self.room.leave(self)
         super().connection_lost(exc)
+
+    def is_silent(self) -> bool:
+        """Tell whether there is no whole request to answer."""
+        return self._awaited is _Awaited.BODY or self._unanswered() is None
+
+    def make_way(self) -> None:
+        """Hang up without a word, for somebody else."""
+        self._hang_up()
 
     def _measure_head(self) -> None:
         """Have the parser stop if the head alone is too large."""
@@ -174,6 +194,10 @@ class Connection(HttpToolsProtocol):
         if (cycle := self._unanswered()) is not None:
             cycle.disconnected = True
             cycle.message_event.set()
+        self._tell(code)
+        self.linger()
+
+    def _tell(self, code: str) -> None:
         content = problem(code)
         metrics.http_requests.labels("other", "unmatched", content.status).inc()
         body = msgspec.json.encode(content)
@@ -183,10 +207,10 @@ class Connection(HttpToolsProtocol):
             (b"connection", b"close"),
             (b"x-request-id", os.urandom(16).hex().encode()),
             *DEFAULTS,
+            *written(KINDS[code].headers),
         )
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[content.status], lines, body))
-        self.linger()
 
     def end(self) -> None:
         """Close the connection after the last answer."""
@@ -239,10 +263,15 @@ def _cancelled(timer: asyncio.TimerHandle | None) -> None:
 
 
 def patient(settings: Settings) -> type[Connection]:
-    """Make connections that have as much patience as the settings say."""
+    """Make connections of as much room and patience as the settings say."""
 
     class Patient(Connection):
         head_timeout_s = settings.head_timeout_s
         body_timeout_s = settings.body_timeout_s
+        room = Room(
+            settings.connections_max,
+            settings.connections_per_address_max,
+            proxies=Proxies(settings.trusted_proxies),
+        )
 
     return Patient

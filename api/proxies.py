@@ -41,6 +41,11 @@ class Proxies:
                     scope["scheme"] = value.decode()
         scope["client"] = (peer, port)
 
+    def owner(self, peer: str) -> str | None:
+        """Name the household that a peer is; None for a proxy, behind which are many."""
+        peer = _address(peer) or peer
+        return None if self._trusts(peer) else household(peer)
+
     def _rightmost_untrusted(self, peer: str, forwarded: bytes) -> str:
         """Go back from hop to hop while each is believed; what is further back is hearsay."""
         hops = forwarded.decode("latin-1").split(",")[-_HOPS_MAX:]

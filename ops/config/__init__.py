@@ -1,5 +1,6 @@
 """Every setting, read from the environment once; `python -m ops.config` prints `.env.example`."""
 
+import inspect
 import os
 from collections.abc import Mapping
 from itertools import pairwise
@@ -8,7 +9,7 @@ from typing import Annotated, cast, get_args
 import msgspec
 from msgspec import Meta
 
-from ops.config.watching import Watching
+from ops.config.accounts import Accounts
 
 # Of pyproject.toml, which is not there where only the program is.
 VERSION = "0.1.0"
@@ -18,7 +19,7 @@ class SettingInvalid(ValueError):
     """A setting has a value that cannot be used; the message names it and the remedy."""
 
 
-class Settings(Watching, frozen=True, kw_only=True):
+class Settings(Accounts, frozen=True, kw_only=True):
     """One field per environment variable, named in lower case here and in upper case there."""
 
     database_url: Annotated[
@@ -44,114 +45,6 @@ class Settings(Watching, frozen=True, kw_only=True):
     worker_processes: Annotated[
         int, Meta(ge=1, le=64, description="Processes one worker line forks.")
     ] = 1
-    token_keys: Annotated[
-        str,
-        Meta(
-            description="Keys that sign access tokens, the same in every web process: 32 random"
-            " bytes in base64url each, with commas between; the first signs, all verify. Empty:"
-            " nobody can log in."
-        ),
-    ] = ""
-    secret_keys: Annotated[
-        str,
-        Meta(
-            description="Keys of codes in mails and of what is kept sealed, the same in every web"
-            " and worker process: as TOKEN_KEYS; the first is used, all are understood."
-        ),
-    ] = ""
-    access_token_s: Annotated[
-        int, Meta(ge=30, le=3600, description="An access token is good this long.")
-    ] = 900
-    refresh_token_s: Annotated[
-        int, Meta(ge=60, le=31_536_000, description="A session ends that was unused this long.")
-    ] = 1_209_600
-    session_s: Annotated[
-        int, Meta(ge=60, le=31_536_000, description="A session ends after this, used or not.")
-    ] = 2_592_000
-    require_mfa: Annotated[
-        bool,
-        Meta(description="Let roles ops and admin do nothing without a second factor."),
-    ] = False
-    password_threads: Annotated[
-        int, Meta(ge=1, le=64, description="Passwords a web process hashes at a time, 19 MiB each.")
-    ] = 2
-    public_url: Annotated[
-        str, Meta(description="Where people find the shop: links in mails begin with it.")
-    ] = "http://127.0.0.1:8000"
-    rate_anonymous: Annotated[
-        int, Meta(ge=0, le=1_000_000, description="Requests a minute of an address; 0: any number.")
-    ] = 100
-    rate_authenticated: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1_000_000,
-            description="Requests a minute of an account or API key; 0: any number.",
-        ),
-    ] = 1000
-    rate_premium: Annotated[
-        int,
-        Meta(ge=0, le=1_000_000, description="Requests a minute of tier premium; 0: any number."),
-    ] = 5000
-    rate_machine: Annotated[
-        int,
-        Meta(
-            ge=0, le=1_000_000, description="Requests a minute of our own programs; 0: any number."
-        ),
-    ] = 0
-    rate_login: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1_000_000,
-            description="Logins an hour to an account, of an address five times that.",
-        ),
-    ] = 20
-    rate_register: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1_000_000,
-            description="Registrations an hour of an e-mail, of an address as above.",
-        ),
-    ] = 5
-    rate_reset: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1_000_000,
-            description="Password resets an hour of an e-mail, of an address as above.",
-        ),
-    ] = 5
-    trusted_proxies: Annotated[
-        str,
-        Meta(
-            description="Networks whose X-Forwarded-For and -Proto are believed, with commas"
-            " between, e.g. 10.0.0.0/8; `unix` for those who come by a socket file."
-        ),
-    ] = ""
-    cors_origins: Annotated[
-        str,
-        Meta(
-            description="Sites whose scripts may call the API, e.g. https://shop.example,"
-            " with commas between. Empty: none."
-        ),
-    ] = ""
-    requests_max: Annotated[
-        int, Meta(ge=1, description="Requests one web process has under way; more get a 503.")
-    ] = 500
-    request_timeout_s: Annotated[
-        float, Meta(gt=0, description="A request that takes longer is answered with a 504.")
-    ] = 15.0
-    head_timeout_s: Annotated[
-        float, Meta(gt=0, description="The head of a request must have come within this.")
-    ] = 10.0
-    body_timeout_s: Annotated[
-        float, Meta(gt=0, description="The body must have come within this after its head.")
-    ] = 30.0
-    support_refund_max_minor: Annotated[
-        int, Meta(ge=0, description="Support may give back this much of an order, in minor units.")
-    ] = 10_000
     stripe_api_key: Annotated[str, Meta(description="Secret key of the payment gateway.")] = ""
     stripe_api_base: Annotated[
         str, Meta(description="Base URL of the payment gateway; `make up` names the sandbox.")
@@ -283,9 +176,9 @@ def settings(environ: Mapping[str, str] = os.environ) -> Settings:
 def example() -> str:
     """Text of `.env.example`: every setting, what it is for and its default."""
     # What it inherits would come first: where to find Postgres and Redis is of more interest.
-    inherited = Watching.__struct_fields__
-    fields = sorted(msgspec.structs.fields(Settings), key=lambda field: field.name in inherited)
-    return "\n\n".join(_block(field) for field in fields) + "\n"
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    chain = [name for part in Settings.__mro__ for name in inspect.get_annotations(part)]
+    return "\n\n".join(_block(fields[name]) for name in chain) + "\n"
 
 
 def _block(field: msgspec.structs.FieldInfo) -> str:
