@@ -40,7 +40,7 @@ from api import (
     write_offs,
 )
 from api.acceptance import Acceptance
-from api.authentication import Authentication
+from api.authentication import Asked, Authentication
 from api.bodies import WholeBodies
 from api.bounds import refuse_unbounded
 from api.cookies import Cookies
@@ -62,10 +62,11 @@ from api.standing import Standings
 from api.strict import StrictRequest
 from api.versions import ENDINGS, announcing
 from db.doorbell import Doorbell, broker
-from db.engine import Database, connect, transaction
+from db.engine import Database, act_as, connect, transaction
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
 from db.reach import Reach
+from domain.actor import actor_of
 from domain.secret import keys
 from ops.config import VERSION, Settings
 from ops.dashboard import routes as dashboard
@@ -122,9 +123,10 @@ def provide_limits(state: State) -> Limits:
     return state.limits
 
 
-async def provide_tx(state: State) -> AsyncGenerator[AsyncConnection]:
-    """Give a transaction that is committed once the handler has returned."""
+async def provide_tx(state: State, request: Asked) -> AsyncGenerator[AsyncConnection]:
+    """Give a transaction for who asks, that is committed once the handler has returned."""
     async with transaction(state.database) as tx:
+        act_as(tx, actor_of(request.user))
         yield tx
 
 

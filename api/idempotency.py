@@ -19,9 +19,10 @@ from api.authentication import Asked
 from api.cards import refuse_card_number_as_key
 from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from db import operations
-from db.engine import transaction
+from db.engine import act_as, transaction
 from db.keys import Answer
 from db.operations import Operation
+from domain.actor import actor_of
 from domain.principal import Principal, PrincipalKind
 from domain.refusal import Refusal
 
@@ -132,6 +133,7 @@ class Once:
         state = self.request.app.state
         with state.in_flight.hold(self._scope, self._key):
             async with transaction(state.database) as tx:
+                act_as(tx, actor_of(self.request.user))
                 answer = await operations.once(tx, operation, rendered)
         return respond(answer, location)
 

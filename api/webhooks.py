@@ -18,9 +18,10 @@ from api.problems import Forbidden, InvalidRequest
 from api.reception import Reception
 from api.signature import HEADER, verify
 from db import inbox, orders, payments, tasks
-from db.engine import Busy, Database, name_commit, transaction
+from db.engine import Busy, Database, act_as, name_commit, transaction
 from db.inbox import Message
 from domain import settlement
+from domain.actor import gateway
 from domain.order import Change, Order
 from domain.refusal import NotFound
 from domain.task import LOOK_AGAIN, Kind, NewTask, Queue
@@ -86,6 +87,7 @@ async def receive_webhook(
 async def _receive(database: Database, message: Message) -> None:
     async with transaction(database) as tx:
         name_commit(tx, Commit.DISPUTE)
+        act_as(tx, gateway(message.source))
         [(new, order_id)] = await inbox.insert_many(tx, [message])
         if new and order_id is not None:
             await _act(tx, message, order_id)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from domain.actor import Actor
 from domain.refusal import Refusal
 from domain.status import Status
 from domain.task import Queue
@@ -51,7 +52,8 @@ LINK = {
     "tcp_user_timeout": 10_000,
 }
 
-# Key of a connection's info under which a transaction keeps what its commit sets off.
+# Key of a connection's info under which a transaction keeps who acts in it, and what its commit
+# sets off.
 _AFTER = "orderflow.after_commit"
 
 # SQLSTATEs and their classes that say the server, not the statement, is the trouble (Postgres,
@@ -79,6 +81,7 @@ class Collision(Busy):
 
 
 class _AfterCommit(msgspec.Struct):
+    by: str | None = None  # who acts, as JSON
     rings: set[Queue] = msgspec.field(default_factory=set[Queue])
     moves: list[tuple[Status, float]] = msgspec.field(default_factory=list[tuple[Status, float]])
     commit: Commit | None = None
@@ -235,6 +238,16 @@ def ring_after_commit(tx: AsyncConnection, queue: Queue) -> None:
 def name_commit(tx: AsyncConnection, name: Commit) -> None:
     """Say what the transaction writes, for the fault points around its commit."""
     cast("_AfterCommit", tx.info[_AFTER]).commit = name
+
+
+def act_as(tx: AsyncConnection, actor: Actor) -> None:
+    """Say who causes what is written in the transaction; unsaid, it is a worker."""
+    cast("_AfterCommit", tx.info[_AFTER]).by = msgspec.json.encode(actor).decode()
+
+
+def acting(tx: AsyncConnection) -> str | None:
+    """Give who acts, as JSON."""
+    return cast("_AfterCommit", tx.info[_AFTER]).by
 
 
 def count_after_commit(tx: AsyncConnection, moves: Iterable[tuple[Status, float]]) -> None:

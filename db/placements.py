@@ -15,6 +15,7 @@ from db.engine import count_after_commit, fetch, run
 from db.keys import Answer, Claim, IdempotencyKeyReused, Stored
 from db.orders import OrderView
 from domain import order
+from domain.actor import Actor
 from domain.address import Address
 from domain.order import RESERVE_FOR_S, Change
 from domain.payment import Capture, OnDecline
@@ -53,6 +54,7 @@ class Placement(msgspec.Struct, frozen=True):
     on_decline: OnDecline = OnDecline.CANCEL
     reserve_for_s: int = RESERVE_FOR_S
     user_id: UUID | None = None  # the account that places it, if one does
+    actor: Actor | None = None
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -210,7 +212,8 @@ async def _insert(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
     await _insert_orders(tx, accepted)
     await _insert_lines(tx, accepted)
     changes = [r.change for r in accepted]
-    await events.append(tx, changes)
+    actors = {r.placement.order_id: r.placement.actor for r in accepted if r.placement.actor}
+    await events.append(tx, changes, actors)
     await tasks.insert(tx, changes)
     count_after_commit(tx, [(change.order.status, 0.0) for change in changes])
 

@@ -84,6 +84,7 @@ class OrderEventColumns(TypedColumns):
     data: Named[dict[str, Any]] = Column(JSONB())
     at: Named[datetime] = moment()
     xid: Named[int | None] = xid()
+    actor: Named[dict[str, Any] | None] = Column(JSONB())
 
 
 class ReservationColumns(TypedColumns):

@@ -10,10 +10,11 @@ from functools import partial
 
 from db import cron, orders, queues, reconciliation, tasks
 from db.doorbell import Doorbell, broker
-from db.engine import Database, Unavailable, connect, name_commit, transaction
+from db.engine import Database, Unavailable, act_as, connect, name_commit, transaction
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
 from domain import settlement
+from domain.actor import CLOCK
 from domain.reconciliation import Portion
 from domain.schedule import SCHEDULES, Job
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
@@ -86,6 +87,7 @@ async def expire(database: Database) -> None:
             expired = len(before)
             if before:
                 name_commit(tx, Commit.EXPIRE)
+                act_as(tx, CLOCK)
             await orders.change_many(tx, before, [settlement.expire(o) for o in before.values()])
 
 

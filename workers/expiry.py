@@ -6,8 +6,9 @@ from uuid import UUID
 import msgspec
 
 from db import authorizations, orders, payables, payments
-from db.engine import Database, name_commit, transaction
+from db.engine import Database, act_as, name_commit, transaction
 from db.ids import new_id
+from domain.actor import CLOCK
 from domain.funds import OPEN, Attempt, AttemptState, Payable, ask_void, funds
 from domain.order import Change, Order
 from domain.settlement import expire_authorization
@@ -43,6 +44,7 @@ async def _expire_some(database: Database, batch_max: int) -> int:
         if not ids:
             return 0
         name_commit(tx, Commit.EXPIRE_AUTHORIZATIONS)
+        act_as(tx, CLOCK)
         before = await orders.lock(tx, ids)
         _, locked = await payables.lock_many(tx, ids)
         ended = _decide(before, locked.values())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.funds import OPEN, TAKING, Attempt, AttemptKind, AttemptState, funds
+from domain.past import Happened, fold
 from domain.payment import Capture
 from domain.status import Status
 from domain.task import Kind, State
@@ -27,6 +28,19 @@ def check(world: World) -> None:
     _open_attempts_have_their_task(world)
     _stock_follows_the_status(world)
     assert world.records.order.version == len(world.records.events)
+    _timeline_tells_it_all(world)
+
+
+def _timeline_tells_it_all(world: World) -> None:
+    """The timeline alone, folded, gives the order as it is."""
+    records = world.records
+    told = [Happened(status, fact) for status, fact in records.events]
+    past, ours = (
+        fold(told, manual=records.capture is Capture.MANUAL),
+        funds(tuple(records.attempts.values())),
+    )
+    assert (past.version, past.status) == (records.order.version, records.order.status)
+    assert (past.captured_minor, past.refunded_minor) == (ours.captured, ours.refunded)
 
 
 def _money_is_taken_once(world: World) -> None:
