@@ -21,8 +21,13 @@ def etag(version: int) -> str:
 
 def show(request: Request[Any, Any, Any], content: T, *, version: int) -> Response[T]:
     """Answer with the content and its ETag, or with 304 if a GET names that version."""
-    # It may be kept by who asked, for nothing but asking again.
-    headers = {"ETag": etag(version), "Cache-Control": "private, no-cache"}
+    # It may be kept by who asked, for nothing but asking again: in a browser that two people use,
+    # the tag of one is often that of the other, so what one was shown is not kept for the other.
+    headers = {
+        "ETag": etag(version),
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Cookie",
+    }
     if request.method == "GET":
         known = _given(request, "If-None-Match")
         if known == [_ANY] or etag(version) in map(_weakened, known):
