@@ -23,7 +23,7 @@ _PREFLIGHT = written(
 _EXPOSED = written(
     {
         "Access-Control-Expose-Headers": "Deprecation, ETag, Idempotent-Replayed, Link, Location,"
-        " RateLimit, RateLimit-Policy, Retry-After, Sunset, X-Request-Id"
+        " Order-Claim-Token, RateLimit, RateLimit-Policy, Retry-After, Sunset, X-Request-Id"
     }
 )
 

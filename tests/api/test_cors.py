@@ -10,6 +10,7 @@ from litestar import Litestar
 from api.application import build
 from api.cors import Cors
 from db.engine import Database
+from domain import claim
 from ops.config import SettingInvalid, Settings
 from tests.conftest import UNLIMITED
 from tests.staff import TOKEN_KEY
@@ -62,8 +63,9 @@ async def test_a_site_on_the_list_reads_answers_and_errors(
     answer = await client.get(path, headers={"Origin": origin})
 
     assert answer.headers.get_list("access-control-allow-origin") == [origin]
-    assert answer.headers.get_list("vary") == ["Origin"]
-    assert "Idempotent-Replayed" in answer.headers["access-control-expose-headers"]
+    assert answer.headers.get_list("vary").count("Origin") == 1
+    exposed = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"Idempotent-Replayed", claim.HEADER} <= set(exposed)
     assert "access-control-allow-credentials" not in answer.headers
 
 
@@ -75,7 +77,7 @@ async def test_no_other_site_does(client: httpx.AsyncClient, origin: str, method
     for path in PATHS:
         answer = await client.request(method, path, headers=asked)
         assert cross(answer) == []
-        assert answer.headers.get_list("vary") == ["Origin"]
+        assert answer.headers.get_list("vary").count("Origin") == 1
 
 
 async def test_two_origins_are_none(client: httpx.AsyncClient) -> None:
@@ -90,7 +92,7 @@ async def test_answers_without_an_origin_are_not_kept_for_those_with_one(
     answer = await client.get("/v1/products/APPLE")
 
     assert cross(answer) == []
-    assert answer.headers.get("vary") == "Origin"
+    assert "Origin" in answer.headers.get_list("vary")
 
 
 @pytest.mark.parametrize("path", ["/v1/orders", "/v1/products/APPLE", "/nowhere"])
