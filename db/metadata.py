@@ -22,8 +22,8 @@ def xid() -> Column[int | None]:
     return Column(BigInteger(), server_default=text("((pg_current_xact_id())::text)::bigint"))
 
 
-def index_xid(table: Table) -> Index:
-    """Index that column; the table only grows, so that rows of one transaction lie together."""
+def index_grown(table: Table, column: str) -> Index:
+    """Index a column by which the table only grows, so that like values lie together."""
     kept = {"pages_per_range": 16, "autosummarize": True}
-    name = f"{table.name}_xid"
-    return Index(name, table.c.xid, postgresql_using="brin", postgresql_with=kept)
+    name = f"{table.name}_{column}"
+    return Index(name, table.c[column], postgresql_using="brin", postgresql_with=kept)

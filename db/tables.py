@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db import account_tables, audit_tables, operation_tables, stock_tables
-from db.metadata import index_xid, metadata, moment, xid
+from db import account_tables, audit_tables, operation_tables, sample_tables, stock_tables
+from db.metadata import index_grown, metadata, moment, xid
 
 
 class ProductColumns(TypedColumns):
@@ -207,7 +207,7 @@ class NotificationColumns(TypedColumns):
 
 # Who has this module's metadata has the other tables in it, too.
 accounts, audits = account_tables, audit_tables
-operations, movements = operation_tables, stock_tables
+operations, movements, sampled = operation_tables, stock_tables, sample_tables
 
 products = Table("products", metadata, ProductColumns)
 stock = Table("stock", metadata, StockColumns)
@@ -310,4 +310,5 @@ Index(
     postgresql_where=findings.c.closed_at.is_(None),
 )
 for grown in (order_events, ledger_entries):
-    index_xid(grown)
+    index_grown(grown, "xid")
+index_grown(order_events, "at")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
-from db import cron, orders, queues, reconciliation, tasks
+from db import cron, orders, queues, reconciliation, samples, tasks
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, act_as, connect, name_commit, transaction
 from db.heartbeat import Heartbeat
@@ -55,6 +55,7 @@ async def run_once(database: Database, gateways: Sequence[str] = ()) -> None:
         "reconcile": reconcile,
         "end drains": end_drains,
         "ring": ring,
+        "sample": sample,
     }
     for name, part in parts.items():
         try:
@@ -120,6 +121,13 @@ async def end_drains(database: Database) -> None:
         if drained:
             name_commit(tx, Commit.DRAINED)
             log.warning("Drained, and so paused: %s", ", ".join(drained))
+
+
+async def sample(database: Database) -> None:
+    """Note what the last minute was like, once a minute."""
+    async with transaction(database) as tx:
+        if await cron.take_slot(tx, Job.SAMPLE, every_s=SCHEDULES[Job.SAMPLE].every_s):
+            await samples.take(tx)
 
 
 async def ring(database: Database) -> None:

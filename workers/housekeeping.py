@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import account_notices, breakers, codes, keys, processes, security, sessions, tasks
+from db import (
+    account_notices,
+    breakers,
+    codes,
+    keys,
+    processes,
+    samples,
+    security,
+    sessions,
+    tasks,
+)
 from domain.task import Kind, NewTask, Task
 
 # Done tasks explain recent orders; the timeline keeps the story for good.
@@ -15,6 +25,8 @@ IDEMPOTENCY_KEYS_KEEP_DAYS = 3
 BREAKERS_KEEP_DAYS = 3
 # Whoever wants to know why a process was lost looks by then.
 PROCESSES_KEEP_DAYS = 1
+# The overview shows an hour; the week before tells whether that is usual.
+SAMPLES_KEEP_DAYS = 7
 # Whoever wonders about a mail or a session of theirs does so within weeks.
 ACCOUNT_MAILS_KEEP_DAYS = 30
 SESSIONS_KEEP_DAYS = 30
@@ -32,6 +44,7 @@ async def prune(
         forgotten = await keys.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
         await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
         await processes.prune(tx, keep_days=PROCESSES_KEEP_DAYS)
+        await samples.prune(tx, keep_days=SAMPLES_KEEP_DAYS, limit=batch_max)
         if batch_max in {gone, forgotten, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
 

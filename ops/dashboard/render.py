@@ -74,7 +74,7 @@ def duration(seconds: float | None) -> str:
     for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
         if seconds >= 2 * unit_s:
             return f"{seconds / unit_s:.0f} {unit}"
-    return f"{seconds:.1f} s"
+    return f"{seconds:.1f}".removesuffix(".0") + " s"
 
 
 def number(value: float | None) -> str:

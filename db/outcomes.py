@@ -1,0 +1,75 @@
+"""Outcomes: what became of orders in a stretch of time, and how long they took to be paid."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import fetch
+
+# Orders of which the percentiles are made, the latest ones: more do not make them much better.
+SETTLED_MAX = 1000
+
+PLACED, PAID, DECLINED, CANCELLED, REVIEW = "placed", "paid", "declined", "cancelled", "review"
+OUTCOMES = (PLACED, PAID, DECLINED, CANCELLED, REVIEW)
+
+
+class Settling(msgspec.Struct, frozen=True):
+    """From placed to paid in seconds; none if no order was paid."""
+
+    p50_s: float | None
+    p95_s: float | None
+
+
+class _Count(msgspec.Struct):
+    outcome: str
+    count: int
+
+
+async def count(tx: AsyncConnection, since: datetime, until: datetime) -> Mapping[str, int]:
+    """Count orders by what became of them; events are found by time, so their number counts."""
+    rows = await fetch(
+        tx,
+        _Count,
+        """
+        SELECT outcome, count(*) FROM (
+            SELECT CASE kind
+                   WHEN 'order_placed' THEN 'placed'
+                   WHEN 'order_paid' THEN 'paid'
+                   WHEN 'payment_authorized' THEN 'paid'
+                   WHEN 'payment_in_review' THEN 'review'
+                   WHEN 'order_cancelled' THEN
+                       CASE data ->> 'reason' WHEN 'payment_declined' THEN 'declined'
+                       ELSE 'cancelled' END
+                   END AS outcome
+            FROM order_events WHERE at >= %(since)s AND at < %(until)s
+        ) AS told WHERE outcome IS NOT NULL GROUP BY outcome
+        """,
+        {"since": since, "until": until},
+    )
+    counted = {row.outcome: row.count for row in rows}
+    return {outcome: counted.get(outcome, 0) for outcome in OUTCOMES}
+
+
+async def settling(tx: AsyncConnection, since: datetime, until: datetime) -> Settling:
+    """Tell how long the orders took that were paid in that time."""
+    [found] = await fetch(
+        tx,
+        Settling,
+        """
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s),
+               percentile_cont(0.95) WITHIN GROUP (ORDER BY took_s)
+        FROM (
+            SELECT extract(epoch FROM e.at - o.created_at)::float8 AS took_s
+            FROM (
+                SELECT order_id, at FROM order_events
+                WHERE at >= %(since)s AND at < %(until)s
+                  AND kind IN ('order_paid', 'payment_authorized')
+                ORDER BY at DESC LIMIT %(limit)s
+            ) AS e JOIN orders o ON o.id = e.order_id
+        ) AS settled
+        """,
+        {"since": since, "until": until, "limit": SETTLED_MAX},
+    )
+    return found
