@@ -95,4 +95,4 @@ async def test_open_findings_are_counted_by_kind(tx: AsyncConnection) -> None:
     await findings.insert(tx, [a_finding(), a_finding("pi_2"), a_finding(kind="changed")])
     await findings.close_gone(tx, ["lost"], ["pi_2"], [])
 
-    assert (await readings.find(tx))["findings"] == {("lost",): 1, ("changed",): 1}
+    assert (await readings.find(tx))["orderflow_findings"] == {("lost",): 1, ("changed",): 1}

@@ -90,7 +90,7 @@ async def test_payments_nobody_knows_the_end_of_are_counted_by_gateway(
 
 
 async def test_paused_queue_is_told(tx: AsyncConnection) -> None:
-    await queues.put(tx, Queue.PAYMENTS, paused=True, running_max=None)
+    await queues.put(tx, Queue.PAYMENTS, paused=True, running_max=None, by=None)
 
     assert _some((await readings.find(tx))["orderflow_queue_paused"]) == {("payments",): 1}
 
