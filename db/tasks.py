@@ -15,9 +15,6 @@ from ops.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-# Expired leases taken back in one transaction.
-EXPIRED_BATCH_MAX = 500
-
 ERROR_LENGTH_MAX = 500
 
 # Of a bigint column.
@@ -40,7 +37,8 @@ class _Room(msgspec.Struct):
     id_max: int = ID_MAX
 
 
-def _task(task_id: int, kind: str, *columns: Any) -> Task:  # noqa: ANN401 - those of a Task
+def as_task(task_id: int, kind: str, *columns: Any) -> Task:  # noqa: ANN401 - those of a Task
+    """Read a row of tasks."""
     return Task(task_id, Kind(kind), *columns)
 
 
@@ -101,7 +99,7 @@ async def claim(tx: AsyncConnection, queue: Queue, *, limit: int) -> list[Task]:
     # row leaves a new one without. So xmax in a row that is free tells of a run without a result.
     return await fetch(
         tx,
-        _task,
+        as_task,
         """
         SELECT id, kind, order_id, payload, attempt + 1, attempts_max, traceparent,
                attempt > 0 OR xmax <> '0'::xid,
@@ -122,7 +120,7 @@ async def lease_one(tx: AsyncConnection, task: Task, *, lease_s: float) -> Task 
         return None
     leased = await fetch(
         tx,
-        _task,
+        as_task,
         """
         UPDATE tasks SET state = 'running', attempt = attempt + 1,
             lease_until = now() + make_interval(secs => %(lease_s)s)
@@ -144,7 +142,7 @@ async def lease(tx: AsyncConnection, queue: Queue, *, limit: int, lease_s: float
     room = await _room(tx, queue, limit)
     return await fetch(
         tx,
-        _task,
+        as_task,
         """
         WITH due AS MATERIALIZED (
             SELECT id, xmax <> '0'::xid AS begun FROM tasks
@@ -193,20 +191,6 @@ async def _room(tx: AsyncConnection, queue: Queue, limit: int) -> _Room:
     )
     left = max(0, min(limit, seen.running_max - running))
     return msgspec.structs.replace(room, limit=left)
-
-
-async def expired(tx: AsyncConnection) -> list[Task]:
-    """Lock tasks whose worker let the lease run out."""
-    return await fetch(
-        tx,
-        _task,
-        """
-        SELECT id, kind, order_id, payload, attempt, attempts_max, traceparent FROM tasks
-        WHERE state = 'running' AND lease_until < now() AND kind = ANY (%(known)b::text[])
-        ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-        """,
-        {"known": KNOWN, "limit": EXPIRED_BATCH_MAX},
-    )
 
 
 async def finish(
@@ -295,36 +279,4 @@ async def call_back(tx: AsyncConnection, queue: Queue, *, within_s: float) -> No
           AND run_at > now() + make_interval(secs => %(within_s)s)
         """,
         {"queue": queue.value, "within_s": within_s},
-    )
-
-
-async def due_queues(tx: AsyncConnection) -> frozenset[Queue]:
-    """Name the queues that have work to do now and are not paused."""
-    names = await fetch(
-        tx,
-        str,
-        """
-        SELECT name FROM queues WHERE NOT paused AND name = ANY (%(known)b::text[]) AND EXISTS (
-            SELECT FROM tasks WHERE queue = name AND state = 'ready' AND run_at <= now()
-              AND id <= coalesce(drain_to, id))
-        """,
-        {"known": list(Queue)},
-    )
-    return frozenset(Queue(name) for name in names)
-
-
-async def prune(tx: AsyncConnection, *, keep_days: int, limit: int) -> int:
-    """Delete done tasks older than `keep_days`; returns how many went.
-
-    Only the first `limit` done tasks are looked at, so that finding none costs no more.
-    """
-    return await run(
-        tx,
-        """
-        DELETE FROM tasks WHERE id IN (
-            SELECT id FROM (
-                SELECT id, finished_at FROM tasks WHERE state = 'done' ORDER BY id LIMIT %(limit)s
-            ) AS first WHERE finished_at < now() - make_interval(days => %(days)s))
-        """,
-        {"days": keep_days, "limit": limit},
     )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
-from db import cron, orders, queues, reconciliation, samples, tasks
+from db import cron, orders, queues, reconciliation, samples, tasks, upkeep
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, act_as, connect, name_commit, transaction
 from db.heartbeat import Heartbeat
@@ -70,7 +70,7 @@ async def run_once(database: Database, gateways: Sequence[str] = ()) -> None:
 async def take_back(database: Database) -> None:
     """End the attempts whose worker let the lease run out."""
     async with transaction(database) as tx:
-        lost = await tasks.expired(tx)
+        lost = await upkeep.expired(tx)
         if lost:
             name_commit(tx, Commit.TAKE_BACK)
             log.warning("%d tasks lost their worker", len(lost))
@@ -133,7 +133,7 @@ async def sample(database: Database) -> None:
 async def ring(database: Database) -> None:
     """Ring the queues that have work to do."""
     async with transaction(database) as tx:
-        due = await tasks.due_queues(tx)
+        due = await upkeep.due_queues(tx)
     if due:
         database.ring(due)
 

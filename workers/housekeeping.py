@@ -14,6 +14,7 @@ from db import (
     security,
     sessions,
     tasks,
+    upkeep,
 )
 from domain.task import Kind, NewTask, Task
 
@@ -40,7 +41,7 @@ async def prune(
 ) -> None:
     """Delete a batch of old rows per task, and ask for the next batch if there may be one."""
     for _ in group:
-        gone = await tasks.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
+        gone = await upkeep.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
         forgotten = await keys.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
         await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
         await processes.prune(tx, keep_days=PROCESSES_KEEP_DAYS)

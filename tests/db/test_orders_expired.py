@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db import orders, payables, tasks
+from db import orders, payables, tasks, upkeep
 from db.engine import Database, transaction
 from db.orders import OrderView
 from domain import order, settlement
@@ -221,7 +221,7 @@ async def test_cancelled_order_has_its_open_charge_looked_at_at_once(
     await _change(database, order_id, CANCEL)
 
     async with transaction(database) as tx:
-        assert await tasks.due_queues(tx) >= {Queue.PAYMENTS}
+        assert await upkeep.due_queues(tx) >= {Queue.PAYMENTS}
     assert Queue.PAYMENTS in rung[-1]
 
 

@@ -5,7 +5,7 @@ import asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import queues, tasks
+from db import queues, tasks, upkeep
 from db.engine import Database, transaction
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from tests.db.backends import Admin, until_blocked
@@ -81,20 +81,20 @@ async def test_two_workers_that_claim_at_once_stay_below_the_limit(
 
 
 async def test_queues_are_due_that_have_work_which_may_run_now(tx: AsyncConnection) -> None:
-    assert await tasks.due_queues(tx) == frozenset()
+    assert await upkeep.due_queues(tx) == frozenset()
 
     await _schedule(tx, 1)
-    assert await tasks.due_queues(tx) == {HOUSE}
+    assert await upkeep.due_queues(tx) == {HOUSE}
 
     await _limit(tx, paused=True)
-    assert await tasks.due_queues(tx) == frozenset()
+    assert await upkeep.due_queues(tx) == frozenset()
 
     await _limit(tx, paused=False)
     [task] = await _lease(tx)
-    assert await tasks.due_queues(tx) == frozenset()
+    assert await upkeep.due_queues(tx) == frozenset()
 
     await tasks.finish(tx, [(task, LATER)], leased=True)
-    assert await tasks.due_queues(tx) == frozenset()
+    assert await upkeep.due_queues(tx) == frozenset()
 
 
 async def test_work_of_a_newer_version_is_left_alone_and_holds_up_nothing(
@@ -110,7 +110,7 @@ async def test_work_of_a_newer_version_is_left_alone_and_holds_up_nothing(
     await tx.execute(
         text("UPDATE tasks SET state = 'running', lease_until = now() - interval '1 s'")
     )
-    assert {task.kind for task in await tasks.expired(tx)} == {Kind.PRUNE}
+    assert {task.kind for task in await upkeep.expired(tx)} == {Kind.PRUNE}
 
 
 async def test_many_claimers_never_have_more_under_way_than_the_limit(database: Database) -> None:
@@ -148,7 +148,7 @@ async def test_draining_queue_does_what_was_there_and_is_then_paused(tx: AsyncCo
     await tasks.finish(tx, [(taken[0], DONE), (taken[1], LATER)], leased=True)
 
     assert (draining.draining, draining.paused, len(taken)) == (True, False, 2)
-    assert await tasks.due_queues(tx) == frozenset()
+    assert await upkeep.due_queues(tx) == frozenset()
     assert (early, while_running, await queues.end_drains(tx)) == ([], [], ["housekeeping"])
     drained = await queues.get(tx, HOUSE)
     assert (drained.draining, drained.paused) == (False, True)

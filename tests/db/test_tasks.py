@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import tables, tasks
+from db import tables, tasks, upkeep
 from db.engine import Database, transaction
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from tests.builders import a_placement, place, put_products
@@ -292,8 +292,8 @@ async def test_only_leases_that_ran_out_are_expired(tx: AsyncConnection) -> None
     await _schedule(tx, 1)
     await _lease(tx)
 
-    assert {task.id for task in await tasks.expired(tx)} == {task.id for task in lost}
-    assert [task.attempt for task in await tasks.expired(tx)] == [1, 1]
+    assert {task.id for task in await upkeep.expired(tx)} == {task.id for task in lost}
+    assert [task.attempt for task in await upkeep.expired(tx)] == [1, 1]
 
 
 async def test_two_clocks_take_back_a_lost_task_once(database: Database) -> None:
@@ -301,8 +301,8 @@ async def test_two_clocks_take_back_a_lost_task_once(database: Database) -> None
         await _lost(tx, 3)
 
     async with transaction(database) as one, transaction(database) as other:
-        assert len(await tasks.expired(one)) == 3
-        assert await tasks.expired(other) == []
+        assert len(await upkeep.expired(one)) == 3
+        assert await upkeep.expired(other) == []
 
 
 async def test_worker_that_comes_back_while_its_task_is_taken_away_loses(
@@ -316,7 +316,7 @@ async def test_worker_that_comes_back_while_its_task_is_taken_away_loses(
             return await tasks.finish(tx, [(late, DONE)], leased=True)
 
     async with transaction(database) as clock:
-        [lost] = await tasks.expired(clock)
+        [lost] = await upkeep.expired(clock)
         await tasks.finish(clock, [(lost, Verdict(State.READY, "lost"))], leased=True)
         back = asyncio.create_task(come_back())
         await until_blocked(admin)
@@ -336,7 +336,7 @@ async def test_pruning_deletes_only_done_tasks_that_are_old(tx: AsyncConnection)
         {"ids": [old_done.id, old_dead.id]},
     )
 
-    assert await tasks.prune(tx, keep_days=7, limit=100) == 1
+    assert await upkeep.prune(tx, keep_days=7, limit=100) == 1
 
     assert await _states(tx) == [("dead", 1), ("running", 1), ("done", 1), ("ready", 1)]
 
@@ -347,4 +347,4 @@ async def test_pruning_goes_in_batches_oldest_first(tx: AsyncConnection) -> None
     await tasks.finish(tx, [(task, DONE) for task in leased], leased=True)
     await tx.execute(text("UPDATE tasks SET finished_at = now() - interval '8 days'"))
 
-    assert [await tasks.prune(tx, keep_days=7, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await upkeep.prune(tx, keep_days=7, limit=2) for _ in range(4)] == [2, 2, 1, 0]
