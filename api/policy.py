@@ -43,6 +43,8 @@ POLICIES: Mapping[str, Policy] = {
     # Support up to SUPPORT_REFUND_MAX_MINOR.
     "POST /v1/orders/{order_id}/refunds": Policy(_STAFF, Scope.PAYMENTS_WRITE),
     "POST /v1/orders/{order_id}/resolve": Policy(_OPS, Scope.OPERATIONS_WRITE),
+    "POST /v1/orders/{order_id}/lookup": Policy(_OPS, Scope.OPERATIONS_WRITE),
+    "POST /v1/orders/{order_id}/resend": Policy(_OPS, Scope.OPERATIONS_WRITE),
     "POST /v1/orders/{order_id}/write-off": Policy(_OPS, Scope.PAYMENTS_WRITE),
     "GET /v1/orders/{order_id}/explain": Policy(_STAFF, Scope.OPERATIONS_READ),
     "GET /v1/ledger": Policy(_STAFF, Scope.PAYMENTS_READ),

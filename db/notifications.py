@@ -6,12 +6,15 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db import tasks
 from db.engine import fetch, run
 from domain.event import CancelReason
 from domain.mail import Delivery, Refused, Sent
 from domain.money import Money
 from domain.notice import Position, Told
-from domain.task import Notice
+from domain.order import IllegalMove
+from domain.refusal import Conflict
+from domain.task import Kind, NewTask, Notice
 
 EMAIL = "email"
 
@@ -97,3 +100,57 @@ async def record(tx: AsyncConnection, deliveries: Sequence[tuple[Key, Delivery]]
             "channel": EMAIL,
         },
     )
+
+
+async def reopen(tx: AsyncConnection, order_id: UUID, notice: Notice) -> str:
+    """Have a mail sent once more by the same stage; gives how it stood.
+
+    What was given up of it is over. The caller holds the order's lock. Raises IllegalMove for a
+    mail that was never written, and Conflict for one that is under way.
+    """
+    given = {"order_id": order_id, "kind": notice.value, "channel": EMAIL}
+    found = await fetch(
+        tx,
+        str,
+        """
+        SELECT state FROM notifications
+        WHERE order_id = %(order_id)s AND kind = %(kind)s AND channel = %(channel)s FOR UPDATE
+        """,
+        given,
+    )
+    if not found:
+        raise IllegalMove(f"There is no mail {notice} of this order that could be sent again.")
+    if await _is_under_way(tx, order_id, notice):
+        raise Conflict("This mail is under way: nothing is sent beside it.")
+    await run(
+        tx,
+        """
+        UPDATE notifications SET state = 'pending', sent_at = NULL, error = NULL
+        WHERE order_id = %(order_id)s AND kind = %(kind)s AND channel = %(channel)s
+        """,
+        given,
+    )
+    await run(
+        tx,
+        """
+        UPDATE tasks SET state = 'cancelled', finished_at = now()
+        WHERE order_id = %(order_id)s AND kind = 'notify' AND state = 'dead'
+          AND payload ->> 'notice' = %(kind)s
+        """,
+        given,
+    )
+    await tasks.schedule(tx, NewTask(Kind.NOTIFY, {"notice": notice.value}), order_id=order_id)
+    return found[0]
+
+
+async def _is_under_way(tx: AsyncConnection, order_id: UUID, notice: Notice) -> bool:
+    found = await fetch(
+        tx,
+        int,
+        """
+        SELECT 1 FROM tasks WHERE order_id = %(order_id)s AND kind = 'notify'
+          AND state IN ('ready', 'running') AND payload ->> 'notice' = %(kind)s LIMIT 1
+        """,
+        {"order_id": order_id, "kind": notice.value},
+    )
+    return bool(found)

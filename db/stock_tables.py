@@ -6,7 +6,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
     Integer,
     Named,
     Table,
@@ -19,7 +18,7 @@ from db.metadata import metadata, moment
 
 
 class StockMovementColumns(TypedColumns):
-    sku: Named[str] = Column(Text(), ForeignKey("stock.sku"), primary_key=True)
+    sku: Named[str] = Column(Text(), primary_key=True)
     version: Named[int] = Column(Integer(), primary_key=True, autoincrement=False)
     at: Named[datetime] = moment()
     cause: Named[str] = Column(Text())

@@ -119,6 +119,9 @@ WRITES |= {
         "Seen at the bank",
         "5",
     ),
+    "resend": Write(
+        "POST", f"/v1/orders/{ORDER}/resend", {"notice": "order_confirmed"}, "order_confirmed", ""
+    ),
     "discard": Write("POST", "/v1/tasks/1/discard", {"note": "Done by hand"}, "Done by hand", ""),
     "queue": Write("PUT", "/v1/queues/shipping", {"paused": False, "running_max": 5}, "", "5"),
     "schedule": Write("PUT", "/v1/schedules/prune", {"paused": False}, "", ""),
@@ -203,6 +206,7 @@ ROUTES = [
     ("GET", f"/v1/orders/{ORDER}/explain"),
     ("GET", f"/v1/orders/{ORDER}/payments"),
     ("POST", f"/v1/orders/{ORDER}/cancel"),
+    ("POST", f"/v1/orders/{ORDER}/lookup"),
     ("POST", VOID),
     ("GET", f"/v1/ledger?order={ORDER}"),
     ("POST", WEBHOOK),

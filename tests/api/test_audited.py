@@ -19,6 +19,7 @@ from domain.finding import Finding
 from domain.payment import Declined, Unknown
 from domain.principal import STAFF as STAFF_ROLES
 from domain.task import Kind, NewTask
+from ops.bench.outside import InstantMailer
 from ops.config import Settings
 from tests.api.paid import Pay, lost
 from tests.api.people import a_person
@@ -27,7 +28,7 @@ from tests.bank import Bank
 from tests.builders import put_products
 from tests.records import make_due, sent_long_ago
 from tests.staff import ADMIN
-from tests.stages import drain_payments, settle_payments
+from tests.stages import drain_notifications, drain_payments, settle_payments
 
 READING = {"GET", "HEAD"}
 FOR_STAFF_ALONE = {
@@ -70,6 +71,16 @@ async def in_review(parts: Parts) -> str:
     parts.bank.found.append(Unknown("The gateway is mute."))
     await make_due(parts.database)
     await drain_payments(parts.database, parts.settings, parts.bank)
+    return _id(location)
+
+
+async def unknown(parts: Parts) -> str:
+    return _id(await lost(parts.client, parts.database, parts.settings, parts.bank))
+
+
+async def mailed(parts: Parts) -> str:
+    location = await parts.pay()
+    await drain_notifications(parts.database, parts.settings, InstantMailer())
     return _id(location)
 
 
@@ -125,6 +136,8 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "POST /v1/orders/{order_id}/void": (held, {}),
     "POST /v1/orders/{order_id}/refunds": (paid, {"reason": "duplicate"}),
     "POST /v1/orders/{order_id}/resolve": (in_review, NOTE | {"outcome": "did_not_happen"}),
+    "POST /v1/orders/{order_id}/lookup": (unknown, None),
+    "POST /v1/orders/{order_id}/resend": (mailed, {"notice": "order_confirmed"}),
     "POST /v1/orders/{order_id}/write-off": (
         refused,
         NOTE | {"amount_minor": 5, "means": "dispute"},

@@ -9,7 +9,7 @@ depends_on = None
 
 MOVEMENTS = """
 CREATE TABLE IF NOT EXISTS stock_movements (
-    sku text NOT NULL REFERENCES stock (sku),
+    sku text NOT NULL,  -- no foreign key: what was done stays when the SKU goes
     version integer NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
     cause text NOT NULL CHECK (cause IN ('opening', 'count', 'adjustment')),
