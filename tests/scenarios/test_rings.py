@@ -90,3 +90,21 @@ async def test_doubled_and_forged_rings_do_nothing_twice(
                 sender.enqueue(a_message(queue, queue))
 
         await assert_done_once(database, bank, postbox)
+
+
+async def test_what_is_no_message_at_all_keeps_nobody_from_work(
+    database: Database,
+    surroundings: Surroundings,
+    valkey: "redis.asyncio.Redis",
+    bank: Bank,
+    postbox: Postbox,
+) -> None:
+    await place_some(database)
+    other_code = b'{"queue_name": "inventory", "actor_name": "os.system", "args": ["true"]}'
+    async with running(surroundings, "worker", "clock"):
+        for queue in (Queue.INVENTORY, Queue.PAYMENTS, Queue.NOTIFICATIONS):
+            for n, junk in enumerate((b"\xff\xfe", b"null", b"[" * 100_000, b"{}", other_code)):
+                await valkey.hset(f"dramatiq:{queue}.msgs", f"forged-{n}", junk)
+                await valkey.rpush(f"dramatiq:{queue}", f"forged-{n}")
+
+        await assert_done_once(database, bank, postbox)
