@@ -2,18 +2,31 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, cast
 
 from domain.refusal import Refusal
 
-# ISO/IEC 7812: the lengths in use, and the first digits of American Express and Diners (3), Visa
-# (4), Mastercard (5, and 2 as well, which is rare) and Discover, Maestro and UnionPay (6).
+# The numbers that are issued (ISO/IEC 7812): how they begin, and of how many digits they are.
 _LENGTHS = range(13, 20)
-_FIRST = frozenset("3456")
+_ISSUED = re.compile(
+    r"""
+    4 (?: \d{12} | \d{15} | \d{18} )                        # Visa
+    | (?= \d{16}$ ) (?: 5[1-5] | 222[1-9] | 22[3-9] | 2[3-6] | 27[01] | 2720 ) \d*  # Mastercard
+    | 3[47] \d{13}                                           # American Express
+    | (?: 30[0-5] | 309 | 36 | 38 | 39 ) \d{11,17}           # Diners
+    | (?: 352[89] | 35[3-8] ) \d{12,16}                      # JCB
+    | (?: 6011 | 64[4-9] | 65 | 62 ) \d{11,17}               # Discover, UnionPay
+    | 220[0-4] \d{12,15}                                     # Mir
+    | (?: 50 | 5[6-8] | 6[37] ) \d{11,17}                    # Maestro
+    """,
+    re.VERBOSE | re.ASCII,
+)
 
 # Groups of digits as they stand on a card, and what people write between them.
 _GROUP = re.compile(r"\d+")
+# American Express and Diners, and what is left of a number after its bank's.
+_UNEVEN = frozenset({(4, 6, 5), (4, 6, 4), (6, 10), (6, 13)})
 _BETWEEN = re.compile(r"[\s_.,/\u2010-\u2015-]{1,3}")
 
 # Nearly no body holds so many digits, or an escape that may hide what stands between them, so
@@ -55,8 +68,8 @@ def refuse_card_numbers(body: bytes) -> None:
 
 
 def refuse_card_number_as_key(key: str) -> None:
-    """Raise CardNumberRefused for an Idempotency-Key, which is kept, unless it is a random one."""
-    if looks_like_card_number(_RANDOM.sub("x", key)):
+    """Raise CardNumberRefused for an Idempotency-Key, which is kept."""
+    if looks_like_card_number(key):
         raise CardNumberRefused(
             "It looks like a card number: send a key that says nothing, e.g. a UUID.",
             field="Idempotency-Key",
@@ -65,7 +78,7 @@ def refuse_card_number_as_key(key: str) -> None:
 
 def looks_like_card_number(text: str) -> bool:
     """Tell whether digits in a text, together or in groups, pass for a card number."""
-    return any(_is_card_number(digits) for digits in _candidates(text))
+    return any(_is_card_number(digits) for digits in _candidates(_RANDOM.sub("x", text)))
 
 
 def _candidates(text: str) -> Iterator[str]:
@@ -77,12 +90,20 @@ def _candidates(text: str) -> Iterator[str]:
             run.clear()
         run = [*run[1 - _LENGTHS.stop :], group[0]]
         end = group.end()
-        yield from ("".join(run[first:]) for first in range(len(run)))
+        for first in range(len(run)):
+            if _is_written_so(run[first:]):
+                yield "".join(run[first:])
+
+
+def _is_written_so(groups: Sequence[str]) -> bool:
+    """Tell whether a card number is grouped like that: in equal parts, the last one shorter."""
+    sizes = [len(group) for group in groups]
+    return tuple(sizes) in _UNEVEN or (len(set(sizes[:-1])) <= 1 and sizes[-1] <= sizes[0])
 
 
 def _is_card_number(digits: str) -> bool:
-    """Check length, first digit and check digit (Luhn, ISO/IEC 7812-1 annex B)."""
-    if len(digits) not in _LENGTHS or str(int(digits[0])) not in _FIRST:
+    """Check length, first digits and check digit (Luhn, ISO/IEC 7812-1 annex B)."""
+    if len(digits) not in _LENGTHS or not _ISSUED.fullmatch(str(int(digits))):
         return False
     doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
     return sum(number // 10 + number % 10 for number in doubled) % 10 == 0

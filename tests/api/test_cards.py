@@ -1,4 +1,6 @@
 import json
+import random
+from uuid import UUID
 
 import pytest
 
@@ -28,6 +30,15 @@ VISA = "4242424242424242"
         "6011111111111117",
         "4222222222222",
         "6304000000000000",
+        "2223003122003222",
+        "2720992000000003",
+        "30569309025904",
+        "3056 930902 5904",
+        "3530111333300000",
+        "6200000000000005",
+        "42 42 42 42 42 42 42 42",
+        "4 2 4 2 4 2 4 2 4 2 4 2 4 2 4 2",
+        "424242 4242424242",
         f"my card is {VISA}, thanks",
         f"pm_{VISA}x",
         f"Flat 3 {VISA}",
@@ -56,10 +67,30 @@ def test_a_card_number_is_found_however_it_is_written(text: str) -> None:
         "1 High Street, London N1 1AA",
         "4242, 4242, 4242; 4242",
         "01a1fc38-e824-799d-91fa-a3621629b8c6",
+        f"order-{VISA[:8]}-4242-4242-a242-424242424242",
+        f"{VISA[:8]}-4242-4242-4242-424242424242@example.com",
+        f"{VISA}aaaabbbbccccdddd@example.com",
+        "call 424 242 4242 42 4242",
+        "42 4242424242 4242",
+        "2026-11-21 4242 4242 42",
+        "3100000000000003",
+        "3782822463100052",
+        "5555555555554444554",
+        "2220000000000000",
+        "2721000000000004",
+        "424242424242424",
+        "68000000000000007",
     ],
 )
 def test_what_is_no_card_number_is_left_alone(text: str) -> None:
     assert not looks_like_card_number(text)
+
+
+def test_random_addresses_are_no_card_numbers() -> None:
+    chance = random.Random(1)  # noqa: S311 - repeatable, not secret
+    names = [UUID(int=chance.getrandbits(128), version=4) for _ in range(20_000)]
+    assert not [name for name in names if looks_like_card_number(f"{name}@example.com")]
+    assert not [name for name in names if looks_like_card_number(f"{name.hex}@example.com")]
 
 
 @pytest.mark.parametrize(
