@@ -92,6 +92,11 @@ KINDS: Mapping[str, Kind] = {
     "task_not_dead": Kind(
         409, "Task is not dead", "Read GET /v1/tasks: only dead tasks are replayed or discarded."
     ),
+    "bulk_over": Kind(
+        409,
+        "Too late for that bulk",
+        "Read GET /v1/tasks/bulks/{id}: its state says what can be done.",
+    ),
     "payment_in_progress": Kind(
         409,
         "A payment is under way",

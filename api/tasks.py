@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit, pages
 from api.authentication import Asked
-from db import backlog
-from db.backlog import Filter, TaskView
+from api.fields import MomentInQuery, moment
+from db import backlog, matching
+from db.backlog import TaskView
 from db.engine import name_commit
-from domain.task import Kind, State
+from db.matching import CauseView, Filter
+from domain.task import Kind, Queue, State
 from domain.text import ON_ONE_LINE, ONE_LINE
 from ops.telemetry.faultpoint import Commit
 
@@ -27,6 +29,12 @@ class TaskPage(msgspec.Struct, frozen=True):
     """A part of the list; the Link header leads to the next one."""
 
     tasks: list[TaskView]
+
+
+class CauseList(msgspec.Struct, frozen=True):
+    """Why tasks are dead: their errors without the ids and numbers in them."""
+
+    causes: list[CauseView]
 
 
 class DiscardTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,17 +51,38 @@ async def list_tasks(  # noqa: PLR0913, PLR0917 - one parameter per filter
     tx: NamedDependency[AsyncConnection],
     in_state: Annotated[State, QueryParameter(name="state")] = State.DEAD,
     kind: Annotated[Kind | None, QueryParameter()] = None,
+    queue: Annotated[Queue | None, QueryParameter()] = None,
     order: Annotated[UUID | None, QueryParameter()] = None,
+    error: Annotated[str | None, QueryParameter(min_length=1, max_length=200)] = None,
+    created_from: MomentInQuery = None,
+    created_before: MomentInQuery = None,
     cursor: Annotated[str | None, QueryParameter(max_length=200)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> Response[TaskPage]:
-    """List tasks in a state, dead ones unless another is named, newest first."""
+    """List tasks in a state, dead ones unless another is named, newest first.
+
+    `error` is part of their last error. The newest 200,000 of a state are looked through.
+    """
     before = None if cursor is None else pages.decode_number(cursor)
-    wanted = Filter(in_state, kind, order)
+    wanted = Filter(
+        in_state,
+        kind,
+        queue,
+        order,
+        error,
+        since=moment(created_from, field="created_from"),
+        until=moment(created_before, field="created_before"),
+    )
     found = await backlog.page(tx, wanted, before=before, limit=limit + 1)
     shown = found[:limit]
     headers = pages.link(request, UUID(int=shown[-1].id)) if len(found) > limit else {}
     return Response(TaskPage(shown), headers=headers)
+
+
+@get("/causes")
+async def list_causes(tx: NamedDependency[AsyncConnection]) -> CauseList:
+    """Group the newest 10,000 dead tasks by kind and cause, the most frequent first."""
+    return CauseList(await matching.causes(tx))
 
 
 @post("/{task_id:int}/replay", status_code=HTTPStatus.OK)
@@ -90,5 +119,7 @@ async def discard_task(
 
 
 router = Router(
-    "/v1/tasks", route_handlers=[list_tasks, replay_task, discard_task], tags=["operations"]
+    "/v1/tasks",
+    route_handlers=[list_tasks, list_causes, replay_task, discard_task],
+    tags=["operations"],
 )

@@ -24,7 +24,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db import account_tables, audit_tables, operation_tables, sample_tables, stock_tables
+from db import (
+    account_tables,
+    audit_tables,
+    bulk_tables,
+    operation_tables,
+    sample_tables,
+    stock_tables,
+)
 from db.metadata import index_grown, metadata, moment, xid
 
 
@@ -207,7 +214,8 @@ class NotificationColumns(TypedColumns):
 
 # Who has this module's metadata has the other tables in it, too.
 accounts, audits = account_tables, audit_tables
-operations, movements, sampled = operation_tables, stock_tables, sample_tables
+operations, movements = operation_tables, stock_tables
+sampled, bulks = sample_tables, bulk_tables
 
 products = Table("products", metadata, ProductColumns)
 stock = Table("stock", metadata, StockColumns)

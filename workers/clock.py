@@ -8,13 +8,14 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
-from db import cron, orders, queues, reconciliation, samples, tasks, upkeep
+from db import bulk_steps, cron, orders, queues, reconciliation, samples, tasks, upkeep
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, act_as, connect, name_commit, transaction
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
 from domain import settlement
 from domain.actor import CLOCK
+from domain.bulk import BulkState
 from domain.reconciliation import Portion
 from domain.schedule import SCHEDULES, Job
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
@@ -53,6 +54,7 @@ async def run_once(database: Database, gateways: Sequence[str] = ()) -> None:
         "expire authorizations": expire_authorizations,
         "prune": schedule,
         "reconcile": reconcile,
+        "bulk": step_bulk,
         "end drains": end_drains,
         "ring": ring,
         "sample": sample,
@@ -112,6 +114,18 @@ async def schedule_reconciliation(database: Database, *, gateways: Sequence[str]
         last, this = await reconciliation.nightly(tx, Job.RECONCILE, every_s=every_s)
         for gateway in gateways:
             await tasks.schedule(tx, task_for(Portion(gateway, last - RECONCILE_OVERLAP, this)))
+
+
+async def step_bulk(database: Database) -> None:
+    """Carry out a batch of what somebody asked to be done with many tasks."""
+    async with transaction(database) as tx:
+        bulk = await bulk_steps.step(tx)
+        if bulk is not None:
+            name_commit(tx, Commit.BULK)
+            if bulk.state is not BulkState.RUNNING:
+                log.info(
+                    "The bulk %s is done: %d of %d changed", bulk.id, bulk.changed, bulk.matched
+                )
 
 
 async def end_drains(database: Database) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import (
     account_notices,
     breakers,
+    bulks,
     codes,
     keys,
     processes,
@@ -24,6 +25,8 @@ TASKS_KEEP_DAYS = 7
 IDEMPOTENCY_KEYS_KEEP_DAYS = 3
 # A breaker that does not change for days is closed, or its process is gone.
 BREAKERS_KEEP_DAYS = 3
+# As long as done tasks are kept, what was done to many of them can be put back.
+BULKS_KEEP_DAYS = 7
 # Whoever wants to know why a process was lost looks by then.
 PROCESSES_KEEP_DAYS = 1
 # The overview shows an hour; the week before tells whether that is usual.
@@ -46,6 +49,7 @@ async def prune(
         await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
         await processes.prune(tx, keep_days=PROCESSES_KEEP_DAYS)
         await samples.prune(tx, keep_days=SAMPLES_KEEP_DAYS, limit=batch_max)
+        await bulks.prune(tx, keep_days=BULKS_KEEP_DAYS)
         if batch_max in {gone, forgotten, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
 

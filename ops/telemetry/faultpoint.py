@@ -48,6 +48,7 @@ class Commit(StrEnum):
     FINDING = "commit-finding"
     TASK = "commit-task"
     QUEUE = "commit-queue"
+    BULK = "commit-bulk"  # a batch of it
     DRAINED = "commit-drained"
     PROCESS = "commit-process"
     SCHEDULE = "commit-schedule"

@@ -47,6 +47,7 @@ PARAMETERS = {
     "session_id": ORDER,
     "user_id": ORDER,
     "key_id": ORDER,
+    "bulk_id": ORDER,
     "process_id": ORDER,
     "job": "prune",
 }
@@ -123,6 +124,18 @@ WRITES |= {
         "POST", f"/v1/orders/{ORDER}/resend", {"notice": "order_confirmed"}, "order_confirmed", ""
     ),
     "discard": Write("POST", "/v1/tasks/1/discard", {"note": "Done by hand"}, "Done by hand", ""),
+    "bulk": Write(
+        "POST",
+        "/v1/tasks/bulks",
+        {
+            "action": "discard",
+            "match": {"state": "dead", "kind": "prune", "error": "Out of luck"},
+            "dry_run": True,
+            "per_s": 5,
+        },
+        "Out of luck",
+        "5",
+    ),
     "queue": Write("PUT", "/v1/queues/shipping", {"paused": False, "running_max": 5}, "", "5"),
     "schedule": Write("PUT", "/v1/schedules/prune", {"paused": False}, "", ""),
     "capture": Write("POST", f"/v1/orders/{ORDER}/capture", {"amount_minor": 5}, "", "5"),
@@ -215,6 +228,11 @@ ROUTES = [
     ("GET", "/v1/findings"),
     ("GET", "/v1/tasks"),
     ("POST", "/v1/tasks/1/replay"),
+    ("GET", "/v1/tasks/causes"),
+    ("GET", "/v1/tasks/bulks"),
+    ("GET", f"/v1/tasks/bulks/{ORDER}"),
+    ("POST", f"/v1/tasks/bulks/{ORDER}/cancel"),
+    ("POST", f"/v1/tasks/bulks/{ORDER}/undo"),
     ("GET", "/v1/queues"),
     ("GET", "/v1/queues/throughput"),
     ("POST", "/v1/queues/shipping/drain"),

@@ -14,6 +14,7 @@ from db.engine import Database
 from db.ids import new_id
 from db.processes import ProcessKind
 from domain.account import AccountTier, Revoked
+from domain.bulk import BulkAction, BulkState
 from domain.code import Purpose
 from domain.event import CancelReason
 from domain.funds import OPEN, TAKING, AttemptKind, AttemptState
@@ -42,6 +43,8 @@ from tests.builders import a_placement, place, put_products
         ("api_keys", "tier", set(Tier) - {Tier.ANONYMOUS}),
         ("gateway_breakers", "state", {"closed", "half-open", "open"}),
         ("processes", "kind", ProcessKind),
+        ("task_bulks", "action", BulkAction),
+        ("task_bulks", "state", BulkState),
         ("users", "role", Role),
         ("users", "tier", AccountTier),
         ("sessions", "revoked_reason", Revoked),

@@ -22,6 +22,13 @@ async def replay(scene: Scene) -> None:
     await scene.write("POST", f"/v1/tasks/{task}/replay", {})
 
 
+async def discard_all(scene: Scene) -> None:
+    """Have all such tasks given up for good, which clocks do."""
+    match = {"state": "dead", "kind": Kind.PRUNE}
+    content = {"action": "discard", "match": match, "dry_run": False}
+    await scene.write("POST", "/v1/tasks/bulks", content)
+
+
 async def pause(scene: Scene) -> None:
     """Pause a queue that nothing of the lane is in."""
     content = {"paused": True, "running_max": None}

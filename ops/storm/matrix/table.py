@@ -47,6 +47,9 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.STOCK: Story(line="web", before=s.product, then=s.stock, ends=_NO_ORDER),
     Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
     Commit.QUEUE: Story(line="web", before=s.paid, then=backlog.pause, after=backlog.resume),
+    Commit.BULK: Story(
+        line="clock", before=backlog.given_up, then=backlog.discard_all, ends=_NO_ORDER
+    ),
     Commit.DRAINED: Story(line="clock", then=backlog.drain, after=backlog.resume, ends=_NO_ORDER),
     Commit.PROCESS: Story(line="web", before=backlog.started, then=backlog.stop, ends=_NO_ORDER),
     Commit.SCHEDULE: Story(line="web", then=backlog.suspend, after=backlog.let_run, ends=_NO_ORDER),

@@ -1,0 +1,85 @@
+"""Bulks: one action on all tasks that match a filter, and which of these are left out and why."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+from domain.refusal import Refusal
+from domain.task import AT_THE_GATEWAY, Kind, State
+
+
+class BulkAction(StrEnum):
+    REPLAY = "replay"  # dead: tried afresh; scheduled: tried now
+    CANCEL = "cancel"  # ready: not done
+    DISCARD = "discard"  # dead: given up for good
+    UNDO = "undo"  # what another bulk changed is as it was, where nothing came of it yet
+
+
+class BulkState(StrEnum):
+    RUNNING = "running"  # the clocks carry it out
+    DONE = "done"
+    CANCELLED = "cancelled"  # a person stopped it; what it had changed stays so
+
+
+class LeftOut(StrEnum):
+    WRONG_STATE = "wrong_state"
+    NEWER = "newer"
+    DUE = "due"
+    AT_GATEWAY = "at_gateway"
+    NEEDED = "needed"
+
+
+WHY: Mapping[LeftOut, str] = {
+    LeftOut.WRONG_STATE: "The action is for tasks in another state.",
+    LeftOut.NEWER: "They are of a newer release, whose processes know what they are.",
+    LeftOut.DUE: "They are due already, and wait for a worker only.",
+    LeftOut.AT_GATEWAY: "A payment of their order is sent and its outcome open: decide on each.",
+    LeftOut.NEEDED: "Their orders would wait for ever: cancel these, or decide on each task.",
+}
+
+# What an order cannot go on, or end, without.
+_OF_ORDERS = AT_THE_GATEWAY | {Kind.RESERVE, Kind.UNDO_PAYMENT}
+# What may meet an open payment of its order.
+AT_MONEY = AT_THE_GATEWAY | {Kind.UNDO_PAYMENT}
+ACTS_ON: Mapping[BulkAction, frozenset[State]] = {
+    BulkAction.REPLAY: frozenset({State.DEAD, State.READY}),
+    BulkAction.CANCEL: frozenset({State.READY}),
+    BulkAction.DISCARD: frozenset({State.DEAD}),
+}
+
+
+class BulkOver(Refusal):
+    """The bulk does not run any more, or cannot be undone."""
+
+    code: ClassVar[str] = "bulk_over"
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """What tasks have in common that a judgment goes by.
+
+    `paying` says that a payment of their order is sent and its outcome is open.
+    """
+
+    kind: str
+    state: State
+    due: bool
+    paying: bool
+
+
+def judge(action: BulkAction, task: Alike) -> LeftOut | None:
+    """Decide why a bulk leaves a task out; None if it is safe.
+
+    Left out is also what one by one is allowed: a person who acts on all that match has not
+    looked at each.
+    """
+    if task.state not in ACTS_ON[action]:
+        return LeftOut.WRONG_STATE
+    if task.kind not in set(Kind):
+        return LeftOut.NEWER
+    if task.paying and Kind(task.kind) in AT_MONEY:
+        return LeftOut.AT_GATEWAY
+    if action is BulkAction.REPLAY:
+        return LeftOut.DUE if task.state is State.READY and task.due else None
+    return LeftOut.NEEDED if Kind(task.kind) in _OF_ORDERS else None
