@@ -8,7 +8,7 @@ from ops.config import settings
 from ops.telemetry import logs
 
 _settings = settings()
-logs.configure("web", _settings.log_level)
+logs.configure("web", _settings.log_level, form=_settings.log_format)
 app = build(_settings)
 # What uvicorn makes of a client's connection.
 http = patient(_settings)

@@ -73,7 +73,9 @@ class Edge:
         timer.observe(seconds)
         level = logging.DEBUG if route in self._quiet else logging.INFO
         fields = {"method": method, "route": route, "status": status}
-        _tell(level, {**fields, "duration_ms": round(seconds * 1000, 3)})
+        params = cast("Mapping[str, object]", scope.get("path_params") or {})
+        ids = {"order_id": params["order_id"]} if "order_id" in params else {}
+        _tell(level, {**fields, **ids, "duration_ms": round(seconds * 1000, 3)})
 
 
 @cache

@@ -36,7 +36,7 @@ from domain.product import Item
 from domain.status import Status
 from domain.task import Queue
 from ops.config import Settings
-from ops.telemetry import trace
+from ops.telemetry import logs, trace
 from ops.telemetry.faultpoint import Commit
 
 # A wholesaler's longest real order has a thousand lines, its largest position tens of thousands.
@@ -122,6 +122,7 @@ async def place_order(
         reserve_for_s=data.reserve_for_s or settings.reservation_s,
     )
     answer = await acceptance.accept(placement)
+    logs.bind(order_id=answer.order_id)
     response = idempotency.respond(answer, f"/v1/orders/{answer.order_id}")
     if request.user.kind is PrincipalKind.ANONYMOUS:
         # Without a key nobody but staff sees the order; the first one writes.

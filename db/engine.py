@@ -13,11 +13,12 @@ import msgspec
 import psycopg
 from psycopg.rows import args_row
 from psycopg.types.json import set_json_dumps, set_json_loads
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.link import JOINS, LINK, LOOKUPS_ONLY, address, session
+from db.statements import SlowStatements, timed
 from domain.actor import Actor
 from domain.refusal import Refusal
 from domain.status import Status
@@ -35,22 +36,8 @@ Row = TypeVar("Row")
 Params = Mapping[str, object]
 Ring = Callable[[frozenset[Queue]], None]
 
-# Every statement here looks rows up by key. Told so, the planner never scans a whole table
-# because its statistics are of a time when the table was small; that cost 2.4 times the CPU.
-_JOINS = ("enable_hashjoin", "enable_mergejoin")
-LOOKUPS_ONLY = ("enable_seqscan", *_JOINS)
-
 # A request that finds no free connection in this time is told to come back (503).
 POOL_TIMEOUT_S = 2.0
-
-# A server that vanished without a word is given up in seconds; the kernel alone takes hours.
-LINK = {
-    "connect_timeout": 2,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 
 # Key of a connection's info under which a transaction keeps who acts in it, and what its commit
 # sets off.
@@ -102,37 +89,21 @@ def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
     """
     if not settings.database_url:
         raise ValueError("DATABASE_URL is empty: set it, or start everything with `make up`.")
-    engine = create_async_engine(
+    link: dict[str, object] = {"application_name": name, "options": session(settings), **LINK}
+    slow = SlowStatements()
+    if settings.slow_statement_ms:
+        link["cursor_factory"] = timed(slow, slow_s=settings.slow_statement_ms / 1000)
+    slow.engine = engine = create_async_engine(
         address(settings.database_url),
         pool_size=settings.database_pool_max,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         # The parameters of a statement that failed are of people, and an error ends up in logs.
         hide_parameters=True,
-        connect_args={"application_name": name, "options": _session(settings), **LINK},
+        connect_args=link,
     )
     metrics.db_connections_max.inc(settings.database_pool_max)
     return Database(engine, ring, settings.transaction_timeout_s)
-
-
-def address(database_url: str) -> URL:
-    """Read DATABASE_URL; raises ValueError or SQLAlchemy's ArgumentError if it is no URL.
-
-    Some platforms still hand out `postgres://`, which libpq understands and SQLAlchemy does not.
-    """
-    url = make_url(database_url)
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgres" else url
-
-
-def _session(settings: Settings) -> str:
-    limits = {
-        "lock_timeout": settings.lock_timeout_s,
-        "statement_timeout": settings.statement_timeout_s,
-        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_s,
-    }
-    given = [f"-c {limit}={round(s * 1000)}" for limit, s in limits.items()]
-    off = [f"-c {plan}=off" for plan in LOOKUPS_ONLY]
-    return " ".join(["-c TimeZone=UTC", *off, *given])
 
 
 @asynccontextmanager
@@ -314,6 +285,6 @@ async def allow_joins(tx: AsyncConnection) -> None:
 
     In one process: what is done beside the traffic takes one core at most.
     """
-    for plan in _JOINS:
+    for plan in JOINS:
         await tx.exec_driver_sql(f"SET LOCAL {plan} = on")
     await tx.exec_driver_sql("SET LOCAL max_parallel_workers_per_gather = 0")

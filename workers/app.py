@@ -11,7 +11,7 @@ from workers.gateways.accounts import gateways
 from workers.mailer import SmtpMailer
 
 _settings = settings()
-logs.configure("worker", _settings.log_level)
+logs.configure("worker", _settings.log_level, form=_settings.log_format)
 broker = build(_settings, gateways=gateways(_settings), mailer=SmtpMailer(_settings))
 dramatiq.set_broker(broker)
 exporter.serve(_settings)

@@ -20,7 +20,7 @@ from domain.task import DONE, Queue, Task
 from ops.telemetry import activity, metrics
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
-from workers.failure import count_claimed, twice, verdict_on
+from workers.failure import count_claimed, ids_of, tell_ended, twice, verdict_on
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ async def _run_alone(stage: Stage, task: Task) -> None:
         if leased is None:
             return
         name_commit(tx, Commit.LEASE_CLAIMED)
-    log.warning("Task %d was begun before and is run alone: attempt %d", task.id, leased.attempt)
+    log.warning("A task was begun before and is run alone", extra={"fields": ids_of(leased)})
     started = perf_counter()
     try:
         async with transaction(stage.database) as tx:
@@ -131,5 +131,4 @@ def _count(stage: Stage, done: Sequence[Task], seconds: float) -> None:
     if done:
         metrics.group_size.labels(stage=stage.queue.value).observe(len(done))
         metrics.group_duration.labels(stage=stage.queue.value).observe(seconds)
-    for task in done:
-        metrics.tasks.labels(kind=task.kind.value, outcome=DONE.state.value).inc()
+    tell_ended((task, DONE) for task in done)

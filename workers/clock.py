@@ -20,11 +20,11 @@ from domain.reconciliation import Portion
 from domain.schedule import SCHEDULES, Job
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
 from ops.config import settings
-from ops.telemetry import activity, exporter, faultpoint, logs, metrics
+from ops.telemetry import activity, exporter, faultpoint, logs
 from ops.telemetry.faultpoint import Commit
 from workers import auditor
 from workers.expiry import expire_authorizations
-from workers.failure import twice
+from workers.failure import tell_ended, twice
 from workers.gateways.names import names
 from workers.reconciliation import task_for
 
@@ -77,8 +77,7 @@ async def take_back(database: Database) -> None:
             name_commit(tx, Commit.TAKE_BACK)
             log.warning("%d tasks lost their worker", len(lost))
             await tasks.finish(tx, [(task, _after_loss(task)) for task in lost], leased=True)
-    for task in lost:
-        metrics.tasks.labels(kind=task.kind.value, outcome="lost").inc()
+    tell_ended([(task, _after_loss(task)) for task in lost], "lost")
 
 
 async def expire(database: Database) -> None:
@@ -160,7 +159,7 @@ def _after_loss(task: Task) -> Verdict:
 async def main() -> None:
     """Sweep until told to stop."""
     config = settings()
-    logs.configure("clock", config.log_level)
+    logs.configure("clock", config.log_level, form=config.log_format)
     faultpoint.arm(config.faultpoint)
     exporter.serve(config)
     stopped = asyncio.Event()

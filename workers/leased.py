@@ -18,7 +18,7 @@ from domain.task import Queue, Task, Verdict
 from ops.telemetry import activity, logs, metrics, trace
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
-from workers.failure import count_claimed, twice, verdict_on
+from workers.failure import count_claimed, ids_of, tell_ended, twice, verdict_on
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ async def _prepare_alone(stage: Stage[Step, Outcome], task: Task) -> list[Step]:
 
     Whatever takes this process along then does so a limited number of times (decision 8).
     """
-    log.warning("Task %d was begun before: attempt %d", task.id, task.attempt)
+    log.warning("A task was begun before", extra={"fields": ids_of(task)})
     try:
         return _to_do(await _prepare_leased(stage, [task]))
     except Unavailable as outage:
@@ -172,9 +172,7 @@ async def _prepare(
     pairs = zip(leased, steps, strict=True)
     idle = [(task, verdict) for task, verdict in pairs if isinstance(verdict, Verdict)]
     await tasks.finish(tx, idle, leased=True)
-    for task, verdict in idle:
-        outcome = verdict.state.value if verdict.spent else "held"
-        metrics.tasks.labels(kind=task.kind.value, outcome=outcome).inc()
+    tell_ended(idle)
     return steps
 
 
@@ -192,7 +190,7 @@ async def _fail(stage: Stage[Step, Outcome], task: Task, failure: Exception) -> 
 async def _fly(stage: Stage[Step, Outcome], step: Step) -> tuple[Step, Outcome]:
     task = step.task
     with (
-        logs.bound(task_id=task.id, order_id=task.order_id),
+        logs.bound(**ids_of(task)),
         trace.following(task.traceparent),
         activity.doing(stage.queue, task.kind, activity.ids(task.id, task.order_id)),
     ):

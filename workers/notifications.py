@@ -21,6 +21,7 @@ from ops.telemetry import metrics
 from ops.telemetry.faultpoint import Commit
 from workers import account_mails
 from workers.account_mails import notice_of
+from workers.failure import tell_ended
 from workers.leased import Stage, order_of
 
 log = logging.getLogger(__name__)
@@ -107,8 +108,7 @@ async def record(postman: Postman, pairs: Sequence[tuple[Errand, Delivery]]) -> 
         of_accounts = [(e.about, d) for e, d in current if isinstance(e.about, UUID)]
         await notifications.record(tx, of_orders)
         await account_notices.record(tx, of_accounts)
-    for task, ended in verdicts:
-        metrics.tasks.labels(kind=task.kind.value, outcome=ended.state.value).inc()
+    tell_ended(verdicts)
 
 
 def _verdict(task: Task, delivery: Delivery) -> Verdict:

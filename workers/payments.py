@@ -40,6 +40,7 @@ from ops.config import Settings
 from ops.telemetry import metrics
 from ops.telemetry.faultpoint import Commit
 from workers.breaker import Breaker, Refused, guarded
+from workers.failure import tell_ended
 from workers.leased import Stage, order_of
 
 log = logging.getLogger(__name__)
@@ -223,8 +224,7 @@ async def record(cashier: Cashier, pairs: Sequence[tuple[Step, Outcome]]) -> Non
         await findings.insert(tx, [found for step, o in current if (found := _found(step, o))])
         await orders.change_many(tx, before, [change for change in changes if change])
         await _call_the_next(tx, current)
-    for task, ended in verdicts:
-        metrics.tasks.labels(kind=task.kind.value, outcome=ended.state.value).inc()
+    tell_ended(verdicts)
 
 
 async def _not_overtaken(

@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
-    logs.configure("reconcile", config.log_level)
+    logs.configure("reconcile", config.log_level, form=config.log_format)
     return asyncio.run(run(database, config, made, given))
 
 

@@ -17,8 +17,8 @@ from domain.payment import Booked, Gateway, Outcome, Statement, Unknown, Unsent
 from domain.reconciliation import FIRST, Portion, Sought, compare, is_no_answer, judge
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict, retry
 from ops.config import Settings
-from ops.telemetry import metrics
 from ops.telemetry.faultpoint import Commit
+from workers.failure import tell_ended
 from workers.leased import Stage
 from workers.payments import NO_GATEWAY_S, Till
 
@@ -170,8 +170,7 @@ async def record(clerk: Clerk, pairs: Sequence[tuple[Errand, Answer]]) -> None:
             seen = await write(tx, errand.reading, answer, is_last=is_last)
             if is_last and seen.rest:
                 await tasks.schedule(tx, task_for(seen.rest))
-    for task, ended in verdicts:
-        metrics.tasks.labels(kind=task.kind.value, outcome=ended.state.value).inc()
+    tell_ended(verdicts)
 
 
 def _verdict(task: Task, answer: Answer) -> Verdict:

@@ -9,7 +9,7 @@ from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from sqlalchemy import Connection, Engine, create_engine, event, pool, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from db.engine import address
+from db.link import address
 from db.tables import metadata
 from ops.config import SettingInvalid, settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from db.engine import LOOKUPS_ONLY
+from db.link import LOOKUPS_ONLY
 from ops.bench.workload import Lost
 from ops.local.postgres import bin_dir
 from ops.local.program import Program, output

@@ -14,6 +14,17 @@ class Watching(Sandbox, frozen=True, kw_only=True):
         str,
         Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error."),
     ] = "info"
+    log_format: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|json|text)$",
+            description="json, text for people, or auto: text on a terminal, json elsewhere.",
+        ),
+    ] = "auto"
+    slow_statement_ms: Annotated[
+        float,
+        Meta(ge=0, description="Statements that take longer are logged by name; 0: none."),
+    ] = 100.0
     faultpoint: Annotated[
         str,
         Meta(description="For tests alone: name:nth:kill9|raise|drop|stop breaks this process."),

@@ -1,4 +1,4 @@
-"""Logs: one line of JSON per record, with the ids of the request, order and task at hand."""
+"""Logs: one line per record, with the ids of the request, order, task and trace at hand."""
 
 import json
 import logging
@@ -12,7 +12,8 @@ from typing import TextIO, final
 
 import msgspec
 
-from ops.telemetry import trace
+from ops.telemetry import metrics, readable, trace
+from ops.telemetry.readable import Readable
 
 # The encoder escapes C0; these too end a line or steer a terminal for some reader.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -32,6 +33,11 @@ def bound(**fields: object) -> Generator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+def bind(**fields: object) -> None:
+    """Add fields to every further record of the request or task at hand."""
+    _ = _bound.set({**_bound.get(), **fields})
 
 
 def request_id() -> str | None:
@@ -56,14 +62,26 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "process": self._process,
             "msg": record.getMessage(),
-            **_bound.get(),
-            **getattr(record, "fields", _NO_FIELDS),
+            **fields_of(record),
         }
-        if trace_id := trace.trace_id():
-            line["trace_id"] = trace_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return encode(line)
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """Collect what is bound, what the record brings along, and the trace."""
+    fields = {**_bound.get(), **getattr(record, "fields", _NO_FIELDS)}
+    if "trace_id" not in fields and (trace_id := trace.trace_id()):
+        fields["trace_id"] = trace_id
+    return fields
+
+
+class _Counted(logging.StreamHandler[TextIO]):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            metrics.log_records.labels(record.levelname.lower()).inc()
+        super().emit(record)
 
 
 def encode(line: Mapping[str, object]) -> str:
@@ -80,10 +98,19 @@ def _escaped(char: re.Match[str]) -> str:
     return f"\\u{ord(char[0]):04x}"
 
 
-def configure(process: str, level: str = "info", stream: TextIO | None = None) -> None:
-    """Send every record of this process to one stream as JSON lines; call once, at its start."""
-    handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(JsonLines(process))
+def configure(
+    process: str, level: str = "info", stream: TextIO | None = None, *, form: str = "auto"
+) -> None:
+    """Send every record of this process to one stream; call once, at its start.
+
+    `form` is LOG_FORMAT: json, text, or auto, which is text on a terminal alone.
+    """
+    out = stream or sys.stdout
+    handler = _Counted(out)
+    if readable.is_wanted(form, out):
+        handler.setFormatter(Readable(fields_of, colours=readable.may_colour(out)))
+    else:
+        handler.setFormatter(JsonLines(process))
     # Nobody reads these fields of a record, and finding them costs a third of its making.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -147,6 +147,15 @@ db_connections_refused = _counter(
     "orderflow_db_connections_refused_total",
     "Times that nobody gave a connection of the pool back in time.",
 )
+db_statements_slow = _counter(
+    "orderflow_db_statements_slow_total",
+    "Statements that took longer than SLOW_STATEMENT_MS, by the function that ran them.",
+    "statement",
+)
+
+log_records = _counter(
+    "orderflow_log_records_total", "Records of the log of level warning and above.", "level"
+)
 
 
 SYSTEM: Mapping[str, Definition] = {

@@ -42,7 +42,12 @@ def current() -> str:
 def trace_id() -> str | None:
     """Id of the current trace, if there is one."""
     traceparent = _current.get()
-    return traceparent[3:35] if traceparent else None
+    return id_of(traceparent) if traceparent else None
+
+
+def id_of(traceparent: str) -> str:
+    """Take the id of the trace out of a traceparent of ours."""
+    return traceparent[3:35]
 
 
 @contextmanager

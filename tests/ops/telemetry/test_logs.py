@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from ops.telemetry import logs, trace
 
@@ -86,3 +87,35 @@ def test_level_is_obeyed_and_chatty_libraries_are_quiet(lines: Lines) -> None:
     logging.getLogger("uvicorn.error").info("yes")
 
     assert [line["msg"] for line in lines()] == ["yes"]
+
+
+def test_what_a_handler_finds_out_is_in_the_records_after_it(lines: Lines) -> None:
+    with logs.bound(request_id="r1"):
+        logs.bind(order_id="o1")
+        logging.getLogger("a").info("inside")
+    logging.getLogger("a").info("after")
+
+    inside, after = lines()
+    assert (inside["request_id"], inside["order_id"]) == ("r1", "o1")
+    assert "order_id" not in after
+
+
+def test_trace_that_a_record_names_is_not_that_of_who_tells_it(lines: Lines) -> None:
+    with trace.following(f"00-{'a' * 32}-{'b' * 16}-01"):
+        logging.getLogger("a").info("of a group", extra={"fields": {"trace_id": "c" * 32}})
+
+    assert lines()[0]["trace_id"] == "c" * 32
+
+
+def test_warnings_are_counted_by_their_level(lines: Lines) -> None:
+    def counted(level: str) -> float:
+        name = "orderflow_log_records_total"
+        return REGISTRY.get_sample_value(name, {"level": level}) or 0
+
+    before = counted("warning"), counted("info")
+
+    logging.getLogger("a").warning("once")
+    logging.getLogger("a").info("never")
+
+    assert len(lines()) == 2
+    assert (counted("warning"), counted("info")) == (before[0] + 1, before[1])
