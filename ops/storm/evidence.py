@@ -9,6 +9,7 @@ import msgspec
 import psycopg
 from psycopg.rows import args_row
 
+from db.audits import AUDITED
 from db.invariants import Violation
 from ops.local import audit
 from ops.sandbox import ledger
@@ -18,8 +19,10 @@ from ops.sandbox.mailbox import FILE, Kept, letter
 from ops.storm.history import Entry, History
 from ops.storm.resources import Resources
 from ops.storm.witness import WriteRow
+from workers import auditor
 
 Row = TypeVar("Row")
+_AUDITED = frozenset(invariant.name for invariant in AUDITED)
 # Subject and detail of what breaks a promise.
 Found = Iterator[tuple[str, str]]
 
@@ -123,6 +126,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     settlements: Mapping[str, Settlement] = {}
     mails: Mapping[str, int] = {}
     broken: Sequence[Violation] = ()  # what Postgres tells of itself
+    found: Sequence[Violation] = ()  # what the auditor found, and is open still
     before: Resources | None = None
     after: Resources | None = None
 
@@ -161,6 +165,7 @@ SELECT order_id::text, currency,
 FROM ledger_entries GROUP BY order_id, currency
 """
 _NOTIFICATIONS = "SELECT order_id::text, kind, state FROM notifications"
+_FOUND = "SELECT kind, subject, detail FROM findings WHERE closed_at IS NULL"
 _NOTICES = "SELECT id::text, kind, state FROM account_notices"
 
 
@@ -175,6 +180,7 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
     after: Resources | None = None,
 ) -> Evidence:
     """Read everything there is, once nothing moves any more."""
+    broken = await _audited(url)
     async with await psycopg.AsyncConnection.connect(url) as connection:
 
         async def rows(row: Callable[..., Row], query: LiteralString) -> list[Row]:
@@ -196,18 +202,21 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
             booked=await rows(BookedRow, _BOOKED),
             notifications=await rows(NotificationRow, _NOTIFICATIONS),
             notices=await rows(NoticeRow, _NOTICES),
+            found=[one for one in await rows(Violation, _FOUND) if one.invariant in _AUDITED],
             writes=writes,
             settlements=ledger.settlements(sandbox),
             mails=mails(sandbox),
             before=before,
             after=after,
         )
-    return msgspec.structs.replace(found, broken=await _broken(url))
+    return msgspec.structs.replace(found, broken=broken)
 
 
-async def _broken(url: str) -> Sequence[Violation]:
+async def _audited(url: str) -> Sequence[Violation]:
+    """Give what is broken now; what the auditor found before and is gone, it closes."""
     audited = audit.database(url)
     try:
+        await auditor.audit(audited)
         return await audit.check(audited)
     finally:
         await audited.engine.dispose()

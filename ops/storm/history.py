@@ -21,6 +21,7 @@ class Op(StrEnum):
     REUSE = "reuse"  # another order under the same key
     KEYLESS = "keyless"
     READ = "read"
+    PEEK = "peek"  # at the order of somebody else
     CANCEL = "cancel"
     CAPTURE = "capture"
     REFUND = "refund"

@@ -42,6 +42,7 @@ _ACTS = (
 _OF_HELD_MONEY = ((Op.CAPTURE, 0.6), (Op.CAPTURE, 0.3), (Op.VOID, 0.15))
 _MANUAL_SHARE, _HOLD_SHARE, _OTHER_METHOD_CHANCE = 0.2, 0.5, 0.8
 _AFTER_MAX_S = 4.0
+_PEEK_SHARE = 0.2
 # A fault comes after the platform had a moment to work, and its lane rests between two.
 _FIRST_S = 0.5
 _PAUSE_S = (1.5, 5.0)
@@ -71,6 +72,7 @@ class Story(msgspec.Struct, frozen=True):
     capture: str
     on_decline: str
     acts: Sequence[Act]
+    peeks: bool = False  # at the order that was placed before
 
 
 class Strike(msgspec.Struct, frozen=True):
@@ -129,6 +131,8 @@ def _story(chance: Random, at_s: float, key: str) -> Story:
         capture="manual" if chance.random() < _MANUAL_SHARE else "automatic",
         on_decline="hold" if chance.random() < _HOLD_SHARE else "cancel",
         acts=(),
+        # With dice of its own: a seed means the same orders as before there were such people.
+        peeks=Random(f"peek/{key}").random() < _PEEK_SHARE,  # noqa: S311 - dice of a test
     )
     return msgspec.structs.replace(story, acts=tuple(_acts(chance, story)))
 

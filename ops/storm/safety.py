@@ -1,11 +1,14 @@
 """What must hold at any instant, each a pure function over what a storm left behind."""
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ops.sandbox.ledger import Settlement
 from ops.storm.evidence import Evidence, Found, OrderRow, is_in
 from ops.storm.history import MOVING, Entry, Op, Outcome
+from ops.storm.load import CANARY
 
 _CONFIRMED = frozenset({"paid", "shipped", "delivered"})
 _ERROR, _SERVER_ERROR = 400, 500
@@ -18,6 +21,7 @@ _ONCE_PER_ATTEMPT = frozenset(
 )
 # Only a person could have a task that ended done again, and none does in a storm.
 _OVER = frozenset({"done", "dead", "cancelled"})
+_CANARY = re.compile(rf"{CANARY}[\w-]+")
 _ONCE = frozenset({"order_placed", "stock_reserved", "order_cancelled"})
 
 
@@ -181,6 +185,23 @@ def _written_twice(e: Evidence) -> Found:
     for (order_id, kind, attempt_id), times in facts.items():
         if times > 1:
             yield order_id, f"{kind} of {attempt_id or 'the order'} is written {times} times"
+
+
+def overheard(e: Evidence) -> Found:
+    """Find answers that tell of an order of somebody else."""
+    placed = (entry for entry in _answered(e, Outcome.OK) if entry.asked.op is Op.PLACE)
+    own = {str(entry.told("id")): _canary(entry) for entry in placed}
+    for entry in e.history:
+        if entry.asked.op is Op.PEEK and entry.outcome is Outcome.OK:
+            yield entry.asked.order, f"was shown {entry.asked.path} (operation {entry.n})"
+        mine = own.get(entry.asked.order) or _canary(entry)
+        for told in sorted(set(_CANARY.findall(entry.body)) - {mine}):
+            yield entry.asked.order or entry.asked.key, f"was told of {told} (operation {entry.n})"
+
+
+def _canary(entry: Entry) -> str:
+    content: Mapping[str, Any] = entry.asked.content or {}
+    return str(content.get("ship_to", {}).get("name", ""))
 
 
 def server_errors(e: Evidence) -> Found:

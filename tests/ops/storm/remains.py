@@ -19,6 +19,7 @@ from ops.storm.evidence import (
     TaskRow,
 )
 from ops.storm.history import Asked, Entry, Op, Outcome, Try
+from ops.storm.load import CANARY
 from ops.storm.resources import Resources
 from ops.storm.witness import WriteRow
 
@@ -70,6 +71,18 @@ def replayed(order_id: str, key: str) -> Entry:
 def read(order_id: str, status: str, version: int) -> Entry:
     asked = Asked(Op.READ, "GET", f"/v1/orders/{order_id}", "", order_id)
     return an_entry(asked, tried=Try(200), body={"status": status, "version": version})
+
+
+def told_of(order_id: str, another: str) -> Entry:
+    """One reads their order, and the name on another one."""
+    asked = Asked(Op.READ, "GET", f"/v1/orders/{order_id}", "", order_id)
+    body = {"status": "paid", "version": 3, "ship_to": {"name": f"{CANARY}{another}"}}
+    return an_entry(asked, tried=Try(200), body=body)
+
+
+def peeked(order_id: str, another: str) -> Entry:
+    asked = Asked(Op.PEEK, "GET", f"/v1/orders/{another}", "", order_id)
+    return an_entry(asked, tried=Try(200), body={"status": "paid", "version": 3})
 
 
 def cancelled(order_id: str) -> Entry:

@@ -21,12 +21,14 @@ from tests.ops.storm.remains import (
     evidence,
     method_changed,
     misstated,
+    peeked,
     placed,
     read,
     refunded,
     refused,
     replayed,
     reused,
+    told_of,
 )
 
 replace = msgspec.structs.replace
@@ -204,6 +206,16 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         _more("writes", WriteRow(1, PAID, "running", 2, "done", 1)),
     ),
     (
+        "S10 one sees what is one's own",
+        "somebody else's order is shown",
+        _more("history", peeked(PAID, DEAD)),
+    ),
+    (
+        "S10 one sees what is one's own",
+        "an answer has a word of somebody else's order",
+        _more("history", told_of(PAID, "k-2")),
+    ),
+    (
         "S11 no 5xx",
         "an internal error",
         _changed("history", 0, tries=[Try(500, "internal_error", problem=True), Try(202)]),
@@ -314,10 +326,11 @@ def test_operation_without_an_answer_promises_nothing() -> None:
     assert check(_more("history", lost)(evidence())) == []
 
 
-def test_what_postgres_finds_broken_is_among_the_violations() -> None:
+@pytest.mark.parametrize("by", ["broken", "found"])
+def test_what_postgres_or_the_auditor_finds_broken_is_among_the_violations(by: str) -> None:
     broken = Violation("S1 reserved stock is on hand", "TEA", "11 reserved, 10 on hand")
 
-    assert check(replace(evidence(), broken=[broken])) == [broken]
+    assert check(replace(evidence(), **{by: [broken]})) == [broken]
 
 
 def test_every_promise_is_checked_or_said_to_come_later() -> None:

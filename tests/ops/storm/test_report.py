@@ -82,5 +82,5 @@ def test_violation_is_told_with_the_story_of_its_order_alone() -> None:
 def test_promises_of_later_are_listed_as_such() -> None:
     text = shown(a_storm())
 
-    assert "S10 tenant isolation" in text
-    assert "not applicable: there are no tenants yet" in text
+    assert "L3 every event reaches its subscribers" in text
+    assert "not applicable: there are no webhooks out yet" in text
