@@ -25,10 +25,9 @@ How to add a page
    order of the navigation. That is all: the route, the stream and the tests of all pages find it.
 4. Draw in `templates/queues.html`, which extends `base.html`. What is live stands in a block whose
    name begins with `live_`, inside of an element with `data-live` and the rest of the name as its
-   id, and uses nothing but what `show` gave::
+   id, and uses nothing but what `show` gave and the macros of `parts.html`, as `parts`::
 
        {% extends "base.html" %}
-       {% import "parts.html" as parts %}
        {% block content %}
        <h1>Queues</h1>
        <section id="depths" data-live>{% block live_depths %}…{% endblock %}</section>

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+TEMPLATES = _HERE / "templates"
 # Blocks of this prefix are what is sent again when it changes.
 _LIVE = "live_"
 _BASE = "base.html"
@@ -40,7 +41,7 @@ def fragments(template: str, context: Mapping[str, object]) -> dict[str, str]:
 @cache
 def _environment() -> Environment:
     made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -49,8 +50,10 @@ def _environment() -> Environment:
     )
     filters = cast("dict[str, Callable[..., str]]", made.filters)
     filters |= {each.__name__: each for each in (duration, number, iso, clock, words)}
-    names = cast("dict[str, Callable[..., str]]", made.globals)
+    names = cast("dict[str, object]", made.globals)
     names["asset"] = asset
+    # Not by an import at the head of a template, which a fragment does not see.
+    names["parts"] = made.get_template("parts.html").module
     return made
 
 

@@ -11,7 +11,7 @@ from ops.dashboard import render
 from ops.dashboard.page import Page
 from ops.dashboard.pages import PAGES
 
-TEMPLATES = sorted((render.STATIC.parent / "templates").glob("*.html"))
+TEMPLATES = sorted(render.TEMPLATES.glob("*.html"))
 
 
 def test_text_from_outside_is_shown_as_text() -> None:
@@ -35,7 +35,7 @@ def test_template_has_nothing_that_the_policy_refuses_or_is_not_escaped(template
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 def test_what_lives_on_a_page_has_an_element_of_that_name_to_live_in(page: Page) -> None:
-    source = (render.STATIC.parent / "templates" / page.template).read_text()
+    source = (render.TEMPLATES / page.template).read_text()
 
     named = [name.replace("_", "-") for name in re.findall(r"block live_(\w+)", source)]
     for name in named:
