@@ -140,6 +140,7 @@ async def sample(database: Database) -> None:
     """Note what the last minute was like, once a minute."""
     async with transaction(database) as tx:
         if await cron.take_slot(tx, Job.SAMPLE, every_s=SCHEDULES[Job.SAMPLE].every_s):
+            name_commit(tx, Commit.CRON_SAMPLE)
             await samples.take(tx)
 
 

@@ -84,6 +84,7 @@ class Commit(StrEnum):
     CRON_PRUNE = "commit-cron-prune"
     CRON_RECONCILE = "commit-cron-reconcile"
     CRON_AUDIT = "commit-cron-audit"
+    CRON_SAMPLE = "commit-cron-sample"
     AUDIT = "commit-audit"
     RECONCILE_COMMAND = "commit-reconcile-command"
 

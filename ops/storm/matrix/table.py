@@ -92,6 +92,7 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.CRON_PRUNE: Story(line="clock", then=s.forgotten("prune"), ends=_NO_ORDER),
     Commit.CRON_RECONCILE: Story(line="clock", then=s.forgotten("reconcile"), ends=_NO_ORDER),
     Commit.CRON_AUDIT: _AUDIT,
+    Commit.CRON_SAMPLE: Story(line="clock", then=s.forgotten("sample"), ends=_NO_ORDER),
     Commit.AUDIT: _AUDIT,
     Commit.RECONCILE_COMMAND: Story(
         line="reconcile", before=s.paid, then=s.nothing, after=s.reconcile_by_hand
