@@ -150,12 +150,13 @@ async def empty(database: Database) -> None:
         found = await tx.exec_driver_sql(SIZES, {"tables": tables})
         size = {row.relname: row.octets for row in found}
         emptied = [f"DELETE FROM {table}" for table in tables if size[table]]  # noqa: S608 - ours
+        refusing = [table for table in APPEND_ONLY if size[table]]
         if max(size.values()) > GROWN_BYTES:
-            emptied = [f"TRUNCATE {', '.join(tables)}"]
-        for table in APPEND_ONLY:
+            emptied, refusing = [f"TRUNCATE {', '.join(tables)}"], [*APPEND_ONLY]
+        for table in refusing:
             await tx.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
         await tx.exec_driver_sql("; ".join((*emptied, AS_MIGRATED)))
-        for table in APPEND_ONLY:
+        for table in refusing:
             await tx.exec_driver_sql(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only")
 
 
