@@ -48,8 +48,7 @@ async def resend_mail(
         # Whoever writes mails of the order waits for this lock.
         await operations.lock(tx, order_id)
         was = await notifications.reopen(tx, order_id, data.notice)
-        before = {"notice": data.notice, "state": was}
-        await audit.record(tx, once.request, "order.resend", order_id, before=before, after=data)
+        await audit.record(tx, once.request, "order.resend", order_id, before=was, after=data)
         return Resent(order_id, data.notice)
 
     return await once.answer(order_id, data, act, location=f"/v1/orders/{order_id}")

@@ -115,6 +115,8 @@ POLICIES: Mapping[str, Policy] = {
     "GET /ops/static/{name}": _PUBLIC,
     "GET /ops/live": Policy(_STAFF),
     "GET /ops": Policy(_STAFF),
+    "GET /ops/orders": Policy(_STAFF),
+    "GET /ops/orders/{order_id}": Policy(_STAFF),
     "GET /health/live": _PUBLIC,
     "GET /health/ready": _PUBLIC,
     "GET /metrics": _PUBLIC,

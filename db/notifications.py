@@ -1,6 +1,7 @@
 """Notifications: one row per order, kind and channel, written before anything is sent."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -102,7 +103,14 @@ async def record(tx: AsyncConnection, deliveries: Sequence[tuple[Key, Delivery]]
     )
 
 
-async def reopen(tx: AsyncConnection, order_id: UUID, notice: Notice) -> str:
+class Fate(msgspec.Struct, frozen=True):
+    """How a mail stood."""
+
+    state: str
+    sent_at: datetime | None
+
+
+async def reopen(tx: AsyncConnection, order_id: UUID, notice: Notice) -> Fate:
     """Have a mail sent once more by the same stage; gives how it stood.
 
     What was given up of it is over. The caller holds the order's lock. Raises IllegalMove for a
@@ -111,9 +119,9 @@ async def reopen(tx: AsyncConnection, order_id: UUID, notice: Notice) -> str:
     given = {"order_id": order_id, "kind": notice.value, "channel": EMAIL}
     found = await fetch(
         tx,
-        str,
+        Fate,
         """
-        SELECT state FROM notifications
+        SELECT state, sent_at FROM notifications
         WHERE order_id = %(order_id)s AND kind = %(kind)s AND channel = %(channel)s FOR UPDATE
         """,
         given,

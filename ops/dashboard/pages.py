@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ops.dashboard import overview
+from ops.dashboard import order, orders, overview
 from ops.dashboard.page import Page
 
-PAGES: Sequence[Page] = (overview.PAGE,)
+PAGES: Sequence[Page] = (overview.PAGE, orders.PAGE, order.PAGE)

@@ -1,0 +1,143 @@
+"""One order: why it is where it is, what may be done with it, its story, and any moment of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cache
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import audit, dossiers, events, explanations, orders, payments, situations
+from db.audit import Filter
+from db.dossiers import ENTRIES_MAX
+from db.events import TimelineEntry
+from domain.action import actions
+from domain.attempt import Window
+from domain.explain import explain
+from domain.explanation import Explanation
+from domain.funds import OPEN, Payable, funds
+from domain.past import Past, fold, happened
+from domain.payment import Capture
+from ops.config import Settings, settings
+from ops.dashboard.page import Page
+from ops.dashboard.story import Entry, actor_ids, weave
+
+# What an explanation names as its safe action.
+_OPERATION = re.compile(r"(?P<method>POST|PUT) (?P<path>/v1/\S+)")
+# These need no more than a click.
+_BARE = re.compile(r"POST /v1/(orders/[^/]+/cancel|tasks/[0-9]+/replay)")
+# Where the form of an operation that asks for more is: on this page, or on another.
+_PLACES: Mapping[str, str] = {
+    "resolve": "#resolve",
+    "write-off": "#write-off",
+    "capture": "#capture",
+}
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which order, and as of which of its events."""
+
+    order_id: UUID
+    at: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+class Remedy(msgspec.Struct, frozen=True):
+    """The one safe action: an operation that a click sends, or a place to go to, or a word."""
+
+    word: str
+    operation: str = ""
+    href: str = ""
+
+
+def remedy(told: Explanation) -> Remedy:
+    """Make a button, a link or a word of what an explanation advises."""
+    action = told.action
+    if _BARE.fullmatch(action):
+        return Remedy(f"{action.rpartition('/')[2].capitalize()} it", operation=action)
+    named = _OPERATION.fullmatch(action)
+    if named is None:
+        return Remedy(action)
+    kind, _, rest = named["path"].removeprefix("/v1/").partition("/")
+    word = rest.rpartition("/")[2]
+    if kind == "stock":
+        return Remedy(f"Stock of {word}", href=f"/ops/stock/{word}")
+    if kind == "queues":
+        return Remedy(f"Queue {word}", href="/ops/queues")
+    place = _PLACES.get(word)
+    return Remedy(action) if place is None else Remedy(word.replace("-", " "), href=place)
+
+
+@cache
+def _settings() -> Settings:
+    """Read how long gateways and leases take, once, as every process does."""
+    return settings()
+
+
+async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
+    """Read all there is about an order; raises NotFound."""
+    config = _settings()
+    facts = await explanations.get(tx, asked.order_id, config)
+    order = await orders.get(tx, asked.order_id)
+    told = await events.page(tx, asked.order_id)
+    situation = (await situations.find_many(tx, [asked.order_id]))[asked.order_id]
+    window = Window(situation.now, timedelta(seconds=config.gateway_window_s))
+    allowed = actions(situation.payable, situation.work, window)
+    explained = explain(facts)
+    return {
+        "order": order,
+        "explained": explained,
+        "remedy": remedy(explained),
+        "money": funds(situation.payable.attempts),
+        "open": _open(situation.payable),
+        "mails": await dossiers.mails(tx, asked.order_id),
+        "actions": {action.value for action in allowed},
+        "attempts": [
+            msgspec.structs.replace(attempt, client_secret=None)
+            for attempt in await payments.page(tx, asked.order_id)
+        ],
+        "past": past(told, asked.at, manual=order.capture == Capture.MANUAL.value),
+        "past_event": _event(told, asked.at),
+        "story": await _story(tx, asked.order_id, told),
+        "last_version": told[-1].version if told else 0,
+    }
+
+
+def past(told: Sequence[TimelineEntry], at: int | None, *, manual: bool) -> Past | None:
+    """Fold the timeline up to an event; None if nobody asks for one."""
+    if at is None:
+        return None
+    until = [happened(one.kind, one.status, one.data) for one in told if one.version <= at]
+    return fold(until, manual=manual)
+
+
+def _event(told: Sequence[TimelineEntry], at: int | None) -> TimelineEntry | None:
+    return next((one for one in reversed(told) if at is not None and one.version <= at), None)
+
+
+def _open(payable: Payable) -> str:
+    """Name the operation whose outcome is open; nothing if there is none."""
+    attempt = payable.unsettled()
+    return attempt.kind.value if attempt and attempt.state in OPEN else ""
+
+
+async def _story(
+    tx: AsyncConnection, order_id: UUID, told: Sequence[TimelineEntry]
+) -> Sequence[Entry]:
+    wanted = Filter(target_kind="order", target=str(order_id))
+    entries = await audit.page(tx, wanted, before=None, limit=ENTRIES_MAX)
+    names = await dossiers.names(tx, actor_ids(told, entries))
+    return weave(
+        told,
+        await dossiers.tasks(tx, order_id),
+        await payments.page(tx, order_id),
+        await dossiers.mails(tx, order_id),
+        entries,
+        names,
+    )
+
+
+PAGE = Page("/ops/orders/{order_id:uuid}", "Order", "order.html", show, Asked)
