@@ -10,13 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import snapshots
 from db.engine import fetch
+from db.payables import AttemptRow, attempt_of
 from db.tasks import KNOWN
 from domain.attempt import Window
 from domain.event import OrderCancelled, PaymentDisputed
 from domain.explanation import BreakerState, DatedAttempt, Facts, QueueState, Subject, Work
-from domain.funds import AttemptKind, AttemptState
 from domain.money import Money
-from domain.payment import RefundReason
 from domain.refusal import NotFound
 from domain.status import Status
 from domain.stock import Short
@@ -138,17 +137,7 @@ async def _tasks(tx: AsyncConnection, order_id: UUID, lease: timedelta) -> Seque
     )
 
 
-class _AttemptRow(msgspec.Struct):
-    id: UUID
-    kind: str
-    state: str
-    amount_minor: int
-    gateway: str
-    gateway_ref: str | None
-    sent_at: datetime | None
-    final: bool
-    reason: str | None
-    error: str | None
+class _AttemptRow(AttemptRow):
     updated_at: datetime
     expires_at: datetime | None
 
@@ -164,24 +153,10 @@ async def _attempts(tx: AsyncConnection, order_id: UUID) -> Sequence[DatedAttemp
         """,
         {"id": order_id, "limit": ATTEMPTS_MAX},
     )
-    return [_attempt(row) for row in rows]
-
-
-def _attempt(row: _AttemptRow) -> DatedAttempt:
-    return DatedAttempt(
-        row.id,
-        AttemptKind(row.kind),
-        AttemptState(row.state),
-        row.amount_minor,
-        row.gateway,
-        row.gateway_ref,
-        row.sent_at,
-        row.final,
-        None if row.reason is None else RefundReason(row.reason),
-        row.error,
-        updated_at=row.updated_at,
-        expires_at=row.expires_at,
-    )
+    return [
+        DatedAttempt(*attempt_of(row), updated_at=row.updated_at, expires_at=row.expires_at)
+        for row in rows
+    ]
 
 
 class _QueueRow(msgspec.Struct):

@@ -28,8 +28,9 @@ class _PayableRow(msgspec.Struct):
     now: datetime
 
 
-class _AttemptRow(msgspec.Struct):
-    order_id: UUID
+class AttemptRow(msgspec.Struct):
+    """What every reader of attempts reads of them, in this order."""
+
     id: UUID
     kind: str
     state: str
@@ -41,6 +42,23 @@ class _AttemptRow(msgspec.Struct):
     reason: str | None
     error: str | None
 
+
+class _AttemptOfOrder(AttemptRow):
+    order_id: UUID
+
+
+AttemptFields = tuple[
+    UUID,
+    AttemptKind,
+    AttemptState,
+    int,
+    str,
+    str | None,
+    datetime | None,
+    bool,
+    RefundReason | None,
+    str | None,
+]
 
 _ORDERS = """
     SELECT id, status, total_minor, currency, payment_method, capture, on_decline,
@@ -90,19 +108,19 @@ async def _attempts(
 ) -> Mapping[UUID, Sequence[Attempt]]:
     rows = await fetch(
         tx,
-        _AttemptRow,
+        _AttemptOfOrder,
         """
-        SELECT order_id, id, kind, state, amount_minor, gateway, gateway_ref,
+        SELECT id, kind, state, amount_minor, gateway, gateway_ref,
                CASE WHEN state IN ('sent', 'unknown') THEN coalesce(sent_at, created_at)
                ELSE sent_at END,
-               final, reason, error
+               final, reason, error, order_id
         FROM payment_attempts WHERE order_id = ANY (%(ids)b::uuid[]) ORDER BY created_at, id
         """,
         {"ids": list(order_ids)},
     )
     found: dict[UUID, list[Attempt]] = {}
     for row in rows:
-        found.setdefault(row.order_id, []).append(_attempt(row))
+        found.setdefault(row.order_id, []).append(Attempt(*attempt_of(row)))
     return found
 
 
@@ -119,8 +137,9 @@ def _payable(row: _PayableRow, attempts: Sequence[Attempt]) -> Payable:
     )
 
 
-def _attempt(row: _AttemptRow) -> Attempt:
-    return Attempt(
+def attempt_of(row: AttemptRow) -> AttemptFields:
+    """Give the fields of an attempt, of which there are several kinds."""
+    return (
         row.id,
         AttemptKind(row.kind),
         AttemptState(row.state),
