@@ -6,7 +6,8 @@ from typing import Any, cast
 import msgspec
 from litestar.types import Scope, Send
 
-from api.problems import KINDS, MEDIA_TYPE, Problem
+from api.codes import KINDS
+from api.problems import MEDIA_TYPE, Problem
 
 Header = tuple[bytes, bytes]
 

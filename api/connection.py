@@ -14,8 +14,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from api.answers import written
+from api.codes import KINDS
 from api.headers import DEFAULTS
-from api.problems import KINDS, MEDIA_TYPE, problem
+from api.problems import MEDIA_TYPE, problem
 from api.proxies import Proxies
 from api.room import Room
 from ops.config import Settings

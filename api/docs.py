@@ -16,9 +16,9 @@ from litestar.response import File
 from litestar.serialization import encode_json
 
 from api import versions
+from api.codes import KINDS
 from api.openapi import completed
 from api.policy import POLICIES
-from api.problems import KINDS
 from domain.refusal import NotFound
 
 # Swagger UI needs no more than this (looked at in Chromium: no violation, operations opened too).

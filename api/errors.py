@@ -10,9 +10,10 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import ParameterKwarg
 
 from api.bounds import parameters
+from api.codes import KINDS
 from api.limits import QuotaExceeded
 from api.methods import allowed
-from api.problems import KINDS, FieldError, Problem, answer, problem
+from api.problems import FieldError, Problem, answer, problem
 from domain.refusal import Refusal
 
 _logger = logging.getLogger(__name__)

@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import msgspec
 
-from api.problems import KINDS, MEDIA_TYPE, Problem
+from api.codes import KINDS
+from api.problems import MEDIA_TYPE, Problem
 from domain.principal import Policy
 
 Node = dict[str, Any]

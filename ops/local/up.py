@@ -68,9 +68,7 @@ async def platform(
         await given.check(environ, say)
         async with servers(state, environ, say=say) as up:
             env = assemble(environ, up.claim.state, at, up.database_url, up.redis_url)
-            if release := commands.pop(procfile.RELEASE, ""):
-                await run_to_end(procfile.program(procfile.RELEASE, release, env), say)
-            key = await hire(up.claim.state, env, say, command=commands.pop("admin", HIRE))
+            key = await _prepare(commands, up.claim.state, env, say)
             programs = [procfile.program(name, line, env) for name, line in commands.items()]
             async with (
                 _outside(sandbox, env, say),
@@ -90,6 +88,13 @@ async def platform(
                     await _ready(running)
                 up.claim.tell(_holder(running, environ))
                 yield running
+
+
+async def _prepare(commands: dict[str, str], state: Path, env: Mapping[str, str], say: Say) -> str:
+    """Run the lines that come before all others, and take them out; returns the admin's key."""
+    if release := commands.pop(procfile.RELEASE, ""):
+        await run_to_end(procfile.program(procfile.RELEASE, release, env), say)
+    return await hire(state, env, say, command=commands.pop("admin", HIRE))
 
 
 def _holder(running: Running, environ: Mapping[str, str]) -> Holder:

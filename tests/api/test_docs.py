@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.testing import AsyncTestClient
 from msgspec import Meta
 
-from api import docs, problems
+from api import codes, docs, problems
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
 
@@ -183,7 +183,7 @@ async def test_the_document_is_the_same_each_time(client: httpx.AsyncClient) -> 
 async def test_every_problem_has_its_place(client: httpx.AsyncClient) -> None:
     everything = (await client.get("/problems")).text
 
-    for code, kind in problems.KINDS.items():
+    for code, kind in codes.KINDS.items():
         answer = await client.get(f"/problems/{code}")
         assert problems.problem(code).type == (kind.type or answer.url.path)
         assert answer.status_code == 200

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.params import FromPath, FromQuery
 from litestar.testing import AsyncTestClient
 
-from api import problems
+from api import codes, problems
 from api.errors import EXCEPTION_HANDLERS
 from domain.refusal import Refusal
 
@@ -204,12 +204,12 @@ def all_refusals(root: type[Refusal] = Refusal) -> set[type[Refusal]]:
 
 
 def test_every_refusal_has_a_code_of_the_table() -> None:
-    assert {refusal.code for refusal in all_refusals()} <= set(problems.KINDS)
+    assert {refusal.code for refusal in all_refusals()} <= set(codes.KINDS)
 
 
-@pytest.mark.parametrize("code", problems.KINDS)
+@pytest.mark.parametrize("code", codes.KINDS)
 def test_every_code_of_the_table_can_be_answered(code: str) -> None:
-    kind = problems.KINDS[code]
+    kind = codes.KINDS[code]
 
     answer = problems.answer(problems.problem(code))
 

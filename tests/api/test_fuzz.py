@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from litestar import Litestar
 
 from api import pages
+from api.codes import KINDS
 from api.orders import LINES_MAX, QUANTITY_MAX
-from api.problems import KINDS
 from db.ids import new_id
 from domain.money import AMOUNT_MINOR_MAX
 from domain.status import Status

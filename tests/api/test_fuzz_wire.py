@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from api.problems import KINDS
+from api.codes import KINDS
 from db.engine import Database
 from tests.api.sockets import (
     HEAD,
