@@ -57,9 +57,8 @@ async def platform(
 ) -> AsyncGenerator[Running]:
     """Start everything, and yield once the web process is ready; stop everything on leaving.
 
-    `lines` stands for the text of the Procfile and `sandbox` for the command that stands in for the
-    outside and says `ready`; both get `environ` and what `assemble` adds. A line `admin` makes the
-    admin in place of the bootstrap. Raises CannotStart.
+    `lines` stands for the text of the Procfile, `sandbox` for the command that is the outside and
+    says `ready`. A line `admin` makes the admin in place of the bootstrap. Raises CannotStart.
     """
     commands = procfile.parse(lines or (CHECKOUT / "Procfile").read_text())
     say = say or console()
