@@ -93,6 +93,7 @@ async def confirm(
         user_id = await users.insert(tx, account) if used else None
         if user_id is None:
             raise code_refused()
+        await codes.hand_over(tx, code_id, user_id)
         await security.append(tx, user_id, SecurityEvent.REGISTERED, origin(request))
         return await users.get(tx, user_id)
 

@@ -75,6 +75,13 @@ async def use(tx: AsyncConnection, code_id: UUID) -> bool:
     )
 
 
+async def hand_over(tx: AsyncConnection, code_id: UUID, user_id: UUID) -> None:
+    """Make a code, and the mail that carried it, part of what is known of an account."""
+    params = {"id": code_id, "user_id": user_id}
+    await run(tx, "UPDATE one_time_codes SET user_id = %(user_id)s WHERE id = %(id)s", params)
+    await run(tx, "UPDATE account_notices SET user_id = %(user_id)s WHERE code_id = %(id)s", params)
+
+
 async def pair(tx: AsyncConnection, one: UUID, other: UUID) -> None:
     """Have two codes be of use together only."""
     await run(

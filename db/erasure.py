@@ -93,6 +93,19 @@ async def _erase_orders(tx: AsyncConnection, params: Mapping[str, object]) -> No
     )
     await run(
         tx,
-        "DELETE FROM idempotency_keys WHERE scope = %(scope)s",
-        {"scope": f"user:{params['id']}"},
+        """
+        DELETE FROM idempotency_keys WHERE scope IN (
+            SELECT concat('user:', %(id)s::uuid)
+            UNION ALL SELECT concat('guest:', id) FROM orders WHERE user_id = %(id)s)
+        """,
+        params,
+    )
+    # Placed without an account and claimed later: it was written in the transaction of its key.
+    await run(
+        tx,
+        """
+        DELETE FROM idempotency_keys k USING orders o
+        WHERE o.user_id = %(id)s AND k.created_at = o.created_at AND k.order_id = o.id
+        """,
+        params,
     )

@@ -22,6 +22,8 @@ PASSWORD = "correct horse battery staple"  # noqa: S105 - of nobody
 OTHER_PASSWORD = "quite another set of words"  # noqa: S105 - of nobody
 WRONG = "something else again"
 
+# As Postgres writes them.
+_BYTES = re.compile(r"\\+x((?:[0-9a-f]{2})+)")
 _CODE = re.compile(r"^[A-Za-z0-9_-]{64}$", re.MULTILINE)
 # Hashed once, by an insecure few passes: most tests want somebody to be there, and soon.
 _passwords = Passwords(1)
@@ -146,3 +148,8 @@ async def rows_of(database: Database, query: str, **params: Any) -> list[tuple[A
     """Read what is stored, or what a change returns."""
     async with transaction(database) as tx:
         return [tuple(row) for row in await tx.execute(text(query), params)]
+
+
+def readable(row: str) -> str:
+    """Write the bytes in the text of a row as the text that they may be."""
+    return _BYTES.sub(lambda found: bytes.fromhex(found[1]).decode("latin-1"), row)

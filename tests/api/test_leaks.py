@@ -20,7 +20,7 @@ from domain.payment import ActionRequired
 from ops.bench.outside import InstantMailer
 from ops.telemetry.logs import JsonLines
 from tests.bank import Bank
-from tests.people import code_of, log_in, logged_in, mails
+from tests.people import code_of, log_in, logged_in, mails, readable, rows_of
 from tests.signed import SIGNING_KEY, signed
 from tests.staff import SECRET_KEY, TOKEN_KEY
 from tests.stages import drain_inventory, drain_notifications, drain_payments
@@ -155,6 +155,8 @@ async def _bugs(client: httpx.AsyncClient, app: Litestar, database: Database) ->
     await client.post("/v1/password-resets", json={"email": EMAIL})
     async with broken(database, "account_notices", "state <> 'sent'"):
         await drain_notifications(database, app.state.settings, InstantMailer())
+    failures = "SELECT 1 FROM tasks WHERE last_error LIKE '%violates check constraint%'"
+    assert await rows_of(database, failures)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -173,7 +175,9 @@ async def told(shop: httpx.AsyncClient, shop_app: Litestar, shop_database: Datab
     scrape = await shop.get("/metrics")
     async with transaction(shop_database) as tx:
         tables = {
-            name: "\n".join(await tx.scalars(text(f"SELECT t::text FROM {name} t")))  # noqa: S608
+            name: "\n".join(
+                map(readable, await tx.scalars(text(f"SELECT t::text FROM {name} t")))  # noqa: S608
+            )
             for name in metadata.tables
         }
     return Told(

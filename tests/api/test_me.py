@@ -8,16 +8,19 @@ import pytest
 from sqlalchemy import text
 
 from db.engine import Database, transaction
+from domain import claim
 from ops.config import Settings
 from tests.builders import put_products
 from tests.people import (
     OTHER_PASSWORD,
     PASSWORD,
     Tokens,
+    code_of,
     is_let_in,
     log_in,
     logged_in,
     mails,
+    readable,
     rows_of,
     someone,
 )
@@ -151,8 +154,33 @@ async def stored(database: Database) -> str:
         )
         for (table,) in tables.all():
             rows = await tx.execute(text(f"SELECT t::text FROM {table} t"))  # noqa: S608 - ours
-            texts.extend(row for (row,) in rows if table != "alembic_version")
+            texts.extend(readable(row) for (row,) in rows if table != "alembic_version")
     return "\n".join(texts)
+
+
+async def test_nothing_is_left_of_registering_and_of_orders_placed_before(
+    stranger: httpx.AsyncClient, database: Database, settings: Settings
+) -> None:
+    await put_products(database, APPLE=100)
+    placed = await post_order(stranger, ("APPLE", 1), email="ann@example.com")
+    new = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann"}
+    await stranger.post("/v1/registrations", json=new)
+    [mail] = await mails(database, settings)
+    body = {"code": code_of(mail), "password": PASSWORD}
+    await stranger.post("/v1/registrations/confirm", json=body)
+    ann = await logged_in(stranger)
+    location, token = placed.headers["location"], placed.headers[claim.HEADER]
+    claimed = {"claim_token": token}
+    await stranger.post(f"{location}/claim", json=claimed, headers=ann.headers)
+    await stranger.post(f"{location}/cancel", headers=ann.headers)
+    assert "ann" in await stored(database)
+
+    gone = await stranger.post(f"{ME}/delete", json={"password": PASSWORD}, headers=ann.headers)
+
+    assert gone.status_code == 204
+    await rows_of(database, "DELETE FROM account_notices WHERE user_id IS NULL RETURNING id")
+    everything = await stored(database)
+    assert "ann" not in everything.lower().replace("channel", "")
 
 
 async def test_address_of_a_deleted_account_may_register_again(
