@@ -1,6 +1,7 @@
 """The auditor's looks: at what changed since the last one, at what was broken, at all in turn."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import chain
 from uuid import UUID
 
@@ -42,6 +43,13 @@ class Look(msgspec.Struct, frozen=True):
     orders: int
     missed: int
     complete: bool
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """When all that changed was last looked at, and when every order there is."""
+
+    looked_at: datetime | None
+    rolled_at: datetime | None
 
 
 class _Progress(msgspec.Struct):
@@ -95,6 +103,13 @@ async def look(tx: AsyncConnection, limits: Limits) -> Look | None:
         max(0, oldest - seen.xmin),
         complete,
     )
+
+
+async def checked(tx: AsyncConnection) -> Checked:
+    """Read when it was last looked."""
+    query = "SELECT max(looked_at), max(rolled_at) FROM audit_progress"
+    [found] = await fetch(tx, Checked, query, {})
+    return found
 
 
 async def _lock(tx: AsyncConnection) -> bool:

@@ -1,6 +1,6 @@
 """Findings: what is not as it should be, open until it is gone or a person closes it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import tables
-from db.engine import run
+from db.engine import fetch, run
 from domain.finding import Finding
 from domain.refusal import Conflict, NotFound
 
@@ -120,6 +120,25 @@ async def page(
     if before is not None:
         query = query.where(f.id < before)
     return [FindingView(*row) for row in await tx.execute(query)]
+
+
+class _Broken(msgspec.Struct):
+    kind: str
+    findings: int
+    since: datetime
+
+
+async def open_by_kind(tx: AsyncConnection) -> Mapping[str, tuple[int, datetime]]:
+    """Count what is open of each kind, and since when the oldest of it is."""
+    rows = await fetch(
+        tx,
+        _Broken,
+        """
+        SELECT kind, count(*), min(opened_at) FROM findings WHERE closed_at IS NULL GROUP BY kind
+        """,
+        {},
+    )
+    return {row.kind: (row.findings, row.since) for row in rows}
 
 
 _VIEW = tuple(tables.findings.c[name] for name in FindingView.__struct_fields__)

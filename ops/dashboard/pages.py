@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from ops.dashboard import order, orders, overview
+from ops.dashboard import invariants, order, orders, overview, stock, trail
 from ops.dashboard.page import Page
 
-PAGES: Sequence[Page] = (overview.PAGE, orders.PAGE, order.PAGE)
+PAGES: Sequence[Page] = (
+    overview.PAGE,
+    orders.PAGE,
+    order.PAGE,
+    stock.PAGE,
+    stock.ONE,
+    trail.PAGE,
+    invariants.PAGE,
+)
