@@ -1,6 +1,5 @@
 """Bulks over HTTP: one action on all tasks that match, tried dry, begun, stopped and undone."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -22,7 +21,7 @@ from db.bulks import BATCH_MAX, BulkView, NewBulk
 from db.engine import name_commit
 from db.ids import new_id
 from db.matching import Filter
-from domain.bulk import ACTS_ON, WHY, BulkAction, LeftOut, judge
+from domain.bulk import ACTS_ON, BulkAction, Judged, sum_up
 from domain.task import Kind, Queue, State
 from domain.text import ON_ONE_LINE, ONE_LINE
 from ops.telemetry.faultpoint import Commit
@@ -73,25 +72,10 @@ class PostBulk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: _Text | None = None
 
 
-class LeftOutView(msgspec.Struct, frozen=True):
-    """Tasks that are left out, why, and the ids of some."""
+class BulkAnswer(Judged, frozen=True):
+    """How all that match are judged, each again when it is its turn; what was begun, if it was."""
 
-    reason: LeftOut
-    why: str
-    count: int
-    task_ids: Sequence[int]
-
-
-class BulkAnswer(msgspec.Struct, frozen=True):
-    """How many match, how many of these are safe, and which are left out.
-
-    Each is judged again when it is its turn. `bulk` is what was begun, if it was.
-    """
-
-    matched: int
-    safe: int
-    left_out: Sequence[LeftOutView]
-    bulk: BulkView | None
+    bulk: BulkView | None = None
 
 
 class BulkList(msgspec.Struct, frozen=True):
@@ -117,30 +101,17 @@ async def post_bulk(
     if State(data.match.state) not in ACTS_ON[action]:
         raise InvalidRequest(f"Nothing {data.match.state} can be acted on so.", field="match.state")
     wanted, last = data.match.filter(), await bulks.last_id(tx)
-    judged = _judged(action, await matching.groups(tx, wanted, id_max=last))
+    judged = sum_up(action, await matching.groups(tx, wanted, id_max=last))
     if data.dry_run:
-        return Response(judged)
+        return Response(BulkAnswer(judged.matched, judged.safe, judged.left_out))
     name_commit(tx, Commit.TASK)
     by = request.user.user_id
     new = NewBulk(new_id(), action, wanted, data.per_s, data.note, by, last, judged.matched)
     begun = await bulks.insert(tx, new)
     await audit.record(tx, request, "bulk.begin", begun.id, after=data)
-    answer = msgspec.structs.replace(judged, bulk=begun)
+    answer = BulkAnswer(judged.matched, judged.safe, judged.left_out, begun)
     where = {"Location": f"/v1/tasks/bulks/{begun.id}"}
     return Response(answer, status_code=HTTPStatus.ACCEPTED, headers=where)
-
-
-def _judged(action: BulkAction, groups: Sequence[matching.Group]) -> BulkAnswer:
-    left_out: dict[LeftOut, LeftOutView] = {}
-    for group in groups:
-        reason = judge(action, group.alike)
-        if reason is not None:
-            known = left_out.get(reason, LeftOutView(reason, WHY[reason], 0, ()))
-            ids = sorted([*known.task_ids, *group.task_ids])[: matching.SAMPLE_MAX]
-            left_out[reason] = LeftOutView(reason, WHY[reason], known.count + group.count, ids)
-    matched = sum(group.count for group in groups)
-    safe = matched - sum(one.count for one in left_out.values())
-    return BulkAnswer(matched, safe, list(left_out.values()), None)
 
 
 @get("")

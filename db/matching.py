@@ -1,6 +1,6 @@
 """Tasks that match a filter: listed, judged in groups, and given a batch at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import fetch
-from domain.bulk import AT_MONEY, Alike
+from domain.bulk import AT_MONEY, SAMPLE_MAX, Alike, Group
 from domain.cause import cause, telling
 from domain.task import Kind, Queue, State
 
@@ -17,7 +17,6 @@ from domain.task import Kind, Queue, State
 LOOKED_AT_MAX = 200_000
 # The newest dead tasks are grouped by cause: reading and comparing them takes a tenth of a second.
 CAUSES_OF_MAX = 10_000
-SAMPLE_MAX = 5
 
 # The state stands in the text of a statement, so that whatever plan is kept has its index.
 IN_STATE: Mapping[State, LiteralString] = {
@@ -52,14 +51,6 @@ class Filter(msgspec.Struct, frozen=True):
     error: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-
-
-class Group(msgspec.Struct, frozen=True):
-    """Tasks that are judged alike, with the ids of some."""
-
-    alike: Alike
-    count: int
-    task_ids: Sequence[int]
 
 
 class CauseView(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Bulks: one action on all tasks that match a filter, and which of these are left out and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -50,6 +50,10 @@ ACTS_ON: Mapping[BulkAction, frozenset[State]] = {
 }
 
 
+# Ids that are told of tasks left out.
+SAMPLE_MAX = 5
+
+
 class BulkOver(Refusal):
     """The bulk does not run any more, or cannot be undone."""
 
@@ -68,6 +72,31 @@ class Alike(msgspec.Struct, frozen=True):
     paying: bool
 
 
+class Group(msgspec.Struct, frozen=True):
+    """Tasks that are judged alike, with the ids of some."""
+
+    alike: Alike
+    count: int
+    task_ids: Sequence[int]
+
+
+class LeftOutView(msgspec.Struct, frozen=True):
+    """Tasks that are left out, why, and the ids of some."""
+
+    reason: LeftOut
+    why: str
+    count: int
+    task_ids: Sequence[int]
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """How many match, how many of these are safe, and which are left out."""
+
+    matched: int
+    safe: int
+    left_out: Sequence[LeftOutView]
+
+
 def judge(action: BulkAction, task: Alike) -> LeftOut | None:
     """Decide why a bulk leaves a task out; None if it is safe.
 
@@ -83,3 +112,17 @@ def judge(action: BulkAction, task: Alike) -> LeftOut | None:
     if action is BulkAction.REPLAY:
         return LeftOut.DUE if task.state is State.READY and task.due else None
     return LeftOut.NEEDED if Kind(task.kind) in _OF_ORDERS else None
+
+
+def sum_up(action: BulkAction, groups: Sequence[Group]) -> Judged:
+    """Judge all that match, as they are now."""
+    left_out: dict[LeftOut, LeftOutView] = {}
+    for group in groups:
+        reason = judge(action, group.alike)
+        if reason is not None:
+            known = left_out.get(reason, LeftOutView(reason, WHY[reason], 0, ()))
+            ids = sorted([*known.task_ids, *group.task_ids])[:SAMPLE_MAX]
+            left_out[reason] = LeftOutView(reason, WHY[reason], known.count + group.count, ids)
+    matched = sum(group.count for group in groups)
+    safe = matched - sum(one.count for one in left_out.values())
+    return Judged(matched, safe, list(left_out.values()))

@@ -2,7 +2,18 @@
 
 from collections.abc import Sequence
 
-from ops.dashboard import invariants, order, orders, overview, stock, trail
+from ops.dashboard import (
+    invariants,
+    order,
+    orders,
+    overview,
+    queues,
+    schedules,
+    stock,
+    tasks,
+    trail,
+    workers,
+)
 from ops.dashboard.page import Page
 
 PAGES: Sequence[Page] = (
@@ -11,6 +22,10 @@ PAGES: Sequence[Page] = (
     order.PAGE,
     stock.PAGE,
     stock.ONE,
+    queues.PAGE,
+    tasks.PAGE,
+    workers.PAGE,
+    schedules.PAGE,
     trail.PAGE,
     invariants.PAGE,
 )
