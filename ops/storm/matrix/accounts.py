@@ -240,7 +240,7 @@ async def _ask(  # noqa: PLR0913 - a request has as many parts
 ) -> Entry:
     """Ask until there is an answer; what asks for no key may be done twice, or refused again."""
     urls = (scene.lane.broken_url, scene.lane.url) if front else (scene.lane.url,)
-    asked = Asked(Op.WRITE, method, path, content=content, staff=bool(token))
+    asked = Asked(Op.WRITE, method, path, order=scene.order, content=content, staff=bool(token))
     return await scene.lane.clients(*urls, token=token).ask(asked)
 
 

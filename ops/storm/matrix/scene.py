@@ -92,7 +92,8 @@ class Scene:
     async def write(self, method: str, path: str, content: Mapping[str, object]) -> None:
         """Have staff write something, by way of the broken web process."""
         key = str(new_id())
-        await self.front.ask(Asked(Op.WRITE, method, path, key, content=content, staff=True))
+        asked = Asked(Op.WRITE, method, path, key, self.order, content, staff=True)
+        await self.front.ask(asked)
 
     async def until(self, *statuses: str) -> None:
         """Wait until the order has one of these statuses."""
