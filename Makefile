@@ -14,6 +14,7 @@ PATCHES =
 JOBS = 1
 POINTS = all
 ACTIONS = all
+CHROMIUM =
 
 RUN = .venv/bin/python
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -35,6 +36,7 @@ help:
 	@echo "make timing               measure whether how long an answer takes tells who has an account"
 	@echo "make audit-dependencies   look for known vulnerabilities in what is installed"
 	@echo "make test                 run the tests"
+	@echo "make test-browser [CHROMIUM=path]   use the dashboard in a real browser"
 	@echo "make check                format, lint and types"
 	@echo "make format               mend the format and what the linter can"
 	@echo "make lock                 compile the pinned requirements from pyproject.toml"
@@ -86,6 +88,14 @@ audit-dependencies: .venv/.dev
 test: .venv/.dev
 	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -n 4 --dist worksteal -q
 
+# Playwright brings its own driver, and takes the Chromium or Chrome that is here.
+test-browser: .venv/.dev
+	@found="$(CHROMIUM)"; for name in chromium chromium-browser google-chrome; do \
+		test -n "$$found" || found="$$(command -v $$name)" || true; done; \
+	test -n "$$found" || { echo "No Chromium is found: install it (Debian, Ubuntu: apt install" \
+		"chromium), or name one: make CHROMIUM=/path/to/chrome test-browser" >&2; exit 1; }; \
+	CHROMIUM="$$found" $(RUN) -m pytest -n 1 -q tests/browser
+
 check: .venv/.dev
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
@@ -132,4 +142,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench fuzz timing audit-dependencies test check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench fuzz timing audit-dependencies test test-browser check format lock clean

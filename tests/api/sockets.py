@@ -36,12 +36,22 @@ async def web(
     database_url: str, redis_url: str, log: Path, **changes: object
 ) -> AsyncGenerator[Process]:
     """Run the line of the Procfile on a port of our own; connections wait until it is up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with web_on(listener, database_url, redis_url, log, **changes) as process:
+            yield process
+
+
+@asynccontextmanager
+async def web_on(
+    listener: socket.socket, database_url: str, redis_url: str, log: Path, **changes: object
+) -> AsyncGenerator[Process]:
+    """Run the line of the Procfile on a port that stays when the process goes."""
     [line] = re.findall("^web: (.*)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
     command = re.sub(r"--(host|port) \S+", "", line).split()
     ours = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     ours |= {"TOKEN_KEYS": TOKEN_KEY, "SECRET_KEYS": SECRET_KEY}
     ours |= {name.upper(): str(value) for name, value in {**UNLIMITED, **changes}.items()}
-    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
+    with log.open("ab") as output:
         running = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *command, "--fd", str(listener.fileno())),
             cwd=ROOT,

@@ -1,0 +1,97 @@
+"""A real browser before the real web process; `make test-browser` says which one by CHROMIUM."""
+
+import os
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from db.engine import Database
+from domain.principal import Role
+from tests.api.sockets import web_on
+from tests.people import PASSWORD, someone
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+CHROMIUM = os.environ.get("CHROMIUM", "")
+# Without a browser there is nothing to test with, and nothing of it is installed either.
+collect_ignore_glob = [] if CHROMIUM else ["test_*.py"]
+
+EMAIL = "ann@example.com"
+# Nothing leaves the machine, and as root in a container there is no sandbox to be had.
+FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+
+
+Start = Callable[[], AbstractAsyncContextManager[object]]
+
+
+class Shop:
+    """The web process, which can be stopped and started on the same port."""
+
+    def __init__(self, listener: socket.socket, start: Start) -> None:
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._start = start
+        self._running = AsyncExitStack()
+
+    async def start(self) -> None:
+        await self._running.enter_async_context(self._start())
+
+    async def stop(self) -> None:
+        await self._running.aclose()
+
+
+@pytest.fixture
+async def shop(
+    database: Database, database_url: str, redis_url: str, tmp_path: Path
+) -> AsyncGenerator[Shop]:
+    """The web process, and somebody of ops with an account."""
+    await someone(database, EMAIL, Role.OPS)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = Shop(listener, lambda: web_on(listener, database_url, redis_url, tmp_path / "log"))
+        await made.start()
+        yield made
+        await made.stop()
+
+
+@pytest.fixture
+async def browser() -> AsyncGenerator["Browser"]:
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - only with a browser
+
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        await started.close()
+
+
+@pytest.fixture
+async def page(browser: "Browser", shop: Shop) -> AsyncGenerator["Page"]:
+    """A window; whatever a page complains of, or the CSP refuses, fails the test."""
+    window = await browser.new_page(base_url=shop.url)
+    complaints: list[str] = []
+    window.on("pageerror", lambda error: complaints.append(str(error)))
+    window.on(
+        "console",
+        lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
+    )
+    yield window
+    assert complaints == []
+    await window.close()
+
+
+async def log_in(page: "Page", password: str = PASSWORD) -> None:
+    await page.goto("/ops")
+    await page.get_by_label("E-mail").fill(EMAIL)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Log in").click()
+
+
+@pytest.fixture
+async def inside(page: "Page") -> "Page":
+    """A window of somebody who is logged in, and sees the overview live."""
+    await log_in(page)
+    await page.locator("[data-pulse][data-state=live]").wait_for()
+    return page
