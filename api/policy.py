@@ -106,6 +106,7 @@ POLICIES: Mapping[str, Policy] = {
     "GET /v1/users": Policy(_ADMIN),
     "GET /v1/users/{user_id}": Policy(_ADMIN),
     "PATCH /v1/users/{user_id}": Policy(_ADMIN),
+    "PUT /v1/gateways/{name}/breaker": Policy(_OPS, Scope.OPERATIONS_WRITE),
     # Gateways sign what they send.
     "POST /v1/gateways/{name}/webhook": _PUBLIC,
     # The dashboard; what its pages do is done by the operations above.
@@ -117,6 +118,7 @@ POLICIES: Mapping[str, Policy] = {
     "GET /ops": Policy(_STAFF),
     "GET /ops/orders": Policy(_STAFF),
     "GET /ops/orders/{order_id}": Policy(_STAFF),
+    "GET /ops/payments": Policy(_STAFF),
     "GET /ops/stock": Policy(_STAFF),
     "GET /ops/stock/{sku}": Policy(_STAFF),
     "GET /ops/audit": Policy(_ADMIN),

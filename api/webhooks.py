@@ -70,7 +70,7 @@ async def receive_webhook(
     nothing is kept, so that the gateway sends it again.
     """
     settings: Settings = request.app.state.settings
-    if name not in _names(settings):
+    if name not in names(settings):
         raise NotFound("There is no such gateway.")
     _refuse_unsigned(settings, body, request.headers.getall(HEADER, []))
     message = read(name, body)
@@ -95,7 +95,7 @@ async def _receive(database: Database, message: Message) -> None:
             await _refuse_early(tx, message)
 
 
-def _names(settings: Settings) -> list[str]:
+def names(settings: Settings) -> list[str]:
     """Name the configured gateways; what stands behind a name is a secret."""
     entries = [entry.partition("=")[0].strip() for entry in settings.payment_gateways.split(",")]
     return [entry for entry in entries if entry] or ["stripe"]

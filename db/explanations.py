@@ -185,8 +185,12 @@ async def _breakers(tx: AsyncConnection, open_for: timedelta) -> Sequence[Breake
         tx,
         BreakerState,
         """
-        SELECT gateway, state, since, since + %(open_for)s FROM gateway_breakers
-        WHERE state <> 'closed' ORDER BY since DESC LIMIT %(limit)s
+        SELECT gateway, 'open', since, now() + %(open_for)s, true FROM gateway_switches
+        WHERE forced = 'open'
+        UNION ALL (
+        SELECT gateway, state, since, since + %(open_for)s, false FROM gateway_breakers
+        WHERE state <> 'closed' AND gateway NOT IN (SELECT gateway FROM gateway_switches)
+        ORDER BY since DESC LIMIT %(limit)s)
         """,
         {"open_for": open_for, "limit": BREAKERS_MAX},
     )

@@ -28,6 +28,7 @@ from db import (
     account_tables,
     audit_tables,
     bulk_tables,
+    gateway_tables,
     operation_tables,
     sample_tables,
     stock_tables,
@@ -213,7 +214,7 @@ class NotificationColumns(TypedColumns):
 
 
 # Who has this module's metadata has the other tables in it, too.
-accounts, audits = account_tables, audit_tables
+accounts, audits, gateways = account_tables, audit_tables, gateway_tables
 operations, movements = operation_tables, stock_tables
 sampled, bulks = sample_tables, bulk_tables
 

@@ -120,12 +120,16 @@ class QueueState(msgspec.Struct, frozen=True):
 
 
 class BreakerState(msgspec.Struct, frozen=True):
-    """The breaker of a gateway in one process; `until` is when an open one tries a call."""
+    """The breaker of a gateway in one process; `until` is when an open one tries a call.
+
+    A `forced` one is held open by a person, in all processes.
+    """
 
     gateway: str
     state: str
     since: datetime
     until: datetime
+    forced: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -132,6 +132,11 @@ def _out_of_service(task: Work, refusing: Sequence[BreakerState]) -> Standing:
     gateways = sorted({b.gateway for b in refusing})
     names, one = " and ".join(gateways), len(gateways) == 1
     action = f"{BY_ITSELF} once {names} {'answers' if one else 'answer'}"
+    if held := next((b for b in refusing if b.forced), None):
+        switch = f"PUT /v1/gateways/{held.gateway}/breaker"
+        clause = f"staff has taken {held.gateway} out of service until they release it, {switch}"
+        code = Code.GATEWAY_OUT_OF_SERVICE
+        return Standing(code, clause, held.since, Owner.STAFF, switch)
     shut = [b for b in refusing if b.state == "open"]
     if not shut:
         clause = (

@@ -70,6 +70,8 @@ class Breaker(CircuitBreaker):
         clock: Clock = time.monotonic,
     ) -> None:
         self._probing = False
+        self._forced: str | None = None
+        self._on_change = on_change
         self._opening = _Opening(clock)
         window = _Window(settings.breaker_window_s, clock)
         super().__init__(
@@ -86,8 +88,29 @@ class Breaker(CircuitBreaker):
         """Say whether a call made now would be refused; asking takes no probe."""
         return self.wait_s() > 0
 
+    @property
+    def forced(self) -> str | None:
+        """Give how a person holds it: open, closed, or None if it goes by itself."""
+        return self._forced
+
+    def force(self, forced: str | None) -> None:
+        """Hold it open or closed, whatever comes of calls; None has it go by itself again.
+
+        What it is by itself stays as it was: held, it counts no call.
+        """
+        if forced == self._forced:
+            return
+        old, self._forced = self._forced or self.current_state, forced
+        new = forced or self.current_state
+        gateway = str(self.name)
+        metrics.breaker_state.labels(gateway).set(READINGS[new])
+        log.warning("Breaker of gateway %s: held %s", gateway, forced or "no more")
+        self._on_change(gateway, old, new)
+
     def wait_s(self) -> float:
         """Say how long calls will be refused; 0 if one made now goes through."""
+        if self._forced is not None:
+            return float(self.reset_timeout) if self._forced == STATE_OPEN else 0.0
         if self.current_state == STATE_OPEN:
             return max(0.0, self.reset_timeout - self._opening.age_s())
         return PROBE_WAIT_S if self._probing else 0.0
@@ -133,11 +156,15 @@ class Breaker(CircuitBreaker):
 
 
 async def guarded(breaker: Breaker, call: Callable[[], Awaitable[Outcome]]) -> Outcome | Refused:
-    """Make the call unless the breaker is open, and count what comes of it.
+    """Make the call unless the breaker is open, and count what comes of it unless it is held.
 
     A timeout must be an outcome already: cut from outside, the call counts as nothing. An
     exception counts as a failure and is raised on.
     """
+    if breaker.forced == STATE_OPEN:
+        return Refused(breaker.wait_s())
+    if breaker.forced == STATE_CLOSED:
+        return await call()
     try:
         with breaker.calling(), breaker.admission() as admitted:
             return _answer(await call(), admitted)

@@ -34,6 +34,7 @@ from workers.bell import Bell
 from workers.breaker import Breaker
 from workers.lookout import Lookout
 from workers.payments import Till
+from workers.switchboard import Switchboard
 from workers.watchdog import watch
 
 # Starting a thread takes a moment; a machine that needs longer is in trouble.
@@ -119,22 +120,24 @@ def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) ->
 
     database = connect(settings, name="orderflow worker", ring=ring)
     announcer, alive = Announcer(database), Heartbeat(database, ProcessKind.WORKER)
-    lifecycle.openers = [lookout.start, alive.start]
+    tills = {g.name: Till(g, Breaker(g.name, settings, on_change=announcer)) for g in gateways}
+    switchboard = Switchboard(database, [till.breaker for till in tills.values()])
+    lifecycle.openers = [lookout.start, alive.start, switchboard.start]
     shut = [lookout.close, announcer.close, *(g.close for g in gateways), mailer.close]
-    lifecycle.closers = [alive.close, *shut, database.engine.dispose]
+    lifecycle.closers = [alive.close, switchboard.close, *shut, database.engine.dispose]
 
     reserve = claimed.Stage(
         database, Queue.INVENTORY, inventory.reserve, settings.group_max, settings.lease_s
     )
     prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1, settings.lease_s)
-    tills = {g.name: Till(g, Breaker(g.name, settings, on_change=announcer)) for g in gateways}
     pay = payments.stage(payments.Cashier(database, tills, settings))
     reconcile = reconciliation.stage(reconciliation.Clerk(database, tills, settings))
-    notify = notifications.stage(notifications.Postman(database, mailer, settings))
     drains = {
         Queue.INVENTORY: partial(claimed.drain, reserve),
         Queue.PAYMENTS: partial(leased.drain, pay),
-        Queue.NOTIFICATIONS: partial(leased.drain, notify),
+        Queue.NOTIFICATIONS: partial(
+            leased.drain, notifications.stage(notifications.Postman(database, mailer, settings))
+        ),
         Queue.HOUSEKEEPING: partial(claimed.drain, prune),
         Queue.RECONCILIATION: partial(leased.drain, reconcile),
     }

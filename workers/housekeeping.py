@@ -25,6 +25,8 @@ TASKS_KEEP_DAYS = 7
 IDEMPOTENCY_KEYS_KEEP_DAYS = 3
 # A breaker that does not change for days is closed, or its process is gone.
 BREAKERS_KEEP_DAYS = 3
+# A month's outages are compared with each other.
+BREAKER_CHANGES_KEEP_DAYS = 31
 # As long as done tasks are kept, what was done to many of them can be put back.
 BULKS_KEEP_DAYS = 7
 # Whoever wants to know why a process was lost looks by then.
@@ -47,6 +49,7 @@ async def prune(
         gone = await upkeep.prune(tx, keep_days=TASKS_KEEP_DAYS, limit=batch_max)
         forgotten = await keys.prune(tx, keep_days=IDEMPOTENCY_KEYS_KEEP_DAYS, limit=batch_max)
         await breakers.prune(tx, keep_days=BREAKERS_KEEP_DAYS)
+        await breakers.prune_history(tx, keep_days=BREAKER_CHANGES_KEEP_DAYS, limit=batch_max)
         await processes.prune(tx, keep_days=PROCESSES_KEEP_DAYS)
         await samples.prune(tx, keep_days=SAMPLES_KEEP_DAYS, limit=batch_max)
         await bulks.prune(tx, keep_days=BULKS_KEEP_DAYS)

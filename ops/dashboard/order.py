@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cache
 from typing import Annotated
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from domain.explanation import Explanation
 from domain.funds import OPEN, Payable, funds
 from domain.past import Past, fold, happened
 from domain.payment import Capture
-from ops.config import Settings, settings
+from ops.dashboard import surroundings
 from ops.dashboard.page import Page
 from ops.dashboard.story import Entry, actor_ids, weave
 
@@ -67,19 +66,15 @@ def remedy(told: Explanation) -> Remedy:
         return Remedy(f"Stock of {word}", href=f"/ops/stock/{word}")
     if kind == "queues":
         return Remedy(f"Queue {word}", href="/ops/queues")
+    if kind == "gateways":
+        return Remedy("Payments desk", href="/ops/payments#breakers")
     place = _PLACES.get(word)
     return Remedy(action) if place is None else Remedy(word.replace("-", " "), href=place)
 
 
-@cache
-def _settings() -> Settings:
-    """Read how long gateways and leases take, once, as every process does."""
-    return settings()
-
-
 async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
     """Read all there is about an order; raises NotFound."""
-    config = _settings()
+    config = surroundings.config()
     facts = await explanations.get(tx, asked.order_id, config)
     order = await orders.get(tx, asked.order_id)
     told = await events.page(tx, asked.order_id)

@@ -103,6 +103,9 @@ WRITES = {
     "adjustment": Write(
         "POST", f"/v1/stock/{SKU}/adjustments", {"delta": 5, "reason": "Found some"}, "Found", "5"
     ),
+    "breaker": Write(
+        "PUT", "/v1/gateways/stripe/breaker", {"forced": None, "note": "It is back"}, "back", ""
+    ),
     "threshold": Write("PUT", f"/v1/stock/{SKU}/threshold", {"low_at": 5}, "", "5"),
     "finding": Write("POST", "/v1/findings/1/close", {"note": "Paid by hand"}, "Paid by hand", ""),
 }

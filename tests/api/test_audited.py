@@ -115,6 +115,10 @@ async def sku(parts: Parts) -> str:
     return "APPLE"
 
 
+async def gateway(_: Parts) -> str:
+    return "stripe"
+
+
 async def queue(_: Parts) -> str:
     return "shipping"
 
@@ -171,6 +175,7 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "POST /v1/schedules/{job}/run": (job, None),
     "POST /v1/queues/{queue}/drain": (queue, None),
     "PUT /v1/queues/{queue}": (queue, {"paused": True, "running_max": None}),
+    "PUT /v1/gateways/{name}/breaker": (gateway, NOTE | {"forced": "open"}),
     "PUT /v1/products/{sku}": (sku, PRODUCT),
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),
     "POST /v1/stock/{sku}/adjustments": (sku, {"delta": -1, "reason": "Broken."}),

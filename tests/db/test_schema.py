@@ -23,6 +23,7 @@ from domain.payment import Capture, OnDecline
 from domain.principal import Role, Tier
 from domain.saga import STOCK_EFFECTS
 from domain.status import MOVES, Status
+from domain.stock import Cause
 from domain.task import Queue, State
 from tests.builders import a_placement, place, put_products
 
@@ -42,6 +43,9 @@ from tests.builders import a_placement, place, put_products
         ("orders", "on_decline", OnDecline),
         ("api_keys", "tier", set(Tier) - {Tier.ANONYMOUS}),
         ("gateway_breakers", "state", {"closed", "half-open", "open"}),
+        ("gateway_breaker_changes", "state", {"closed", "half-open", "open"}),
+        ("gateway_switches", "forced", {"closed", "open"}),
+        ("stock_movements", "cause", Cause),
         ("processes", "kind", ProcessKind),
         ("task_bulks", "action", BulkAction),
         ("task_bulks", "state", BulkState),

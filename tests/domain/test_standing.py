@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from domain.attempt import EVERY_GATEWAY_OUT
@@ -308,3 +309,14 @@ def test_finished_work_of_another_status_holds_nothing() -> None:
     told: Facts = facts(Status.SHIPPED, *stale, attempts=[attempt()])
 
     assert explain(told).code is Code.SHIPPED
+
+
+def test_gateway_that_staff_took_out_of_service_waits_for_staff() -> None:
+    waiting = work(Kind.CHARGE, payload={"attempt_id": str(UNKNOWN.id)})
+    held = msgspec.structs.replace(breaker("open"), forced=True)
+
+    found = explain(facts(Status.RESERVED, waiting, attempts=[UNKNOWN], breakers=[held]))
+
+    assert (found.code, found.owner) == (Code.GATEWAY_OUT_OF_SERVICE, Owner.STAFF)
+    assert found.action == "PUT /v1/gateways/stripe/breaker"
+    assert "staff has taken stripe out of service" in found.sentence
