@@ -109,8 +109,10 @@ format: .venv/.dev
 lock: .venv/.dev
 	@$(LOCK) --output-file requirements.txt
 	@$(LOCK) --extra local --constraint requirements.txt --output-file ops/local/requirements.txt
-	@$(LOCK) --extra local --extra dev --constraint ops/local/requirements.txt \
-		--output-file .ci/requirements.txt
+	@$(LOCK) --extra traces --constraint requirements.txt \
+		--output-file ops/telemetry/requirements.txt
+	@$(LOCK) --extra local --extra traces --extra dev --constraint ops/local/requirements.txt \
+		--constraint ops/telemetry/requirements.txt --output-file .ci/requirements.txt
 
 clean:
 	rm -rf .venv .local .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """Accepting orders in groups: every request that waits for a commit shares the next one."""
 
 from collections.abc import Sequence
+from time import perf_counter
 
 import msgspec
 
@@ -11,6 +12,7 @@ from db.engine import Database, name_commit, transaction
 from db.keys import Answer
 from db.placements import Placement
 from domain.refusal import Refusal
+from ops.telemetry import trace
 from ops.telemetry.faultpoint import Commit
 
 # Beyond some seconds of work a client has given up: it is told to come back instead.
@@ -42,8 +44,16 @@ class Acceptance:
             return await self._gather.submit(placement)
 
     async def _accept(self, group: Sequence[Placement]) -> list[Answer | Refusal]:
+        started = perf_counter()
         async with transaction(self._database) as tx:
             name_commit(tx, Commit.ACCEPT)
-            return await placements.insert_many(
+            answers = await placements.insert_many(
                 tx, group, msgspec.json.encode, unpaid_max=self._unpaid_max
             )
+        if not trace.is_recorded():
+            return answers
+        about: list[tuple[str | None, trace.Attributes]] = [
+            (p.traceparent, {"orderflow.order.id": str(p.order_id)}) for p in group
+        ]
+        trace.tell_group("accept", perf_counter() - started, about)
+        return answers

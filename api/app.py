@@ -5,10 +5,11 @@ import gc
 from api.application import build
 from api.connection import patient
 from ops.config import settings
-from ops.telemetry import logs
+from ops.telemetry import logs, tracing
 
 _settings = settings()
 logs.configure("web", _settings.log_level, form=_settings.log_format)
+tracing.configure("web", _settings)
 app = build(_settings)
 # What uvicorn makes of a client's connection.
 http = patient(_settings)

@@ -1,5 +1,6 @@
 """The wiring of the web application: routes, dependencies, errors and the edge around them."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,7 +76,7 @@ from domain.secret import keys
 from ops.config import VERSION, Settings
 from ops.dashboard import routes as dashboard
 from ops.dashboard.site import Site
-from ops.telemetry import faultpoint
+from ops.telemetry import faultpoint, trace
 
 # A thousand lines of an order take some sixty kilobytes.
 BODY_BYTES_MAX = 1_000_000
@@ -198,6 +199,7 @@ async def _living(app: Litestar) -> AsyncGenerator[None]:
     await app.state.limits.close()
     await app.state.standings.close()
     app.state.keyring.passwords.close()
+    await asyncio.to_thread(trace.close)
     await app.state.database.engine.dispose()
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
+from http import HTTPStatus
 from time import perf_counter
 from typing import cast, final
 
@@ -50,10 +51,15 @@ class Edge:
             return
         self._proxies.resolve(scope)
         request_id, traceparent = _given(scope)
-        with logs.bound(request_id=request_id), trace.following(traceparent):
-            await self._serve(_Exchange(scope, send, request_id), receive)
+        # Its route is not known yet; of probes there would be a trace every few seconds.
+        name = None if scope["path"] in self._quiet else _known(str(scope["method"]))
+        with (
+            logs.bound(request_id=request_id),
+            trace.following(traceparent, name, kind=trace.Kind.SERVER) as span,
+        ):
+            await self._serve(_Exchange(scope, send, request_id), receive, span)
 
-    async def _serve(self, exchange: "_Exchange", receive: Receive) -> None:
+    async def _serve(self, exchange: "_Exchange", receive: Receive, span: trace.Span) -> None:
         started = perf_counter()
         try:
             await self._app(exchange.scope, receive, exchange.send)
@@ -61,21 +67,35 @@ class Edge:
             _logger.exception("request failed")
             await exchange.fail()
         finally:
-            self._record(exchange, perf_counter() - started)
+            self._record(exchange, perf_counter() - started, span)
 
-    def _record(self, exchange: "_Exchange", seconds: float) -> None:
+    def _record(self, exchange: "_Exchange", seconds: float, span: trace.Span) -> None:
         scope = cast("Mapping[str, object]", exchange.scope)
         route = str(scope.get("path_template") or "unmatched")
-        method = exchange.method if exchange.method in _METHODS else "other"
+        method = _known(exchange.method)
         status = exchange.status or _CLIENT_CLOSED_REQUEST
         count, timer = _meters(method, route, status)
         count.inc()
         timer.observe(seconds)
+        span.rename(f"{method} {route}")
+        span.set(
+            {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+            }
+        )
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            span.fail(str(status))
         level = logging.DEBUG if route in self._quiet else logging.INFO
         fields = {"method": method, "route": route, "status": status}
         params = cast("Mapping[str, object]", scope.get("path_params") or {})
         ids = {"order_id": params["order_id"]} if "order_id" in params else {}
         _tell(level, {**fields, **ids, "duration_ms": round(seconds * 1000, 3)})
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "other"
 
 
 @cache

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine import fetch, ring_after_commit, run
 from domain.order import Change
 from domain.task import ATTEMPTS_MAX, QUEUE_OF, Kind, NewTask, Queue, State, Task, Verdict
-from ops.telemetry import metrics
+from ops.telemetry import metrics, trace
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +70,17 @@ async def insert(tx: AsyncConnection, changes: Sequence[Change]) -> None:
 
 
 async def schedule(tx: AsyncConnection, task: NewTask, *, order_id: UUID | None = None) -> None:
-    """Write one task, for an order that does not change or for none."""
+    """Write one task, for an order that does not change or for none.
+
+    It belongs to the trace of the order, or else to that of the request at hand.
+    """
     ring_after_commit(tx, QUEUE_OF[task.kind])
     await run(
         tx,
         """
-        INSERT INTO tasks (queue, kind, order_id, payload, attempts_max)
-        VALUES (%(queue)s, %(kind)s, %(order_id)s, %(payload)s::jsonb, %(max)s)
+        INSERT INTO tasks (queue, kind, order_id, payload, attempts_max, traceparent)
+        VALUES (%(queue)s, %(kind)s, %(order_id)s, %(payload)s::jsonb, %(max)s,
+                coalesce((SELECT traceparent FROM orders WHERE id = %(order_id)s), %(trace)s))
         """,
         {
             "queue": QUEUE_OF[task.kind].value,
@@ -84,6 +88,7 @@ async def schedule(tx: AsyncConnection, task: NewTask, *, order_id: UUID | None 
             "order_id": order_id,
             "payload": msgspec.json.encode(task.payload).decode(),
             "max": ATTEMPTS_MAX[task.kind],
+            "trace": trace.given(),
         },
     )
 

@@ -41,6 +41,7 @@ ONLY_IN = {
     "litestar": {"api", "ops.dashboard"},
     "stripe": {"workers"},
     "aiosmtplib": {"workers"},
+    "opentelemetry": {"ops.telemetry"},
 }
 # A transaction is passed through by its type.
 EVERYWHERE = {"sqlalchemy.ext.asyncio.AsyncConnection"}

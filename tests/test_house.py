@@ -15,7 +15,14 @@ from ops.config import VERSION, SettingInvalid, Settings, example, settings
 from tests.order import LONG, dealt
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.txt", "ops/local/requirements.txt", ".ci/requirements.txt")
+LOCKS = (
+    "requirements.txt",
+    "ops/local/requirements.txt",
+    "ops/telemetry/requirements.txt",
+    ".ci/requirements.txt",
+)
+# Those that each lock holds beside what the project always needs.
+EXTRAS = ((), ("local",), ("traces",), ("local", "traces", "dev"))
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 ENTRIES = {
@@ -121,18 +128,19 @@ def _declared(requirements: list[str]) -> set[str]:
 
 def test_locks_pin_what_the_project_declares() -> None:
     project = PYPROJECT["project"]
-    wanted = _declared(project["dependencies"])
-    for lock, extra in zip(LOCKS, (None, "local", "dev"), strict=True):
-        if extra is not None:
+    for lock, extras in zip(LOCKS, EXTRAS, strict=True):
+        wanted = _declared(project["dependencies"])
+        for extra in extras:
             wanted |= _declared(project["optional-dependencies"][extra])
         assert wanted - set(_pins(lock)) == set(), lock
 
 
 def test_locks_agree_on_every_version() -> None:
-    narrow, wider, widest = (_pins(lock) for lock in LOCKS)
+    narrow, *wider, widest = (_pins(lock) for lock in LOCKS)
 
-    assert {name: wider.get(name) for name in narrow} == narrow
-    assert {name: widest.get(name) for name in wider} == wider
+    for pins in wider:
+        assert {name: pins.get(name) for name in narrow} == narrow
+        assert {name: widest.get(name) for name in pins} == pins
 
 
 def test_procfile_is_the_four_process_types() -> None:

@@ -5,13 +5,14 @@ import gc
 import dramatiq
 
 from ops.config import settings
-from ops.telemetry import exporter, logs
+from ops.telemetry import exporter, logs, tracing
 from workers.fleet import build
 from workers.gateways.accounts import gateways
 from workers.mailer import SmtpMailer
 
 _settings = settings()
 logs.configure("worker", _settings.log_level, form=_settings.log_format)
+tracing.configure("worker", _settings)
 broker = build(_settings, gateways=gateways(_settings), mailer=SmtpMailer(_settings))
 dramatiq.set_broker(broker)
 exporter.serve(_settings)

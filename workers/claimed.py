@@ -20,7 +20,8 @@ from domain.task import DONE, Queue, Task
 from ops.telemetry import activity, metrics
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
-from workers.failure import count_claimed, ids_of, tell_ended, twice, verdict_on
+from workers.failure import twice, verdict_on
+from workers.telling import count_claimed, ids_of, tell_ended, tell_group
 
 log = logging.getLogger(__name__)
 
@@ -131,4 +132,5 @@ def _count(stage: Stage, done: Sequence[Task], seconds: float) -> None:
     if done:
         metrics.group_size.labels(stage=stage.queue.value).observe(len(done))
         metrics.group_duration.labels(stage=stage.queue.value).observe(seconds)
+        tell_group(done[0].kind.value, seconds, done)
     tell_ended((task, DONE) for task in done)

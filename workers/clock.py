@@ -24,9 +24,10 @@ from ops.telemetry import activity, exporter, faultpoint, logs
 from ops.telemetry.faultpoint import Commit
 from workers import auditor
 from workers.expiry import expire_authorizations
-from workers.failure import tell_ended, twice
+from workers.failure import twice
 from workers.gateways.names import names
 from workers.reconciliation import task_for
+from workers.telling import tell_ended
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from domain.mail import Mailer
 from domain.payment import Gateway
 from domain.task import Queue
 from ops.config import Settings
-from ops.telemetry import faultpoint
+from ops.telemetry import faultpoint, trace
 from workers import (
     claimed,
     housekeeping,
@@ -85,6 +85,7 @@ class Lifecycle(AsyncIO):
         if thread is not None:
             for close in self.closers:
                 thread.run_coroutine(close())
+        trace.close()
         super().after_worker_shutdown(broker, worker)
 
 

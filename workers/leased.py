@@ -15,10 +15,11 @@ from db import tasks
 from db.engine import Database, Unavailable, name_commit, transaction
 from db.groups import in_halves
 from domain.task import Queue, Task, Verdict
-from ops.telemetry import activity, logs, metrics, trace
+from ops.telemetry import activity, logs, metrics
 from ops.telemetry.faultpoint import Commit
 from workers.bell import Bell
-from workers.failure import count_claimed, ids_of, tell_ended, twice, verdict_on
+from workers.failure import twice, verdict_on
+from workers.telling import count_claimed, doing, ids_of, tell_ended, tell_group
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ async def _claim(stage: Stage[Step, Outcome], room: int) -> tuple[int, list[Step
 
 
 async def _claim_group(stage: Stage[Step, Outcome], room: int) -> tuple[int, list[Step]]:
+    started = perf_counter()
     try:
         async with transaction(stage.database) as tx:
             leased = await _lease(stage, tx, room)
@@ -115,6 +117,7 @@ async def _claim_group(stage: Stage[Step, Outcome], room: int) -> tuple[int, lis
         log.exception("A group in %s could not be prepared: trying its halves", stage.queue)
         return await _claim_in_halves(stage, room)
     count_claimed(leased)
+    tell_group(f"prepare {stage.queue}", perf_counter() - started, leased)
     for task in leased:
         if task.begun:
             steps += await _prepare_alone(stage, task)
@@ -191,7 +194,7 @@ async def _fly(stage: Stage[Step, Outcome], step: Step) -> tuple[Step, Outcome]:
     task = step.task
     with (
         logs.bound(**ids_of(task)),
-        trace.following(task.traceparent),
+        doing(task),
         activity.doing(stage.queue, task.kind, activity.ids(task.id, task.order_id)),
     ):
         started = perf_counter()
@@ -225,7 +228,9 @@ async def _record(stage: Stage[Step, Outcome], pairs: Sequence[tuple[Step, Outco
         except Unavailable as outage:
             log.warning("%d results of %s are not recorded: %s", len(pairs), stage.queue, outage)
         else:
-            metrics.group_duration.labels(stage.queue.value).observe(perf_counter() - started)
+            seconds = perf_counter() - started
+            metrics.group_duration.labels(stage.queue.value).observe(seconds)
+            tell_group(f"record {stage.queue}", seconds, [step.task for step, _ in pairs])
             return
         if pause_s is not None:
             await asyncio.sleep(pause_s)

@@ -17,12 +17,12 @@ from domain.mail import Delivery, Mail, Mailer, Unsent
 from domain.notice import mail
 from domain.task import DONE, Kind, Notice, Queue, Task, Verdict, retry
 from ops.config import Settings
-from ops.telemetry import metrics
+from ops.telemetry import metrics, trace
 from ops.telemetry.faultpoint import Commit
 from workers import account_mails
 from workers.account_mails import notice_of
-from workers.failure import tell_ended
 from workers.leased import Stage, order_of
+from workers.telling import tell_ended
 
 log = logging.getLogger(__name__)
 
@@ -85,16 +85,22 @@ def _key(task: Task) -> Key:
 
 async def call(postman: Postman, errand: Errand) -> Delivery:
     """Hand a mail to the relay, within the task's time; whatever goes wrong is an outcome."""
-    try:
-        async with asyncio.timeout(postman.settings.task_timeout_s):
-            delivery = await postman.mailer.send(errand.mail)
-    except TimeoutError:
-        delivery = Unsent("The relay did not answer in time.")
-    except Exception as error:
-        log.exception("The mailer failed")
-        delivery = Unsent(f"The mailer failed: {type(error).__name__}.")
+    with trace.span("mail", kind=trace.Kind.CLIENT) as span:
+        delivery = await _send(postman, errand.mail)
+        span.set({"outcome": type(delivery).__name__.lower()})
     metrics.mails.labels(outcome=type(delivery).__name__.lower()).inc()
     return delivery
+
+
+async def _send(postman: Postman, mail: Mail) -> Delivery:
+    try:
+        async with asyncio.timeout(postman.settings.task_timeout_s):
+            return await postman.mailer.send(mail)
+    except TimeoutError:
+        return Unsent("The relay did not answer in time.")
+    except Exception as error:
+        log.exception("The mailer failed")
+        return Unsent(f"The mailer failed: {type(error).__name__}.")
 
 
 async def record(postman: Postman, pairs: Sequence[tuple[Errand, Delivery]]) -> None:

@@ -37,11 +37,11 @@ from domain.settlement import settle, unconfirmed
 from domain.status import Status
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict
 from ops.config import Settings
-from ops.telemetry import metrics
+from ops.telemetry import metrics, trace
 from ops.telemetry.faultpoint import Commit
 from workers.breaker import Breaker, Refused, guarded
-from workers.failure import tell_ended
 from workers.leased import Stage, order_of
+from workers.telling import tell_ended
 
 log = logging.getLogger(__name__)
 
@@ -156,10 +156,12 @@ async def call(cashier: Cashier, step: Step) -> Outcome:
     till = cashier.tills[step.attempt.gateway]
     started = time.perf_counter()
     ask = partial(_within, cashier.settings.task_timeout_s, partial(_ask, till.gateway, step))
-    outcome = await guarded(till.breaker, ask)
+    labels = {"gateway": till.gateway.name, "operation": step.attempt.kind.value}
+    with trace.span("gateway call", kind=trace.Kind.CLIENT, attributes=labels) as span:
+        outcome = await guarded(till.breaker, ask)
+        span.set({"outcome": type(outcome).__name__.lower()})
     if isinstance(outcome, Refused):
         return Held(outcome.wait_s)
-    labels = {"gateway": till.gateway.name, "operation": step.attempt.kind.value}
     metrics.gateway_calls.labels(**labels, outcome=type(outcome).__name__.lower()).inc()
     metrics.gateway_call_duration.labels(**labels).observe(time.perf_counter() - started)
     return outcome

@@ -18,9 +18,9 @@ from domain.reconciliation import FIRST, Portion, Sought, compare, is_no_answer,
 from domain.task import DONE, Kind, NewTask, Queue, State, Task, Verdict, retry
 from ops.config import Settings
 from ops.telemetry.faultpoint import Commit
-from workers.failure import tell_ended
 from workers.leased import Stage
 from workers.payments import NO_GATEWAY_S, Till
+from workers.telling import tell_ended
 
 log = logging.getLogger(__name__)
 

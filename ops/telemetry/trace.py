@@ -1,10 +1,16 @@
-"""The W3C trace context of what is being done: taken in, made up if absent, handed on."""
+"""The W3C trace context of what is being done: taken in, made up if absent, handed on.
+
+Spans are recorded if somebody does: `ops.telemetry.otlp`, where OTEL_* variables ask for it. Else
+they cost as much as asking whether there is a recorder.
+"""
 
 import os
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from enum import StrEnum
+from typing import Protocol
 
 # https://www.w3.org/TR/trace-context/#traceparent-header; later versions may only append.
 _TRACEPARENT = re.compile(
@@ -17,6 +23,69 @@ _TRACEPARENT = re.compile(
 )
 # Nothing here samples; whoever does so decides at the root and says it in this byte.
 _NOT_SAMPLED = "00"
+
+Attributes = Mapping[str, str | int]
+NO_ATTRIBUTES: Attributes = {}
+
+
+class Kind(StrEnum):
+    """What a span is to others, as OpenTelemetry names it."""
+
+    INTERNAL = "internal"
+    SERVER = "server"
+    CLIENT = "client"
+    CONSUMER = "consumer"
+
+
+class Span(Protocol):
+    """A piece of work in a trace, which may learn about itself until it ends."""
+
+    def rename(self, name: str) -> None: ...
+
+    def set(self, attributes: Attributes) -> None: ...
+
+    def fail(self, kind: str) -> None:
+        """Take note that it failed, by the kind of failure: messages may be of people."""
+        ...
+
+
+class Recorded(Span, Protocol):
+    """A span that somebody records."""
+
+    @property
+    def traceparent(self) -> str: ...
+
+    def end(self) -> None: ...
+
+
+class Recorder(Protocol):
+    def start(
+        self, name: str, kind: Kind, parent: str | None, attributes: Attributes
+    ) -> Recorded: ...
+
+    def group(
+        self, name: str, seconds: float, members: Sequence[tuple[str, Attributes]]
+    ) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Unrecorded:
+    def rename(self, name: str) -> None: ...
+
+    def set(self, attributes: Attributes) -> None: ...
+
+    def fail(self, kind: str) -> None: ...
+
+
+class Recording:
+    """Who records the spans of this process; nobody unless it is configured."""
+
+    by: Recorder | None = None
+
+
+_UNRECORDED: Span = _Unrecorded()
+_NOTHING = nullcontext(_UNRECORDED)
 
 _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
@@ -39,6 +108,11 @@ def current() -> str:
     return traceparent
 
 
+def given() -> str | None:
+    """Traceparent of the request or task at hand, if there is one."""
+    return _current.get()
+
+
 def trace_id() -> str | None:
     """Id of the current trace, if there is one."""
     traceparent = _current.get()
@@ -50,11 +124,73 @@ def id_of(traceparent: str) -> str:
     return traceparent[3:35]
 
 
+def is_recorded() -> bool:
+    """Tell whether spans are recorded at all, so that attributes are worth their making."""
+    return Recording.by is not None
+
+
+def is_sampled(traceparent: str | None) -> bool:
+    """Tell whether whoever began the trace has it recorded."""
+    given = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return given is not None and bool(int(given["flags"], 16) & 1)
+
+
 @contextmanager
-def following(parent: str | None) -> Generator[str]:
-    """Work on behalf of a request or task that carried this traceparent."""
-    token = _current.set(child(parent))
+def following(
+    parent: str | None,
+    name: str | None = None,
+    *,
+    kind: Kind = Kind.INTERNAL,
+    attributes: Attributes = NO_ATTRIBUTES,
+) -> Generator[Span]:
+    """Work on behalf of a request or task that carried this traceparent.
+
+    It is recorded as a span if it has a name, and if spans are recorded at all.
+    """
+    recorder = Recording.by
+    if recorder is None or name is None:
+        token = _current.set(child(parent))
+        try:
+            yield _UNRECORDED
+        finally:
+            _current.reset(token)
+        return
+    span = recorder.start(name, kind, parent, attributes)
+    token = _current.set(span.traceparent)
     try:
-        yield current()
+        yield span
+    except BaseException as error:
+        span.fail(type(error).__name__)
+        raise
     finally:
         _current.reset(token)
+        span.end()
+
+
+def span(
+    name: str, *, kind: Kind = Kind.INTERNAL, attributes: Attributes = NO_ATTRIBUTES
+) -> AbstractContextManager[Span]:
+    """Do a part of the work at hand."""
+    if Recording.by is None:
+        return _NOTHING
+    return following(current(), name, kind=kind, attributes=attributes)
+
+
+def tell_group(name: str, seconds: float, members: Sequence[tuple[str | None, Attributes]]) -> None:
+    """Record what was just done for a group in `seconds`: once, and in the trace of each member.
+
+    Members whose trace is not sampled are left out.
+    """
+    recorder = Recording.by
+    if recorder is None:
+        return
+    sampled = [(parent, about) for parent, about in members if parent and is_sampled(parent)]
+    if sampled:
+        recorder.group(name, seconds, sampled)
+
+
+def close() -> None:
+    """Hand over what is recorded, and record no more; blocks for a moment."""
+    recorder, Recording.by = Recording.by, None
+    if recorder is not None:
+        recorder.close()

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from domain.task import DONE, Kind, State, Task, Verdict
-from workers.failure import tell_ended
+from workers.telling import tell_ended
 
 ORDER = UUID(int=7)
 TASK = Task(3, Kind.CHARGE, ORDER, {}, 2, 20, f"00-{'a' * 32}-{'b' * 16}-01")
@@ -33,7 +33,7 @@ def test_attempt_is_counted_and_told_by_its_ids(
 ) -> None:
     before = _counted(outcome)
 
-    with caplog.at_level(logging.DEBUG, logger="workers.failure"):
+    with caplog.at_level(logging.DEBUG, logger="workers.telling"):
         tell_ended([(TASK, verdict)])
 
     [record] = caplog.records
