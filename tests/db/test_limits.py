@@ -14,6 +14,8 @@ FIVE = Limit("five", 5, 3600)
 THREE = Limit("three", 3, 3600)
 # What a loaded machine may need on top of what is waited for.
 SLACK_S = 0.1
+# Load fails one now and then; waiting twice fails all.
+ROUNDS = 4
 
 
 class Clock:
@@ -160,20 +162,24 @@ async def test_a_redis_that_is_not_there_is_done_without() -> None:
 
 
 async def test_a_redis_that_does_not_answer_is_waited_for_once_and_briefly(clock: Clock) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(0)
-        spendings = Spendings(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", clock=clock)
-        began = time.perf_counter()
+    took: list[float] = []
+    for _ in range(ROUNDS):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            silent.settimeout(0)
+            spendings = Spendings(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", clock=clock)
+            began = time.perf_counter()
 
-        for _ in range(20):
-            await passed(spendings, [Bucket(FIVE, "ann")])
+            for _ in range(20):
+                await passed(spendings, [Bucket(FIVE, "ann")])
 
-        assert time.perf_counter() - began < REDIS_TIMEOUT_S + SLACK_S <= 0.25
-        assert await passed(spendings, [Bucket(FIVE, "ann")]) == [False]
-        silent.accept()[0].close()
-        with pytest.raises(BlockingIOError):
-            silent.accept()
-        await spendings.close()
+            took.append(time.perf_counter() - began)
+            assert await passed(spendings, [Bucket(FIVE, "ann")]) == [False]
+            silent.accept()[0].close()
+            with pytest.raises(BlockingIOError):
+                silent.accept()
+            await spendings.close()
+
+    assert min(took) < REDIS_TIMEOUT_S + SLACK_S <= 0.25
 
 
 async def test_without_a_redis_the_process_counts() -> None:
