@@ -53,7 +53,8 @@ def _environment() -> Environment:
     names = cast("dict[str, object]", made.globals)
     names["asset"] = asset
     # Not by an import at the head of a template, which a fragment does not see.
-    names["parts"] = made.get_template("parts.html").module
+    for shared in ("parts", "desk"):
+        names[shared] = made.get_template(f"{shared}.html").module
     return made
 
 
