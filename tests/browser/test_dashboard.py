@@ -1,5 +1,7 @@
 """The dashboard with real clicks and keys: what people and not only programs find there."""
 
+from typing import Literal
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -133,7 +135,9 @@ async def test_page_fits_a_telephone(inside: Page, path: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", LISTS)
-async def test_text_stands_out_from_what_is_behind_it(inside: Page, path: str, scheme: str) -> None:
+async def test_text_stands_out_from_what_is_behind_it(
+    inside: Page, path: str, scheme: Literal["light", "dark"]
+) -> None:
     await inside.emulate_media(color_scheme=scheme)
     await inside.goto(path)
 
