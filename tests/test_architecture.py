@@ -27,6 +27,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "ops.storm": ANY,
     "ops.bench": ANY,
     "ops.admin": ANY,
+    "ops.cli": frozenset({"ops.cli"}),
     "tests": ANY,
 }
 TOP = {room for room, others in MAY_IMPORT.items() if others is ANY}

@@ -1,0 +1,1 @@
+"""The command line of an installation: what the dashboard does, through the same operations."""
