@@ -71,19 +71,22 @@ def untold(e: Evidence) -> Found:
     tries = _tries(e)
     for message_id in sent | e.mails.keys():
         came = e.mails.get(message_id, 0)
-        if not (message_id in sent) <= came <= tries[message_id]:
-            told = f"{came} mails, {tries[message_id]} tries"
+        tried = tries.get(message_id) or tries.get(message_id.partition(".")[0], 0)
+        if not (message_id in sent) <= came <= tried:
+            told = f"{came} mails, {tried} tries"
             yield ours.get(message_id, message_id), f"{message_id}: {told}"
 
 
 def _tries(e: Evidence) -> Mapping[str, int]:
-    """Count how often each mail was tried, by its message id."""
+    """Count how often each mail was tried, by its message id, that of an account by its notice.
+
+    The notice itself is gone once its account is erased.
+    """
     tries: dict[str, int] = defaultdict(int)
-    kinds = {row.id: row.kind for row in e.notices}
     for task in e.tasks:
-        if task.notice and (task.order_id or task.notice in kinds):
-            about = task.order_id or task.notice
-            tries[_message_id(about, kinds.get(task.notice, task.notice))] += task.attempt
+        if task.notice:
+            of_order = task.order_id and _message_id(task.order_id, task.notice)
+            tries[of_order or task.notice] += task.attempt
     return tries
 
 

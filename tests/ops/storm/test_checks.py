@@ -320,6 +320,10 @@ def test_poison_that_is_dead_is_as_it_should_be() -> None:
     assert check(_more("tasks", dead)(evidence())) == []
 
 
+def test_mail_of_an_account_that_is_erased_was_owed_all_the_same() -> None:
+    assert check(replace(evidence(), notices=[])) == []
+
+
 def test_operation_without_an_answer_promises_nothing() -> None:
     lost = replace(refused("k-9"), outcome=Outcome.UNKNOWN, tries=[Try(0)])
 
