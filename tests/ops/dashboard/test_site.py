@@ -3,11 +3,15 @@
 import re
 from collections.abc import AsyncGenerator
 
+import msgspec
 import pytest
 from litestar import Litestar
 
+from api.application import build
 from api.policy import POLICIES
+from db.engine import Database
 from domain.principal import Principal, PrincipalKind, Role
+from ops.config import Settings
 from ops.dashboard import render
 from ops.dashboard.page import Page
 from ops.dashboard.pages import PAGES
@@ -49,3 +53,16 @@ def test_page_is_for_staff_alone(page: Page) -> None:
 async def test_page_is_refused_to_who_may_not_see_it(site: Site) -> None:
     with pytest.raises(NotForYou):
         site.demand(PAGES[0].operation, Principal(PrincipalKind.USER, role=Role.CUSTOMER))
+
+
+async def test_banner_says_that_redis_is_away_and_pages_go_on(
+    settings: Settings, database: Database
+) -> None:
+    del database
+    app = build(msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:1/0"))
+    async with served(app):
+        site: Site = app.state.site
+        shown = await site.fragments(ADMIN, "/ops", "")
+
+    assert "Redis cannot be reached." in shown["banner"]
+    assert "inventory" in shown["stages"]
