@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -44,12 +44,10 @@ class Collector(ThreadingHTTPServer):
 
 
 class _Receiver(BaseHTTPRequestHandler):
-    server: Collector
-
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert self.path == "/v1/traces"
-        self.server.received.append(ExportTraceServiceRequest.FromString(body))
+        cast("Collector", self.server).received.append(ExportTraceServiceRequest.FromString(body))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
