@@ -134,9 +134,10 @@ async def transaction(
             raise refusal from error
         _forget_values(error)
         raise
-    for status, age_s in after.moves:
-        metrics.orders_moves.labels(to=status).inc()
-        metrics.orders_age.labels(to=status).observe(age_s)
+    for status in {status for status, _ in after.moves}:
+        ages_s = [age_s for to, age_s in after.moves if to is status]
+        metrics.orders_moves.labels(to=status).inc(len(ages_s))
+        metrics.orders_age.labels(to=status).observe_many(ages_s)
     if after.rings:
         database.ring(frozenset(after.rings))
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from domain.task import QUEUE_OF, Task, Verdict
+from domain.task import QUEUE_OF, Kind, Queue, Task, Verdict
 from ops.telemetry import metrics, trace
 
 log = logging.getLogger(__name__)
@@ -20,10 +20,12 @@ _LEVELS: Mapping[str, int] = {
 
 def count_claimed(claimed: Sequence[Task]) -> None:
     """Tell the metrics how long tasks were due before somebody had them."""
+    waits: dict[tuple[Queue, str], list[float]] = {}
     for task in claimed:
         attempt = "first" if task.attempt == 1 and not task.begun else "later"
-        wait = metrics.task_wait.labels(QUEUE_OF[task.kind].value, attempt)
-        wait.observe(task.waited_s)
+        waits.setdefault((QUEUE_OF[task.kind], attempt), []).append(task.waited_s)
+    for (queue, attempt), waited_s in waits.items():
+        metrics.task_wait.labels(queue.value, attempt).observe_many(waited_s)
 
 
 def tell_ended(ended: Iterable[tuple[Task, Verdict]], outcome: str | None = None) -> None:
@@ -31,11 +33,14 @@ def tell_ended(ended: Iterable[tuple[Task, Verdict]], outcome: str | None = None
 
     Not why: reasons quote outsiders, who quote people. The task keeps its reason.
     """
+    alike: dict[tuple[Kind, str], list[Task]] = {}
     for task, verdict in ended:
         said = outcome or (verdict.state.value if verdict.spent else "held")
-        metrics.tasks.labels(kind=task.kind.value, outcome=said).inc()
+        alike.setdefault((task.kind, said), []).append(task)
+    for (kind, said), tasks in alike.items():
+        metrics.tasks.labels(kind=kind.value, outcome=said).inc(len(tasks))
         level = _LEVELS.get(said, logging.INFO)
-        if log.isEnabledFor(level):
+        for task in tasks if log.isEnabledFor(level) else ():
             log.log(level, "Attempt ended: %s", said, extra={"fields": ids_of(task)})
 
 

@@ -4,9 +4,10 @@ Import it, or prometheus_client, only once PROMETHEUS_MULTIPROC_DIR is set, if i
 """
 
 import os
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 if _shared := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     # The client takes a missing folder for an error, each time it counts.
@@ -25,6 +26,30 @@ _WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 3
 _AGES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 86_400.0)
 # From one order to GROUP_MAX and what it may be raised to.
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+
+
+class _Value(Protocol):
+    def inc(self, amount: float) -> None: ...
+
+
+class Observed(Histogram):
+    """A histogram that takes the values of a group at once: one write for each bucket they hit."""
+
+    # The client's own, untyped there.
+    _buckets: list[_Value]
+    _sum: _Value
+
+    def observe_many(self, values: Iterable[float]) -> None:
+        """Observe each value; a group costs little more than one of them."""
+        hit: dict[int, int] = {}
+        total = 0.0
+        for value in values:
+            at = bisect_left(self._upper_bounds, value)
+            hit[at] = hit.get(at, 0) + 1
+            total += value
+        for at, times in hit.items():
+            self._buckets[at].inc(times)
+        self._sum.inc(total)
 
 
 class Definition(NamedTuple):
@@ -46,9 +71,9 @@ def _counter(name: str, about: str, *labels: str) -> Counter:
 
 def _histogram(
     name: str, about: str, *labels: str, buckets: tuple[float, ...] = _SECONDS
-) -> Histogram:
+) -> Observed:
     COUNTED[name] = Definition("histogram", about, labels)
-    return Histogram(name, about, labels, buckets=buckets)
+    return Observed(name, about, labels, buckets=buckets)
 
 
 def _gauge(name: str, about: str, *labels: str, over_processes: str = "livesum") -> Gauge:

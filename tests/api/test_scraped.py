@@ -61,7 +61,9 @@ async def test_flood_of_made_up_words_makes_no_new_series(shop: httpx.AsyncClien
         await shop.get("/v1/orders", headers={"Host": word, "Origin": word, "User-Agent": word})
 
     def series() -> set[str]:
-        samples = (sample for family in REGISTRY.collect() for sample in family.samples)
+        # Which statement is slow is the machine's doing; they are as many as our functions.
+        families = (f for f in REGISTRY.collect() if f.name != "orderflow_db_statements_slow")
+        samples = (sample for family in families for sample in family.samples)
         return {f"{sample.name}{sorted(sample.labels.items())}" for sample in samples}
 
     await flood("once")

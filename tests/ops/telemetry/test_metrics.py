@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops.telemetry import table
-from ops.telemetry.metrics import COUNTED, SYSTEM
+from ops.telemetry.metrics import COUNTED, SYSTEM, Observed
 
 ROOT = Path(__file__).parents[3]
 ALL = {**COUNTED, **SYSTEM}
@@ -35,3 +35,19 @@ def test_name_follows_the_conventions_of_prometheus(name: str) -> None:
     assert name.endswith("_total") == (ALL[name].type == "counter")
     assert not re.search(r"_(counter|gauge|histogram|ms|minutes|percent)(_|$)", name)
     assert name.endswith(("_seconds", "_size")) or ALL[name].type != "histogram"
+
+
+def test_group_is_observed_as_each_of_its_members_would_be() -> None:
+    values = [0.0, 0.001, 0.0011, 0.3, 0.3, 20.0]
+    alone, together = (Observed(f"test_{name}_seconds", "", registry=None) for name in "ab")
+
+    for value in values:
+        alone.observe(value)
+    together.observe_many(values)
+
+    def samples(histogram: Observed) -> list[tuple[str, dict[str, str], float]]:
+        [metric] = histogram.collect()
+        of = str(metric.name)
+        return [(s.name.removeprefix(of), s.labels, s.value) for s in metric.samples]
+
+    assert samples(together) == samples(alone)
