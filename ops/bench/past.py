@@ -35,7 +35,8 @@ _WRITTEN = (
                         ship_to, reserved_until, version, created_at, updated_at)
     SELECT id, 'customer' || g %% 50000 || '@example.com', status,
            CASE status WHEN 'cancelled' THEN 'out_of_stock' END, 'GBP', 2000, 'pm_card_visa',
-           '{"name": "Ann", "line1": "1 High Street", "city": "London", "country": "GB"}',
+           '{"name": "Ann", "line1": "1 High Street", "city": "London",
+            "postcode": "N1 1AA", "country": "GB"}',
            now() + interval '1 hour',
            CASE status WHEN 'placed' THEN 1 WHEN 'paid' THEN 3 ELSE 2 END, at, at FROM slice
     """,

@@ -9,6 +9,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import search
+from db.search import By
 from domain.status import Status
 from ops.dashboard.page import Page
 
@@ -31,7 +32,13 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
     )
     shown = found[:SHOWN_MAX]
     more = shown[-1].id if len(found) > SHOWN_MAX else None
-    return {"orders": shown, "by": by, "more": more, "statuses": list(Status)}
+    return {
+        "orders": shown,
+        "by": by,
+        "more": more,
+        "statuses": list(Status),
+        "lines_max": search.LINES_MAX if by is By.SKU and status else None,
+    }
 
 
 PAGE = Page("/ops/orders", "Orders", "orders.html", show, Asked, nav="Orders")
