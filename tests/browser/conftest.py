@@ -12,10 +12,15 @@ import pytest
 from db.engine import Database
 from domain.principal import Role
 from tests.api.sockets import web_on
+from tests.bank import bank
 from tests.people import PASSWORD, someone
+from tests.postbox import postbox
+from tests.scenarios.conftest import surroundings
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
+
+__all__ = ["bank", "postbox", "surroundings"]
 
 CHROMIUM = os.environ.get("CHROMIUM", "")
 # Without a browser there is nothing to test with, and nothing of it is installed either.
