@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audits import AUDITED
 from db.engine import fetch
+from db.processes import LOST_AFTER_S, ProcessKind
 from domain.status import Status
 from domain.task import State
 
@@ -37,6 +38,11 @@ class _Unknown(msgspec.Struct):
     gateway: str
     count: int
     oldest_s: float
+
+
+class _Processes(msgspec.Struct):
+    kind: str
+    count: int
 
 
 class _Queue(msgspec.Struct):
@@ -73,6 +79,7 @@ async def find(tx: AsyncConnection) -> Readings:
         "orderflow_findings": {(row.kind,): row.count for row in findings},
         "orderflow_orders": under_way,
         **await _find_audits(tx),
+        **await _find_processes(tx),
         **await _find_unknown(tx),
         **await _find_tasks(tx),
     }
@@ -93,6 +100,21 @@ async def _find_audits(tx: AsyncConnection) -> Readings:
         "orderflow_audit_timestamp_seconds": {(): audits.looked_at_s or 0},
         "orderflow_audit_round_timestamp_seconds": {(): audits.rolled_at_s or 0},
     }
+
+
+async def _find_processes(tx: AsyncConnection) -> Readings:
+    found = await fetch(
+        tx,
+        _Processes,
+        """
+        SELECT kind, count(*) FROM processes
+        WHERE heartbeat_at > now() - make_interval(secs => %(lost_after_s)s) GROUP BY kind
+        """,
+        {"lost_after_s": LOST_AFTER_S},
+    )
+    alive: Reading = {(kind.value,): 0 for kind in ProcessKind}
+    alive |= {(row.kind,): row.count for row in found}
+    return {"orderflow_processes": alive}
 
 
 async def _find_unknown(tx: AsyncConnection) -> Readings:

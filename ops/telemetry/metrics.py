@@ -213,6 +213,9 @@ SYSTEM: Mapping[str, Definition] = {
     "orderflow_payments_unknown_oldest_seconds": Definition(
         "gauge", "How long the oldest of them has been unknown.", ("gateway",)
     ),
+    "orderflow_processes": Definition(
+        "gauge", "Processes that have told within 15 seconds that they live.", ("kind",)
+    ),
     "orderflow_queue_paused": Definition("gauge", "1 if the queue is paused, else 0.", ("queue",)),
     "orderflow_tasks": Definition(
         "gauge", "Tasks that are ready, running or dead.", ("queue", "state")

@@ -3,10 +3,11 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import queues, readings, tasks
+from db import processes, queues, readings, tasks
 from db.audits import AUDITED
 from db.engine import Database
 from db.ids import new_id
+from db.processes import ProcessKind, Self
 from domain.task import DONE, Kind, NewTask, Queue, State, Verdict
 from ops.telemetry.metrics import SYSTEM
 from tests.builders import a_placement, place, put_products
@@ -24,6 +25,7 @@ async def test_nothing_open_reads_as_nothing_and_is_not_missing(tx: AsyncConnect
     states = ("ready", "running", "dead")
     nothing["orderflow_tasks"] = {(*queue, state): 0 for queue in QUEUES for state in states}
     nothing["orderflow_tasks_oldest_due_seconds"] = dict.fromkeys(QUEUES, 0)
+    nothing["orderflow_processes"] = {("web",): 0, ("worker",): 0, ("clock",): 0}
     nothing["orderflow_queue_paused"] = dict.fromkeys(QUEUES, 0)
     assert await readings.find(tx) == nothing
 
@@ -93,6 +95,16 @@ async def test_paused_queue_is_told(tx: AsyncConnection) -> None:
     await queues.put(tx, Queue.PAYMENTS, paused=True, running_max=None, by=None)
 
     assert _some((await readings.find(tx))["orderflow_queue_paused"]) == {("payments",): 1}
+
+
+async def test_processes_are_counted_while_they_tell_that_they_live(tx: AsyncConnection) -> None:
+    for kind in (ProcessKind.WORKER, ProcessKind.WORKER, ProcessKind.CLOCK):
+        own = Self(new_id(), kind, "here", 7, "0.1.0")
+        await processes.beat(tx, own, rss_bytes=None, running=[])
+    lost = "UPDATE processes SET heartbeat_at = now() - interval '1 min' WHERE kind = 'clock'"
+    await tx.execute(text(lost))
+
+    assert _some((await readings.find(tx))["orderflow_processes"]) == {("worker",): 2}
 
 
 def _some(reading: readings.Reading) -> readings.Reading:
