@@ -94,8 +94,10 @@ function syncChildren(from, to) {
 function put(id, html) {
   const element = document.getElementById(id);
   if (!element) return;
-  const parsed = new DOMParser().parseFromString(`<body>${html}</body>`, "text/html");
-  syncChildren(element, parsed.body);
+  // Read as what stands in such an element: rows are rows only in a table.
+  const fresh = element.cloneNode(false);
+  fresh.innerHTML = html;
+  syncChildren(element, fresh);
   countAges();
 }
 
