@@ -172,6 +172,7 @@ async def test_action_asks_first_then_goes_through_the_api_and_shows_what_came_o
     await expect(inside.get_by_role("status")).to_contain_text("running_max")
     await inside.get_by_label("At a time").fill("3")
     await button.click()
+    await expect(inside.get_by_role("dialog")).to_be_visible()
     await inside.keyboard.press("Tab")
     await inside.keyboard.press("Enter")
     await expect(inside.get_by_role("status")).to_contain_text("It is done.")

@@ -275,12 +275,13 @@ async function act(form, submitter) {
       say(told.detail ?? `It failed with status ${answer.status}.`, "bad");
     }
     if (answer.status === 401) location.reload();
-    await refresh();
   } catch (error) {
     say(`It is not known whether it happened: ${error.message}. Try it again.`, "bad");
   } finally {
     form.removeAttribute("aria-busy");
   }
+  // What is shown catches up by itself, too; nobody need wait for it to act again.
+  refresh().catch(() => countPulse());
 }
 
 /* Wiring. */
