@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import fetch
+from db.engine import allow_scans, fetch
 from domain.refusal import NotFound
 from domain.shelf import Shelf
 
@@ -140,7 +140,11 @@ async def takers(
 
 
 async def scarce(tx: AsyncConnection, *, limit: int) -> Sequence[Level]:
-    """List what is low or sold out, and what orders want more of than there is, worst first."""
+    """List what is low or sold out, and what orders want more of than there is, worst first.
+
+    Reads all of the stock, whose rows change too often for an index of what is for sale.
+    """
+    await allow_scans(tx)
     return await fetch(
         tx,
         Level,

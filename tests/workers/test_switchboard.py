@@ -120,5 +120,5 @@ async def test_board_that_is_started_asks_by_itself(database: Database, settings
     async def is_held() -> bool:
         return breaker.forced == "open"
 
-    await eventually(is_held)
+    assert await eventually(is_held)
     await board.close()
