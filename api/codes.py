@@ -137,6 +137,10 @@ KINDS: Mapping[str, Kind] = {
         "Amount not available",
         "Ask for at most what is left: GET /v1/orders/{id}/payments says how much that is.",
     ),
+    "category_in_use": Kind(
+        409, "Category in use", "Move or delete first what is in the category."
+    ),
+    "category_misplaced": Kind(422, "Category misplaced", "Choose another parent."),
     "duplicate_sku": Kind(
         422, "SKU named twice", "Put each SKU into one line and add the quantities up."
     ),

@@ -9,11 +9,16 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from api.problems import InvalidRequest
+from domain.catalogue import A_SLUG, SLUG, SLUG_CHARS_MAX
 
 _SKU = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 _A_SKU = "a SKU of ASCII letters, digits, dots, dashes and underscores, e.g. APPLE-1"
 Sku = Annotated[str, Meta(pattern=_SKU, max_length=64, description=_A_SKU)]
 SkuInPath = Annotated[str, PathParameter(pattern=_SKU, max_length=64, description=_A_SKU)]
+
+SlugInPath = Annotated[
+    str, PathParameter(pattern=SLUG, max_length=SLUG_CHARS_MAX, description=A_SLUG)
+]
 
 # What browsers take for an address: HTML, "valid e-mail address"; the length of what precedes
 # the @ is that of SMTP (RFC 5321 §4.5.3.1.1).

@@ -32,9 +32,9 @@ from domain.money import Currency
 from domain.order import Change, Order
 from domain.payment import Capture, OnDecline
 from domain.principal import PrincipalKind, Role
-from domain.product import Item
 from domain.status import Status
 from domain.task import Queue
+from domain.variant import Item
 from ops.config import Settings
 from ops.telemetry import logs, trace
 from ops.telemetry.faultpoint import Commit

@@ -16,7 +16,7 @@ from api.authentication import Asked
 from api.fields import SkuInPath
 from api.idempotency import Once
 from api.problems import InvalidRequest
-from db import products, stock
+from db import stock, variants
 from db.engine import name_commit
 from db.ids import new_id
 from db.stock import StockLevel
@@ -76,7 +76,7 @@ async def put_stock(
     data: JSONBody[PutStock],
 ) -> Response[StockLevel]:
     """Set what is on hand of a product; never less than orders hold."""
-    if await products.find(tx, sku) is None:
+    if await variants.find(tx, sku) is None:
         raise NotFound(f"There is no product {sku}: put it first.")
     name_commit(tx, Commit.STOCK)
     was = await stock.find(tx, sku)

@@ -73,7 +73,7 @@ async def shelf(tx: AsyncConnection, sku: str, *, lines_max: int = LINES_MAX) ->
         """
         SELECT s.sku, p.name, s.on_hand, s.reserved, s.low_at, s.version, m.counted, r.sold,
                r.held, r.lines >= %(most)s
-        FROM stock s JOIN products p USING (sku)
+        FROM stock s JOIN variants p USING (sku)
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(on_hand_delta), 0)::bigint AS counted
             FROM stock_movements WHERE sku = s.sku
@@ -156,7 +156,7 @@ async def scarce(tx: AsyncConnection, *, limit: int) -> Sequence[Level]:
             JOIN order_lines ON order_id = id GROUP BY sku
         )
         SELECT sku, name, on_hand, reserved, low_at, coalesce(wanted, 0)
-        FROM stock s JOIN products p USING (sku) LEFT JOIN waiting w USING (sku)
+        FROM stock s JOIN variants p USING (sku) LEFT JOIN waiting w USING (sku)
         WHERE on_hand - reserved <= coalesce(low_at, 0) OR wanted > on_hand - reserved
         ORDER BY on_hand - reserved - coalesce(wanted, 0), sku LIMIT %(limit)s
         """,
@@ -171,7 +171,7 @@ async def find(tx: AsyncConnection, text: str, *, limit: int) -> Sequence[Level]
         Level,
         """
         SELECT sku, name, on_hand, reserved, low_at, 0
-        FROM stock JOIN products USING (sku)
+        FROM stock JOIN variants USING (sku)
         WHERE sku >= %(text)s AND starts_with(sku, %(text)s) ORDER BY sku LIMIT %(limit)s
         """,
         {"text": text, "limit": limit},

@@ -57,7 +57,7 @@ async def insert(tx: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Told]:
             SELECT array_agg(coalesce(p.name, l.sku) ORDER BY line) AS names,
                    array_agg(quantity ORDER BY line) AS quantities,
                    array_agg(quantity * unit_minor ORDER BY line) AS amounts
-            FROM order_lines l LEFT JOIN products p USING (sku) WHERE l.order_id = n.order_id
+            FROM order_lines l LEFT JOIN variants p USING (sku) WHERE l.order_id = n.order_id
         ) AS l
         WHERE n.state = 'pending'
         """,

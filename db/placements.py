@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import events, keys, products, tasks
+from db import events, keys, tasks, variants
 from db.engine import count_after_commit, fetch, run
 from db.keys import Answer, Claim, IdempotencyKeyReused, Stored
 from db.orders import OrderView
@@ -19,9 +19,9 @@ from domain.actor import Actor
 from domain.address import Address
 from domain.order import RESERVE_FOR_S, Change
 from domain.payment import Capture, OnDecline
-from domain.product import Item, Product, price
 from domain.refusal import Refusal
 from domain.stock import Line
+from domain.variant import Item, Variant, price
 
 # A key that another process holds is waited for; its commit takes tens of milliseconds. Should that
 # process hang, halving finds the member within eight such waits, and the others go on.
@@ -106,7 +106,7 @@ async def insert_many(
     placements, it gives the same answers.
     """
     skus = {item.sku for placement in group for item in placement.items}
-    catalogue = await products.find_many(tx, sorted(skus))
+    catalogue = await variants.find_many(tx, sorted(skus))
     patience = "SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true)"
     [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
     room = {customer: unpaid_max - n for customer, n in (await _unpaid(tx, group)).items()}
@@ -151,7 +151,7 @@ async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, 
 
 def _decide(
     placement: Placement,
-    catalogue: Mapping[str, Product],
+    catalogue: Mapping[str, Variant],
     now: datetime,
     render: Render,
     room: int,

@@ -28,6 +28,7 @@ from db import (
     account_tables,
     audit_tables,
     bulk_tables,
+    catalogue_tables,
     gateway_tables,
     operation_tables,
     sample_tables,
@@ -36,19 +37,8 @@ from db import (
 from db.metadata import index_grown, metadata, moment, xid
 
 
-class ProductColumns(TypedColumns):
-    sku: Named[str] = Column(Text(), primary_key=True)
-    name: Named[str] = Column(Text())
-    price_minor: Named[int] = Column(BigInteger())
-    currency: Named[str] = Column(Text())
-    active: Named[bool] = Column(server_default=text("true"))
-    version: Named[int] = Column(Integer(), server_default=text("1"))
-    created_at: Named[datetime] = moment()
-    updated_at: Named[datetime] = moment()
-
-
 class StockColumns(TypedColumns):
-    sku: Named[str] = Column(Text(), ForeignKey("products.sku"), primary_key=True)
+    sku: Named[str] = Column(Text(), ForeignKey("variants.sku"), primary_key=True)
     on_hand: Named[int] = Column(BigInteger())
     reserved: Named[int] = Column(BigInteger(), server_default=text("0"))
     version: Named[int] = Column(Integer(), server_default=text("1"))
@@ -218,7 +208,7 @@ accounts, audits, gateways = account_tables, audit_tables, gateway_tables
 operations, movements = operation_tables, stock_tables
 sampled, bulks = sample_tables, bulk_tables
 
-products = Table("products", metadata, ProductColumns)
+variants = catalogue_tables.variants
 stock = Table("stock", metadata, StockColumns)
 orders = Table("orders", metadata, OrderColumns)
 order_lines = Table("order_lines", metadata, OrderLineColumns)

@@ -8,9 +8,9 @@ import msgspec
 from domain.apportion import apportion
 from domain.discount import BASIS_POINTS, Discount, DiscountKind
 from domain.money import AMOUNT_MINOR_MAX
-from domain.product import TotalTooLarge
 from domain.refusal import Refusal
 from domain.tax import Rate, Region, TaxClass, Taxes, tax
+from domain.variant import TotalTooLarge
 
 # The name of shipping among the lines; no SKU is empty.
 _SHIPPING = ""

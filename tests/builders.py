@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import placements, products, stock
+from db import placements, stock, variants
 from db.engine import Database, transaction
 from db.ids import new_id
 from db.keys import Answer
@@ -18,9 +18,9 @@ from domain.funds import Attempt, AttemptKind, AttemptState, Payable
 from domain.money import Money
 from domain.order import RESERVE_FOR_S, Order
 from domain.payment import Capture, OnDecline, RefundReason
-from domain.product import Item, Product
 from domain.status import Status
 from domain.task import Kind, Task
+from domain.variant import Item, Variant
 
 ADDRESS = Address("Ann Example", "1 High Street", "London", "N1 1AA", "GB")
 
@@ -71,8 +71,8 @@ def a_payable(
 
 def a_product(
     sku: str, *, price_minor: int = 500, currency: str = "GBP", active: bool = True
-) -> Product:
-    return Product(sku, f"Product {sku}", price_minor, currency, active, 0)
+) -> Variant:
+    return Variant(sku, f"Product {sku}", price_minor, currency, active, 0)
 
 
 def a_placement(  # noqa: PLR0913 - each is what some test is about
@@ -115,12 +115,13 @@ def an_order_body(*items: tuple[str, int], **changes: Any) -> dict[str, Any]:
 
 
 async def put_product(tx: AsyncConnection, sku: str, *, on_hand: int = 100, **changes: Any) -> None:
-    await products.put(tx, a_product(sku, **changes))
+    await variants.put(tx, a_product(sku, **changes))
     await stock.put(tx, sku, on_hand)
 
 
 async def put_products(database: Database, **on_hand: int) -> None:
-    async with transaction(database) as tx:
+    # A thousand of them take seconds on a busy machine.
+    async with transaction(database, timeout_s=60) as tx:
         for sku, count in on_hand.items():
             await put_product(tx, sku, on_hand=count)
 

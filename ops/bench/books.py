@@ -63,7 +63,7 @@ async def renew(url: str) -> None:
 async def seed(url: str) -> None:
     """Write the catalogue and its stock."""
     async with opened(url) as connection, connection.cursor() as cursor:
-        async with cursor.copy("COPY products (sku, name, price_minor, currency) FROM STDIN") as to:
+        async with cursor.copy("COPY variants (sku, name, price_minor, currency) FROM STDIN") as to:
             for n in range(1, SKUS + 1):
                 await to.write_row((sku(n), f"Product {n}", price_minor(n), "GBP"))
         async with cursor.copy("COPY stock (sku, on_hand) FROM STDIN") as to:

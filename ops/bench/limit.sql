@@ -15,7 +15,7 @@ BEGIN;
 SELECT uuidv7() AS order_id, a.sku AS a, b.sku AS b, a.price_minor AS price_a,
        b.price_minor AS price_b,
        a.price_minor * :quantity_a + b.price_minor * :quantity_b AS total
-FROM products a, products b
+FROM variants a, variants b
 WHERE a.sku = 'SKU-' || :sku_a::int AND b.sku = 'SKU-' || :sku_b::int AND a.active AND b.active
 \gset
 INSERT INTO idempotency_keys (scope, key, fingerprint, status, body, order_id)
@@ -101,7 +101,7 @@ BEGIN;
 UPDATE tasks SET state = 'done', attempt = attempt + 1, finished_at = now()
 WHERE id = :notify AND attempt = 0;
 SELECT o.email, o.total_minor, p.name, l.quantity, l.quantity * l.unit_minor AS amount
-FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN products p USING (sku)
+FROM orders o JOIN order_lines l ON l.order_id = o.id JOIN variants p USING (sku)
 WHERE o.id = :order_id ORDER BY l.line;
 INSERT INTO notifications (order_id, kind, channel, recipient, state, sent_at)
 SELECT id, 'order_confirmed', 'email', email, 'sent', now() FROM orders WHERE id = :order_id;

@@ -12,10 +12,10 @@ SLICE = 50_000
 NONE = 2**31 - 1
 
 _CATALOGUE = """
-    INSERT INTO products (sku, name, price_minor, currency)
+    INSERT INTO variants (sku, name, price_minor, currency)
     SELECT 'SKU-' || n, 'Product ' || n, 1000, 'GBP' FROM generate_series(0, %(skus)s - 1) AS n
     """
-_STOCK = "INSERT INTO stock (sku, on_hand) SELECT sku, 1000000 FROM products"
+_STOCK = "INSERT INTO stock (sku, on_hand) SELECT sku, 1000000 FROM variants"
 
 # The newest are under way, from some number on: two of three wait for their charge, the others for
 # stock. Of those before one of twenty was cancelled, the rest is paid.

@@ -130,7 +130,7 @@ class Client:
     async def put_product(self, sku: str, *, name: str, price_minor: int, currency: str) -> None:
         """Create or replace a product."""
         content = {"name": name, "price_minor": price_minor, "currency": currency}
-        await self._ask("PUT", f"/v1/products/{sku}", content, self._staff)
+        await self._ask("PUT", f"/v1/variants/{sku}", content, self._staff)
 
     async def put_stock(self, sku: str, on_hand: int) -> Level:
         """Set what is on hand of a product, including what orders hold."""

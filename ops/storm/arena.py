@@ -211,7 +211,7 @@ async def _fresh(
         await witness.call(connection)
         for sku, price_minor in prices().items():
             await connection.execute(
-                "INSERT INTO products (sku, name, price_minor, currency) VALUES (%s, %s, %s, %s)",
+                "INSERT INTO variants (sku, name, price_minor, currency) VALUES (%s, %s, %s, %s)",
                 (sku, sku.title(), price_minor, CURRENCY),
             )
             await connection.execute(

@@ -49,6 +49,7 @@ PARAMETERS = {
     "key_id": ORDER,
     "bulk_id": ORDER,
     "process_id": ORDER,
+    "slug": "cups",
     "job": "prune",
 }
 
@@ -98,7 +99,8 @@ class Write(NamedTuple):
 
 WRITES = {
     "order": Write("POST", "/v1/orders", an_order_body(("APPLE", 5)), "Ann Example", "5"),
-    "product": Write("PUT", f"/v1/products/{SKU}", PRODUCT, "Apple", "250"),
+    "product": Write("PUT", f"/v1/variants/{SKU}", PRODUCT, "Apple", "250"),
+    "category": Write("PUT", "/v1/categories/cups", {"name": "Cups", "rank": 5}, "Cups", "5"),
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
     "adjustment": Write(
         "POST", f"/v1/stock/{SKU}/adjustments", {"delta": 5, "reason": "Found some"}, "Found", "5"
@@ -226,7 +228,10 @@ ROUTES = [
     ("POST", VOID),
     ("GET", f"/v1/ledger?order={ORDER}"),
     ("POST", WEBHOOK),
-    ("GET", f"/v1/products/{SKU}"),
+    ("GET", f"/v1/variants/{SKU}"),
+    ("GET", "/v1/categories"),
+    ("GET", "/v1/categories/cups"),
+    ("DELETE", "/v1/categories/cups"),
     ("GET", f"/v1/stock/{SKU}"),
     ("GET", "/v1/findings"),
     ("GET", "/v1/tasks"),

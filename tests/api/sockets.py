@@ -18,7 +18,7 @@ from tests.staff import SECRET_KEY, STAFF, TOKEN_KEY
 DEADLINE_S = 60
 ORDER = json.dumps(an_order_body(("APPLE", 1))).encode()
 HEAD = b"Host: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
-READ = b"GET /v1/products/APPLE HTTP/1.1\r\n" + HEAD
+READ = b"GET /v1/variants/APPLE HTTP/1.1\r\n" + HEAD
 STOCK = (
     b"PUT /v1/stock/APPLE HTTP/1.1\r\n"
     + HEAD

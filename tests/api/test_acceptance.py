@@ -189,7 +189,7 @@ async def test_without_a_free_connection_requests_are_told_to_come_back(
         async with engine.connect(), engine.connect():
             started = monotonic()
             refused = await asyncio.gather(
-                post_order(client, ("APPLE", 1), key="a"), client.get("/v1/products/APPLE")
+                post_order(client, ("APPLE", 1), key="a"), client.get("/v1/variants/APPLE")
             )
             took_s = monotonic() - started
         accepted = await post_order(client, ("APPLE", 1), key="a")

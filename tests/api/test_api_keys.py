@@ -164,8 +164,8 @@ async def test_what_staff_does_is_in_the_audit_log_with_before_and_after(
     ops = await a_person(app, Role.OPS)
     product = {"name": "Tea", "price_minor": 450, "currency": "GBP"}
 
-    await client.put("/v1/products/TEA", json=product, headers=ops.headers)
-    await client.put("/v1/products/TEA", json={**product, "price_minor": 1}, headers=ops.headers)
+    await client.put("/v1/variants/TEA", json=product, headers=ops.headers)
+    await client.put("/v1/variants/TEA", json={**product, "price_minor": 1}, headers=ops.headers)
 
     page = await client.get("/v1/audit", params={"actor": str(ops.id), "limit": 1})
     [last] = page.json()["entries"]
@@ -183,7 +183,7 @@ async def test_what_is_refused_is_not_in_the_audit_log(
     product = {"name": "Tea", "price_minor": 450, "currency": "GBP"}
     headers = {**ops.headers, "If-Match": '"7"'}
 
-    refused = await client.put("/v1/products/TEA", json=product, headers=headers)
+    refused = await client.put("/v1/variants/TEA", json=product, headers=headers)
 
     assert_problem(refused, 412, "precondition_failed")
     page = await client.get("/v1/audit", params={"actor": str(ops.id)})

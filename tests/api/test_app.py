@@ -53,17 +53,17 @@ LIES = {
     "too short a length": place("lie", b"Content-Length: 10") + ORDER,
 }
 BROKEN = {
-    "no hex digits": b"GET /v1/products/%zz HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "a percent at the end": b"GET /v1/products/A% HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "no UTF-8": b"GET /v1/products/%ff HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "NUL": b"GET /v1/products/A%00 HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "no hex digits in the query": b"GET /v1/products/A?%zz HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "raw bytes": b"GET /v1/products/\xff HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "raw UTF-8": b"GET /v1/products/\xc3\xa4 HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "a space in the path": b"GET /v1/products/A B HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "no hex digits": b"GET /v1/variants/%zz HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "a percent at the end": b"GET /v1/variants/A% HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "no UTF-8": b"GET /v1/variants/%ff HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "NUL": b"GET /v1/variants/A%00 HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "no hex digits in the query": b"GET /v1/variants/A?%zz HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "raw bytes": b"GET /v1/variants/\xff HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "raw UTF-8": b"GET /v1/variants/\xc3\xa4 HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "a space in the path": b"GET /v1/variants/A B HTTP/1.1\r\n" + HEAD + b"\r\n",
     "no slash": b"GET v1/products/A HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "lower case": b"get /v1/products/A HTTP/1.1\r\n" + HEAD + b"\r\n",
-    "no such version": b"GET /v1/products/A HTTP/9.9\r\n" + HEAD + b"\r\n",
+    "lower case": b"get /v1/variants/A HTTP/1.1\r\n" + HEAD + b"\r\n",
+    "no such version": b"GET /v1/variants/A HTTP/9.9\r\n" + HEAD + b"\r\n",
     "NUL in a header": READ + b"X: a\x00b\r\n\r\n",
     "a folded header": READ + b"X: a\r\n b\r\n\r\n",
     "a space before the colon": READ + b"X : a\r\n\r\n",
@@ -134,7 +134,7 @@ async def test_two_orders_on_one_connection_are_answered_in_turn(
 
 
 async def test_http_1_0_is_served(port: int) -> None:
-    answer = await answer_to(port, b"GET /v1/products/APPLE HTTP/1.0\r\n\r\n")
+    answer = await answer_to(port, b"GET /v1/variants/APPLE HTTP/1.0\r\n\r\n")
 
     assert status(answer) == 200
     assert b'"sku":"APPLE"' in answer
@@ -190,7 +190,7 @@ async def test_no_head_is_so_large_that_it_hurts(port: int, headers: bytes) -> N
 
 async def test_the_slow_block_nobody_and_hold_no_connection_to_postgres(port: int) -> None:
     half = [
-        b"GET /v1/products/APPLE HT",
+        b"GET /v1/variants/APPLE HT",
         STOCK + b"Content-Length: 100\r\n\r\n{",
         place("slow", length(ORDER)) + ORDER[:10],
         place("slow-chunk", b"Transfer-Encoding: chunked") + b"5\r\n{",

@@ -10,8 +10,9 @@ from litestar import Litestar
 from sqlalchemy import text
 
 from api.policy import POLICIES
-from db import audit, findings, processes, tasks
+from db import audit, categories, findings, processes, tasks
 from db.audit import EntryView, Filter
+from db.categories import Category
 from db.engine import Database, transaction
 from db.ids import new_id
 from db.processes import ProcessKind, Self
@@ -145,6 +146,11 @@ async def ended(parts: Parts) -> str:
     return bulk_id
 
 
+async def category(parts: Parts) -> str:
+    async with transaction(parts.database) as tx:
+        return (await categories.put(tx, Category("cups", "Cups", None, 0, version=0))).slug
+
+
 async def job(_: Parts) -> str:
     return "prune"
 
@@ -176,7 +182,9 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "POST /v1/queues/{queue}/drain": (queue, None),
     "PUT /v1/queues/{queue}": (queue, {"paused": True, "running_max": None}),
     "PUT /v1/gateways/{name}/breaker": (gateway, NOTE | {"forced": "open"}),
-    "PUT /v1/products/{sku}": (sku, PRODUCT),
+    "PUT /v1/variants/{sku}": (sku, PRODUCT),
+    "PUT /v1/categories/{slug}": (category, {"name": "Mugs"}),
+    "DELETE /v1/categories/{slug}": (category, None),
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),
     "POST /v1/stock/{sku}/adjustments": (sku, {"delta": -1, "reason": "Broken."}),
     "PUT /v1/stock/{sku}/threshold": (sku, {"low_at": 5}),

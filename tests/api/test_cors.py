@@ -30,7 +30,7 @@ FOREIGN = [
     ),
     *("https://shop.example https://evil.example", "https://evil.example#https://shop.example"),
 ]
-PATHS = ["/v1/products/APPLE", "/nowhere", "/v1/orders", "/health/live", "/v1/orders/none"]
+PATHS = ["/v1/variants/APPLE", "/nowhere", "/v1/orders", "/health/live", "/v1/orders/none"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -89,13 +89,13 @@ async def test_two_origins_are_none(client: httpx.AsyncClient) -> None:
 async def test_answers_without_an_origin_are_not_kept_for_those_with_one(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.get("/v1/products/APPLE")
+    answer = await client.get("/v1/variants/APPLE")
 
     assert cross(answer) == []
     assert "Origin" in answer.headers.get_list("vary")
 
 
-@pytest.mark.parametrize("path", ["/v1/orders", "/v1/products/APPLE", "/nowhere"])
+@pytest.mark.parametrize("path", ["/v1/orders", "/v1/variants/APPLE", "/nowhere"])
 async def test_a_site_on_the_list_may_ask_first(client: httpx.AsyncClient, path: str) -> None:
     asked = {
         "Origin": SHOP,
@@ -116,7 +116,7 @@ async def test_a_site_on_the_list_may_ask_first(client: httpx.AsyncClient, path:
 async def test_options_that_are_no_preflight_are_answered_as_ever(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.options("/v1/products/APPLE", headers={"Origin": SHOP})
+    answer = await client.options("/v1/variants/APPLE", headers={"Origin": SHOP})
 
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, PUT"
     assert answer.headers["access-control-allow-origin"] == SHOP

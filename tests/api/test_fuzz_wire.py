@@ -50,7 +50,7 @@ SEEDS = (
     STOCK + b"Expect: 100-continue\r\n" + length(LEVEL) + b"\r\n\r\n" + LEVEL,
     place("fuzz", length(ORDER)) + ORDER,
     b"OPTIONS * HTTP/1.1\r\n" + HEAD + b"\r\n",
-    b"GET http://a/v1/products/APPLE?limit=1#x HTTP/1.1\r\n" + HEAD + b"\r\n",
+    b"GET http://a/v1/variants/APPLE?limit=1#x HTTP/1.1\r\n" + HEAD + b"\r\n",
     b"GET /v1/orders?status=paid&limit=%31 HTTP/1.0\r\nCookie: a=b; c\r\n\r\n",
     b"POST /v1/gateways/stripe/webhook HTTP/1.1\r\n" + HEAD + length(b"{}") + b"\r\n\r\n{}",
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nHost: a\r\n\r\n",

@@ -108,7 +108,7 @@ async def test_the_answer_stays_the_same_when_the_order_has_moved_on_and_the_cat
     first = await post_order(client, ("APPLE", 2), key="k")
     await run_stages(database, settings)
     changed = {"name": "Apple", "price_minor": 999, "currency": "EUR", "active": False}
-    assert (await client.put("/v1/products/APPLE", json=changed, headers=staff)).status_code == 200
+    assert (await client.put("/v1/variants/APPLE", json=changed, headers=staff)).status_code == 200
 
     again = await post_order(client, ("APPLE", 2), key="k")
 

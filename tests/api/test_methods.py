@@ -57,7 +57,7 @@ ALLOWED = {
     "/v1/schedules/prune": "OPTIONS, PUT",
     "/v1/schedules/prune/run": "OPTIONS, POST",
     "/v1/findings/1/close": "OPTIONS, POST",
-    f"/v1/products/{SKU}": "GET, HEAD, OPTIONS, PUT",
+    f"/v1/variants/{SKU}": "GET, HEAD, OPTIONS, PUT",
     f"/v1/stock/{SKU}": "GET, HEAD, OPTIONS, PUT",
     f"/v1/stock/{SKU}/adjustments": "OPTIONS, POST",
     f"/v1/stock/{SKU}/threshold": "OPTIONS, PUT",
@@ -88,7 +88,7 @@ ALLOWED = {
     "/docs/assets/start.js": "GET, HEAD, OPTIONS",
 }
 READS = [
-    *("/v1/orders?limit=1", "/v1/products/APPLE", "/v1/stock/APPLE", "/v1/products/NOTHING"),
+    *("/v1/orders?limit=1", "/v1/variants/APPLE", "/v1/stock/APPLE", "/v1/variants/NOTHING"),
     *("/health/live", "/health/ready", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json"),
     *("/problems", "/nowhere", "/v1/orders?limit=1.0"),
 ]

@@ -267,7 +267,7 @@ async def test_prices_of_placed_orders_stay_when_the_catalogue_changes(
     before = await post_order(client, ("APPLE", 2))
     await put_products(database, APPLE=100)
     changed = {"name": "Apple", "price_minor": 1, "currency": "GBP"}
-    await client.put("/v1/products/APPLE", json=changed, headers=staff)
+    await client.put("/v1/variants/APPLE", json=changed, headers=staff)
 
     after = await post_order(client, ("APPLE", 2))
 

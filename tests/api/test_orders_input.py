@@ -111,7 +111,7 @@ async def test_an_order_has_one_line_at_least_and_not_too_many(
     skus = [f"{count}-{n}" for n in range(count)]
     if status == 202:
         async with transaction(shop_database) as tx:
-            await tx.execute(insert(tables.products), [PEAR | {"sku": sku} for sku in skus])
+            await tx.execute(insert(tables.variants), [PEAR | {"sku": sku} for sku in skus])
     before = await written(shop_database)
 
     answer = await post_order(shop, *((sku, 1) for sku in skus))

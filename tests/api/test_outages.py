@@ -113,7 +113,7 @@ async def test_after_a_restart_of_postgres_nothing_fails_but_with_a_503(
 async def test_success_is_said_only_of_what_is_committed(
     shop: httpx.AsyncClient, shop_database: Database, body: str, status: int
 ) -> None:
-    path = f"/v1/products/{new_id()}"
+    path = f"/v1/variants/{new_id()}"
 
     async with rule(shop_database, "products", body, at_commit=True):
         answer = await send(shop, "PUT", path, json.dumps(PRODUCT).encode())

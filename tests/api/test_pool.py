@@ -37,7 +37,7 @@ async def test_crowd_with_keys_gets_through_a_pool_of_one_or_two(
 ) -> None:
     await put_products(database, TEA=1000)
     placed = (await post_order(client, ("TEA", 1))).json()["id"]
-    paths = ["/v1/products/TEA", f"/v1/orders/{UUID(placed)}", "/v1/orders", "/v1/stock/TEA"]
+    paths = ["/v1/variants/TEA", f"/v1/orders/{UUID(placed)}", "/v1/orders", "/v1/stock/TEA"]
 
     async with asyncio.timeout(POOL_TIMEOUT_S):
         answers = await asyncio.gather(
@@ -49,7 +49,7 @@ async def test_crowd_with_keys_gets_through_a_pool_of_one_or_two(
 
 
 @pytest.mark.parametrize("app", [1], indirect=True)
-@pytest.mark.parametrize("path", ["/v1/products/TEA", "/v1/orders"])
+@pytest.mark.parametrize("path", ["/v1/variants/TEA", "/v1/orders"])
 async def test_who_waited_for_a_connection_in_vain_does_not_wait_again(
     client: httpx.AsyncClient, app: Litestar, path: str
 ) -> None:

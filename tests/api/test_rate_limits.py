@@ -86,7 +86,7 @@ async def test_a_flood_gets_429s_that_say_when_to_come_back(client: httpx.AsyncC
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/nowhere"), ("DELETE", "/v1/orders"), ("GET", "/v1/products/X")]
+    ("method", "path"), [("GET", "/nowhere"), ("DELETE", "/v1/orders"), ("GET", "/v1/variants/X")]
 )
 async def test_every_answer_says_what_is_left(
     client: httpx.AsyncClient, method: str, path: str

@@ -23,7 +23,7 @@ from tests.postgres import locked, waiting_for_locks
 from tests.waiting import eventually
 from tests.web import STAFF, assert_problem, post_order, served
 
-PRODUCT = f"/v1/products/{SKU}"
+PRODUCT = f"/v1/variants/{SKU}"
 AT_ONCE_MAX = 4
 # Shorter than the database takes to give up, long enough for a busy machine.
 TIMEOUT_S = 0.5

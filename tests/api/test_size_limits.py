@@ -68,7 +68,7 @@ async def test_a_head_in_pieces_is_measured_as_a_whole(port: int) -> None:
 @pytest.mark.parametrize("what", [b"path", b"query"])
 async def test_too_long_an_address_is_a_414(port: int, what: bytes, bytes_: int) -> None:
     separator = b"?" if what == b"query" else b"/"
-    line = b"GET /v1/products" + separator + b"A" * bytes_ + b" HTTP/1.1\r\n"
+    line = b"GET /v1/variants" + separator + b"A" * bytes_ + b" HTTP/1.1\r\n"
 
     answer = await answer_to(port, line + HEAD + b"\r\n")
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATIENCE_S = 0.3
 KEPT = READ.replace(b"close", b"keep-alive")
 HALVES = {
-    "a line": b"GET /v1/products/APPLE HT",
+    "a line": b"GET /v1/variants/APPLE HT",
     "headers": READ,
     "a header": READ + b"X: ",
     "a body": place("slow", length(ORDER)) + ORDER[:10],

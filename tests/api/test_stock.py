@@ -26,7 +26,7 @@ async def put(
 async def apple(client: httpx.AsyncClient, staff: dict[str, str]) -> None:
     """A product of which there never was any stock."""
     content = {"name": "Apple", "price_minor": 250, "currency": "GBP"}
-    await client.put("/v1/products/APPLE", json=content, headers=staff)
+    await client.put("/v1/variants/APPLE", json=content, headers=staff)
 
 
 @pytest.mark.usefixtures("apple")

@@ -69,7 +69,7 @@ async def test_line_of_a_product_that_is_gone_is_told_by_its_sku(
     )
     await tx.execute(text("DELETE FROM stock_movements WHERE sku = 'PEAR'"))
     await tx.execute(text("DELETE FROM stock WHERE sku = 'PEAR'"))
-    await tx.execute(text("DELETE FROM products WHERE sku = 'PEAR'"))
+    await tx.execute(text("DELETE FROM variants WHERE sku = 'PEAR'"))
 
     [told] = (await notifications.insert(tx, [(order_id, CONFIRMED)])).values()
 

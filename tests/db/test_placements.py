@@ -17,9 +17,9 @@ from db.ids import new_id
 from db.keys import Answer, IdempotencyKeyReused
 from db.orders import OrderView
 from db.placements import Placement
-from domain.product import DuplicateSku, UnknownSku
 from domain.refusal import Refusal
 from domain.task import Queue
+from domain.variant import DuplicateSku, UnknownSku
 from tests.builders import a_placement, put_products
 from tests.db.backends import Admin, until_blocked
 
@@ -122,7 +122,7 @@ async def test_replay_is_answered_though_the_product_is_gone_from_sale(database:
     placement = a_placement(("APPLE", 1))
     [first] = await _accept(database, [placement])
     async with transaction(database) as tx:
-        await tx.execute(text("UPDATE products SET active = false"))
+        await tx.execute(text("UPDATE variants SET active = false"))
 
     [again] = await _accept(database, [_again(placement)])
 

@@ -152,7 +152,7 @@ async def test_refused_move_names_its_constraint(tx: AsyncConnection) -> None:
         "UPDATE tasks SET state = 'done'",
         "UPDATE tasks SET lease_until = now()",
         "UPDATE tasks SET attempts_max = 0",
-        "UPDATE products SET price_minor = 0",
+        "UPDATE variants SET price_minor = 0",
         "UPDATE queues SET running_max = -1",
         "UPDATE orders SET reserve_for_s = 0",
     ],

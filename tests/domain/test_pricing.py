@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from domain.discount import Discount, DiscountKind
 from domain.money import AMOUNT_MINOR_MAX
 from domain.pricing import NothingToPay, Position, PricedLine, Quote, quote
-from domain.product import TotalTooLarge
 from domain.tax import PPM, Region, TaxClass, TaxTable
+from domain.variant import TotalTooLarge
 
 GERMANY = Region("DE")
 RATES = {(GERMANY, TaxClass.STANDARD): 190_000, (GERMANY, TaxClass.REDUCED): 70_000}

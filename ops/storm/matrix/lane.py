@@ -129,7 +129,7 @@ async def prepare(up: Servers, say: Say) -> None:
     async with books.opened(url) as connection:
         await witness.call(connection)
         await connection.execute(
-            "INSERT INTO products (sku, name, price_minor, currency) VALUES (%s, 'Tea', %s, %s)",
+            "INSERT INTO variants (sku, name, price_minor, currency) VALUES (%s, 'Tea', %s, %s)",
             (SKU, prices()[SKU], CURRENCY),
         )
         await connection.execute("INSERT INTO stock (sku, on_hand) VALUES (%s, %s)", (SKU, PLENTY))

@@ -161,7 +161,12 @@ async def write_off(scene: Scene) -> None:
 async def product(scene: Scene) -> None:
     """Put a product on sale."""
     content = {"name": "Cup", "price_minor": 100, "currency": CURRENCY}
-    await scene.write("PUT", f"/v1/products/{_sku(scene)}", content)
+    await scene.write("PUT", f"/v1/variants/{_sku(scene)}", content)
+
+
+async def category(scene: Scene) -> None:
+    """Put a category."""
+    await scene.write("PUT", f"/v1/categories/{_sku(scene).lower()}", {"name": "Cups"})
 
 
 async def stock(scene: Scene) -> None:

@@ -43,7 +43,8 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.CLAIM: Story(
         line="web", before=accounts.buyer, then=accounts.claim, after=accounts.owned
     ),
-    Commit.PRODUCT: Story(line="web", then=s.product, ends=_NO_ORDER),
+    Commit.VARIANT: Story(line="web", then=s.product, ends=_NO_ORDER),
+    Commit.CATEGORY: Story(line="web", then=s.category, ends=_NO_ORDER),
     Commit.STOCK: Story(line="web", before=s.product, then=s.stock, ends=_NO_ORDER),
     Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
     Commit.QUEUE: Story(line="web", before=s.paid, then=backlog.pause, after=backlog.resume),

@@ -108,7 +108,7 @@ def test_call_that_fails_by_itself_does_not_come_to_the_point_after_it() -> None
 async def test_dropped_commit_is_an_outage_whose_outcome_is_open(
     database: Database, side: Side, made: int
 ) -> None:
-    faultpoint.arm(f"commit-product.{side}:1:drop")
+    faultpoint.arm(f"commit-variant.{side}:1:drop")
 
     with pytest.raises(Unavailable):
         await _write(database, "A")
@@ -121,12 +121,12 @@ async def test_dropped_commit_is_an_outage_whose_outcome_is_open(
 
 async def _write(database: Database, job: str) -> None:
     async with transaction(database) as tx:
-        name_commit(tx, Commit.PRODUCT)
+        name_commit(tx, Commit.VARIANT)
         await cron.take_slot(tx, job, every_s=60)
 
 
 async def test_name_of_a_commit_ends_with_its_transaction(database: Database) -> None:
-    faultpoint.arm("commit-product.before:2:raise")
+    faultpoint.arm("commit-variant.before:2:raise")
 
     await _write(database, "A")
     async with transaction(database) as tx:

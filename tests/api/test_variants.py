@@ -4,15 +4,15 @@ from typing import Any
 import httpx
 import pytest
 
-from db import products
+from db import variants
 from db.engine import Database, transaction
 from domain.money import AMOUNT_MINOR_MAX
-from domain.product import Product
+from domain.variant import Variant
 from tests.postgres import until, waiting_for_locks
 from tests.web import assert_problem
 
 APPLE = {"name": "Apple", "price_minor": 250, "currency": "GBP"}
-PATH = "/v1/products/APPLE"
+PATH = "/v1/variants/APPLE"
 
 
 async def put(
@@ -65,7 +65,7 @@ async def test_who_has_the_version_gets_no_second_copy(
 
 @pytest.mark.parametrize("sku", ["A", "a-1.B_2", "9" * 64, "NOTHING"])
 async def test_an_unknown_product_is_not_found(client: httpx.AsyncClient, sku: str) -> None:
-    assert_problem(await client.get(f"/v1/products/{sku}"), 404, "not_found")
+    assert_problem(await client.get(f"/v1/variants/{sku}"), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ async def test_a_sku_that_cannot_be_one_is_refused(
     client: httpx.AsyncClient, staff: dict[str, str], sku: str
 ) -> None:
     for answer in (
-        await client.get(f"/v1/products/{sku}"),
-        await put(client, staff, f"/v1/products/{sku}"),
+        await client.get(f"/v1/variants/{sku}"),
+        await put(client, staff, f"/v1/variants/{sku}"),
         await client.get(f"/v1/stock/{sku}", headers=staff),
         await client.put(f"/v1/stock/{sku}", json={"on_hand": 1}, headers=staff),
     ):
@@ -172,7 +172,7 @@ async def test_a_creation_that_was_overtaken_while_it_waited_replaces_nothing(
         return await waiting_for_locks(database) > 0
 
     async with transaction(database) as tx:
-        await products.put(tx, Product("APPLE", "Theirs", 1, "GBP", active=True, version=0))
+        await variants.put(tx, Variant("APPLE", "Theirs", 1, "GBP", active=True, version=0))
         creating = asyncio.create_task(put(client, staff, headers={"If-None-Match": "*"}))
         await until(is_waiting)
 

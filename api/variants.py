@@ -1,4 +1,4 @@
-"""Products over HTTP: read by everybody, put by staff."""
+"""Variants over HTTP, the things that have a SKU: read by everybody, put by staff."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -14,17 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, conditional
 from api.authentication import Asked
 from api.fields import SkuInPath
-from db import products
+from db import variants
 from db.engine import name_commit
 from domain.money import AMOUNT_MINOR_MAX, Currency
-from domain.product import Product
 from domain.refusal import NotFound
 from domain.text import Text
+from domain.variant import Variant
 from ops.telemetry.faultpoint import Commit
 
 
-class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A product; `price_minor` is in minor units, e.g. pence."""
+class PutVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A variant; `price_minor` is in minor units, e.g. pence."""
 
     name: Text
     price_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
@@ -33,37 +33,37 @@ class PutProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/{sku:str}")
-async def get_product(
+async def get_variant(
     request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], sku: SkuInPath
-) -> Response[Product]:
-    """Read a product."""
-    found = await products.find(tx, sku)
+) -> Response[Variant]:
+    """Read a variant."""
+    found = await variants.find(tx, sku)
     if found is None:
-        raise NotFound(f"There is no product {sku}.")
+        raise NotFound(f"There is no variant {sku}.")
     return conditional.show(request, found, version=found.version)
 
 
 @put(
     "/{sku:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(Product, description="Created.")},
+    responses={HTTPStatus.CREATED: ResponseSpec(Variant, description="Created.")},
 )
-async def put_product(
+async def put_variant(
     request: Asked,
     tx: NamedDependency[AsyncConnection],
     sku: SkuInPath,
-    data: JSONBody[PutProduct],
-) -> Response[Product]:
-    """Create or replace a product; orders keep the price they were placed at."""
-    was = await products.find(tx, sku)
-    made = Product(sku, data.name, data.price_minor, data.currency, data.active, version=0)
-    name_commit(tx, Commit.PRODUCT)
-    stored = await products.put(tx, made)
+    data: JSONBody[PutVariant],
+) -> Response[Variant]:
+    """Create or replace a variant; orders keep the price they were placed at."""
+    was = await variants.find(tx, sku)
+    made = Variant(sku, data.name, data.price_minor, data.currency, data.active, version=0)
+    name_commit(tx, Commit.VARIANT)
+    stored = await variants.put(tx, made)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=stored.version - 1 or None)
-    await audit.record(tx, request, "product.put", sku, before=was, after=stored)
+    await audit.record(tx, request, "variant.put", sku, before=was, after=stored)
     answer = conditional.show(request, stored, version=stored.version)
     answer.status_code = HTTPStatus.CREATED if stored.version == 1 else HTTPStatus.OK
     return answer
 
 
-router = Router("/v1/products", route_handlers=[get_product, put_product], tags=["products"])
+router = Router("/v1/variants", route_handlers=[get_variant, put_variant], tags=["catalogue"])

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from domain.money import AMOUNT_MINOR_MAX, Money
-from domain.product import (
+from domain.refusal import Refusal
+from domain.stock import Line
+from domain.variant import (
     CurrencyMismatch,
     DuplicateSku,
     Item,
@@ -14,8 +16,6 @@ from domain.product import (
     UnknownSku,
     price,
 )
-from domain.refusal import Refusal
-from domain.stock import Line
 from tests.builders import a_product
 
 CATALOGUE = {

@@ -40,7 +40,7 @@ class TotalTooLarge(Refusal):
     code: ClassVar[str] = "total_too_large"
 
 
-class Product(msgspec.Struct, frozen=True):
+class Variant(msgspec.Struct, frozen=True):
     """A thing for sale; the price is in minor units of its currency."""
 
     sku: str
@@ -59,7 +59,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def price(
-    items: Sequence[Item], catalogue: Mapping[str, Product], currency: str
+    items: Sequence[Item], catalogue: Mapping[str, Variant], currency: str
 ) -> tuple[tuple[Line, ...], Money]:
     """Price an order at today's prices.
 
@@ -82,7 +82,7 @@ def price(
     return tuple(lines.values()), total
 
 
-def _for_sale(sku: str, catalogue: Mapping[str, Product], currency: str, *, field: str) -> Product:
+def _for_sale(sku: str, catalogue: Mapping[str, Variant], currency: str, *, field: str) -> Variant:
     product = catalogue.get(sku)
     if product is None:
         raise UnknownSku(f"There is no product {sku}.", field=field)

@@ -1,0 +1,55 @@
+"""Variants: read by SKU, one or many, and put by staff."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import func
+
+from db import tables
+from db.engine import fetch
+from domain.variant import Variant
+
+_v = tables.variants.c
+_VARIANT = (_v.sku, _v.name, _v.price_minor, _v.currency, _v.active, _v.version)
+
+
+async def find_many(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, Variant]:
+    """Read the variants of `skus`, those that exist."""
+    found = await fetch(
+        tx,
+        Variant,
+        """
+        SELECT sku, name, price_minor, currency, active, version
+        FROM variants WHERE sku = ANY (%(skus)b::text[])
+        """,
+        {"skus": list(skus)},
+    )
+    return {variant.sku: variant for variant in found}
+
+
+async def find(tx: AsyncConnection, sku: str) -> Variant | None:
+    """Read a variant."""
+    row = (await tx.execute(select(*_VARIANT).where(_v.sku == sku))).one_or_none()
+    return None if row is None else Variant(*row)
+
+
+async def put(tx: AsyncConnection, variant: Variant) -> Variant:
+    """Create or replace a variant; its version is counted here."""
+    fields = {
+        "name": variant.name,
+        "price_minor": variant.price_minor,
+        "currency": variant.currency,
+        "active": variant.active,
+    }
+    query = (
+        insert(tables.variants)
+        .values(sku=variant.sku, **fields)
+        .on_conflict_do_update(
+            index_elements=[_v.sku],
+            set_={**fields, "version": _v.version + 1, "updated_at": func.now()},
+        )
+        .returning(*_VARIANT)
+    )
+    return Variant(*(await tx.execute(query)).one())
