@@ -69,7 +69,9 @@ def remedy(told: Explanation) -> Remedy:
     if kind == "gateways":
         return Remedy("Payments desk", href="/ops/payments#breakers")
     place = _PLACES.get(word)
-    return Remedy(action) if place is None else Remedy(word.replace("-", " "), href=place)
+    return (
+        Remedy(action) if place is None else Remedy(word.replace("-", " ").capitalize(), href=place)
+    )
 
 
 async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:

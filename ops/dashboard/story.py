@@ -1,7 +1,8 @@
 """The story of an order: its timeline with tasks, calls to gateways, mails and staff woven in."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -32,8 +33,16 @@ _TONES: Mapping[str, str] = {
 }
 
 
+# Of one transaction, an event bears the time of its statement, all else that of its beginning.
+_TRANSACTION_MAX = timedelta(milliseconds=250)
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """One line of the story; only an event has a version, as of which the order can be seen."""
+    """One line of the story; only an event has a version, as of which the order can be seen.
+
+    One that is `with_event` was written in the transaction of the event that comes next, if one
+    comes at once.
+    """
 
     at: datetime
     of: str  # event, task, payment, mail or staff
@@ -43,7 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
     cause: str = ""
     tone: str = ""
     version: int | None = None
-    data: Mapping[str, object] = {}
+    with_event: bool = False
 
 
 def who(actor: Actor, names: Mapping[UUID, str]) -> str:
@@ -87,7 +96,16 @@ def weave(  # noqa: PLR0913, PLR0917 - one parameter per thread
         *(line for mail in mails for line in _mail(mail)),
         *(_staff(entry, names) for entry in entries),
     ]
-    return sorted(told, key=lambda entry: (entry.at, entry.version is None))
+    moments = [event.at for event in events]
+    return sorted(told, key=lambda entry: (_place(entry, moments), entry.version is None))
+
+
+def _place(entry: Entry, moments: Sequence[datetime]) -> datetime:
+    """Give the time of the event that a line follows from, or else its own."""
+    n = bisect_left(moments, entry.at) if entry.with_event else len(moments)
+    if n < len(moments) and moments[n] - entry.at <= _TRANSACTION_MAX:
+        return moments[n]
+    return entry.at
 
 
 def _event(event: TimelineEntry, names: Mapping[UUID, str]) -> Entry:
@@ -101,18 +119,18 @@ def _event(event: TimelineEntry, names: Mapping[UUID, str]) -> Entry:
         cause(event.kind, event.data),
         _TONES.get(event.kind, ""),
         event.version,
-        event.data,
     )
 
 
 def _task(task: TaskOf) -> Iterator[Entry]:
     name = f"task {task.id}: {task.kind}"
     tries = f"attempt {task.attempt} of {task.attempts_max}"
-    yield Entry(task.created_at, "task", f"{name} written")
+    yield Entry(task.created_at, "task", f"{name} written", with_event=True)
     if task.finished_at is not None:
         detail = f"{tries}; {task.last_error}" if task.last_error else tries
         tone = _TONES.get(task.state, "")
-        yield Entry(task.finished_at, "task", f"{name} {task.state}", detail, tone=tone)
+        what = f"{name} {task.state}"
+        yield Entry(task.finished_at, "task", what, detail, tone=tone, with_event=True)
 
 
 def _attempt(attempt: AttemptView) -> Iterator[Entry]:
@@ -122,7 +140,7 @@ def _attempt(attempt: AttemptView) -> Iterator[Entry]:
     detail = "; ".join(part for part in (*said, attempt.error) if part)
     tone = _TONES.get(attempt.state, "")
     what = f"{attempt.kind} is {attempt.state}"
-    yield Entry(attempt.updated_at, "payment", what, detail, tone=tone)
+    yield Entry(attempt.updated_at, "payment", what, detail, tone=tone, with_event=True)
 
 
 def _mail(mail: MailOf) -> Iterator[Entry]:
@@ -136,7 +154,7 @@ def _mail(mail: MailOf) -> Iterator[Entry]:
 def _staff(entry: EntryView, names: Mapping[UUID, str]) -> Entry:
     by = names.get(entry.actor, str(entry.actor)) if entry.actor else entry.actor_kind
     said = [f"{key} {value}" for key, value in (entry.after or {}).items() if _is_word(value)]
-    return Entry(entry.at, "staff", entry.action, ", ".join(said), by)
+    return Entry(entry.at, "staff", entry.action, ", ".join(said), by, with_event=True)
 
 
 def _is_word(value: object) -> bool:

@@ -143,7 +143,7 @@ async def test_orders_are_found_by_whatever_one_has_of_them(
             "POST /v1/tasks/7/replay",
             Remedy("Replay it", operation="POST /v1/tasks/7/replay"),
         ),
-        ("POST /v1/orders/1/resolve", Remedy("resolve", href="#resolve")),
+        ("POST /v1/orders/1/resolve", Remedy("Resolve", href="#resolve")),
         ("POST /v1/orders/1/payment-method", Remedy("POST /v1/orders/1/payment-method")),
         ("PUT /v1/stock/APPLE", Remedy("Stock of APPLE", href="/ops/stock/APPLE")),
         ("PUT /v1/queues/payments", Remedy("Queue payments", href="/ops/queues")),
