@@ -151,8 +151,11 @@ async def scarce(tx: AsyncConnection, *, limit: int) -> Sequence[Level]:
         """
         WITH waiting AS MATERIALIZED (
             SELECT sku, sum(quantity)::bigint AS wanted
-            FROM (SELECT id FROM orders WHERE status IN ('placed', 'backordered')
-                  ORDER BY id DESC LIMIT %(most)s) AS o
+            FROM ((SELECT id FROM orders WHERE status = 'placed'
+                   ORDER BY id DESC LIMIT %(most)s)
+                  UNION ALL
+                  (SELECT id FROM orders WHERE status = 'backordered'
+                   ORDER BY id DESC LIMIT %(most)s)) AS o
             JOIN order_lines ON order_id = id GROUP BY sku
         )
         SELECT sku, name, on_hand, reserved, low_at, coalesce(wanted, 0)
