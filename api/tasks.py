@@ -81,7 +81,7 @@ async def list_tasks(  # noqa: PLR0913, PLR0917 - one parameter per filter
 
 @get("/causes")
 async def list_causes(tx: NamedDependency[AsyncConnection]) -> CauseList:
-    """Group the newest 10,000 dead tasks by kind and cause, the most frequent first."""
+    """Group the newest 2,000 dead tasks by kind and cause, the most frequent first."""
     return CauseList(await matching.causes(tx))
 
 

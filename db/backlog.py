@@ -50,18 +50,22 @@ async def page(
 
     Of those in the state the newest LOOKED_AT_MAX are looked through, and no others.
     """
-    # What is ready or running has an index, though not by id; a sum is none that could mislead.
-    newest = "id + 0" if wanted.state in {State.READY, State.RUNNING} else "id"
+    # What is ready or running has an index, though not by id. It is read whole, of which a sum, by
+    # which there is no index at all, leaves no doubt, and only what is shown is kept in order.
+    whole = wanted.state in {State.READY, State.RUNNING}
+    newest: LiteralString = "" if whole else " ORDER BY id DESC LIMIT %(looked_at)s"
+    by: LiteralString = "id + 0" if whole else "id"
     query: LiteralString = (
         "SELECT id, queue, kind, state, order_id, attempt, attempts_max, run_at, lease_until, "  # noqa: S608 - texts of ours alone
         "last_error, created_at, finished_at, payload ? %(mark)s FROM ("
-        "SELECT * FROM tasks WHERE " + IN_STATE[wanted.state] + " AND id < %(before)s"
+        "SELECT * FROM tasks WHERE " + IN_STATE[wanted.state] + " AND " + by + " < %(before)s"
         " AND (%(order_id)s::uuid IS NULL OR order_id = %(order_id)s::uuid)"
-        " ORDER BY "
         + newest
-        + " DESC LIMIT %(looked_at)s) AS newest WHERE "
+        + ") AS newest WHERE "
         + MATCHES
-        + " ORDER BY id DESC LIMIT %(limit)s"
+        + " ORDER BY "
+        + by
+        + " DESC LIMIT %(limit)s"
     )
     given = {
         "before": ID_MAX if before is None else before,

@@ -107,25 +107,24 @@ async def end_drains(tx: AsyncConnection) -> list[str]:
 
 
 async def _read(tx: AsyncConnection, name: str | None) -> list[QueueView]:
-    """Read queues; each state is counted by its own index, which has nothing of what is done."""
+    """Read queues; each state is read once, by its own index, which has nothing of what is done."""
     return await fetch(
         tx,
         QueueView,
         """
-        SELECT name, paused, drain_to IS NOT NULL, running_max, due + later, later,
+        WITH ready AS MATERIALIZED (
+            SELECT queue, count(*) AS ready, count(*) FILTER (WHERE run_at > now()) AS scheduled,
+                   min(run_at) FILTER (WHERE run_at <= now()) AS oldest
+            FROM tasks WHERE state = 'ready' GROUP BY queue
+        ), dead AS MATERIALIZED (
+            SELECT queue, count(*) AS dead FROM tasks WHERE state = 'dead' GROUP BY queue
+        )
+        SELECT name, paused, drain_to IS NOT NULL, running_max, coalesce(ready, 0),
+               coalesce(scheduled, 0),
                (SELECT count(*) FROM tasks WHERE queue = name AND state = 'running'),
-               (SELECT count(*) FROM tasks WHERE queue = name AND state = 'dead'),
-               extract(epoch FROM now() - oldest)::float8, changed_by, changed_at
-        FROM queues
-        CROSS JOIN LATERAL (
-            SELECT count(*) FROM tasks
-            WHERE queue = name AND state = 'ready' AND run_at <= now()) AS ready (due)
-        CROSS JOIN LATERAL (
-            SELECT count(*) FROM tasks
-            WHERE queue = name AND state = 'ready' AND run_at > now()) AS scheduled (later)
-        CROSS JOIN LATERAL (
-            SELECT min(run_at) FROM tasks
-            WHERE queue = name AND state = 'ready' AND run_at <= now()) AS first (oldest)
+               coalesce(dead, 0), extract(epoch FROM now() - oldest)::float8,
+               changed_by, changed_at
+        FROM queues LEFT JOIN ready ON ready.queue = name LEFT JOIN dead ON dead.queue = name
         WHERE name = coalesce(%(name)s::text, name) ORDER BY name LIMIT %(limit)s
         """,
         {"name": name, "limit": QUEUES_MAX},

@@ -231,13 +231,7 @@ Index("orders_status_id", orders.c.status, orders.c.id)
 Index("order_lines_sku", order_lines.c.sku, order_lines.c.order_id)
 Index("tasks_order", tasks.c.order_id)
 Index("tasks_dead", tasks.c.id, postgresql_where=tasks.c.state == "dead")
-Index(
-    "tasks_dead_queue",
-    tasks.c.queue,
-    tasks.c.kind,
-    tasks.c.id,
-    postgresql_where=tasks.c.state == "dead",
-)
+Index("tasks_cancelled", tasks.c.id, postgresql_where=tasks.c.state == "cancelled")
 Index(
     "tasks_ready",
     tasks.c.queue,
