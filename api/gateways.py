@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit
 from api.authentication import Asked
-from api.webhooks import names
 from db import breakers
 from db.engine import name_commit
 from domain.refusal import NotFound
@@ -51,7 +50,7 @@ async def put_breaker(
 ) -> BreakerHeld:
     """Hold the breakers of a gateway; every worker does so within a second or two."""
     settings: Settings = request.app.state.settings
-    if name not in names(settings):
+    if name not in settings.gateway_names:
         raise NotFound("There is no such gateway.")
     name_commit(tx, Commit.BREAKER)
     forced = None if data.forced is None else data.forced.value

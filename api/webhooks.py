@@ -70,7 +70,7 @@ async def receive_webhook(
     nothing is kept, so that the gateway sends it again.
     """
     settings: Settings = request.app.state.settings
-    if name not in names(settings):
+    if name not in settings.gateway_names:
         raise NotFound("There is no such gateway.")
     _refuse_unsigned(settings, body, request.headers.getall(HEADER, []))
     message = read(name, body)
@@ -93,12 +93,6 @@ async def _receive(database: Database, message: Message) -> None:
             await _act(tx, message, order_id)
         elif order_id is None and message.kind == DISPUTE_OPENED:
             await _refuse_early(tx, message)
-
-
-def names(settings: Settings) -> list[str]:
-    """Name the configured gateways; what stands behind a name is a secret."""
-    entries = [entry.partition("=")[0].strip() for entry in settings.payment_gateways.split(",")]
-    return [entry for entry in entries if entry] or ["stripe"]
 
 
 def _refuse_unsigned(settings: Settings, body: bytes, signatures: list[str]) -> None:

@@ -132,6 +132,12 @@ class Settings(Accounts, frozen=True, kw_only=True):
         float, Meta(gt=0, description="A transaction waits this long for its next statement.")
     ] = 10.0
 
+    @property
+    def gateway_names(self) -> list[str]:
+        """Name the payment gateways; what stands behind a name is a secret."""
+        entries = [entry.partition("=")[0].strip() for entry in self.payment_gateways.split(",")]
+        return [entry for entry in entries if entry] or ["stripe"]
+
     def __post_init__(self) -> None:
         _refuse_broken(
             GATEWAY_TIMEOUT_S=self.gateway_timeout_s,

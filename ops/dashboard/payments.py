@@ -31,9 +31,7 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
     )
     switches = await breakers.switches(tx)
     states = await breakers.page(tx)
-    gateways = (
-        {one.gateway for one in states} | switches.keys() | set(names(config.payment_gateways))
-    )
+    gateways = {one.gateway for one in states} | switches.keys() | set(config.gateway_names)
     return {
         "counts": await desk.count(tx),
         "reviews": reviews,
@@ -45,12 +43,6 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
         ],
         "history": await breakers.history(tx, limit=HISTORY_MAX),
     }
-
-
-def names(configured: str) -> list[str]:
-    """Name the configured gateways; what stands behind a name is a secret."""
-    entries = [entry.partition("=")[0].strip() for entry in configured.split(",")]
-    return [entry for entry in entries if entry] or ["stripe"]
 
 
 PAGE = Page("/ops/payments", "Payments desk", "payments.html", show, Asked, nav="Payments")

@@ -7,5 +7,4 @@ from ops.config import Settings
 
 def names(settings: Settings) -> Sequence[str]:
     """Name the gateways, as `accounts` does, without making an adapter of any."""
-    entries = [entry.strip() for entry in settings.payment_gateways.split(",")]
-    return [entry.partition("=")[0] for entry in entries if entry] or ["stripe"]
+    return settings.gateway_names
