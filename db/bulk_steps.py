@@ -91,6 +91,36 @@ async def _next(tx: AsyncConnection, bulk: _Running, wanted: Filter) -> list[_Ta
     return await fetch(tx, _Task, query, {**matching.params(wanted), **given})
 
 
+# How each task was is noted by the statement that changes it: neither can be without the other.
+CHANGE: LiteralString = """
+    WITH held AS (
+        SELECT id, state, attempt, attempts_max, run_at, finished_at FROM tasks
+        WHERE id = ANY (%(ids)b::bigint[]) AND state = ANY (%(states)b::text[])
+        FOR UPDATE SKIP LOCKED
+    ), changed AS (
+        UPDATE tasks t
+        SET state = %(to)s,
+            run_at = CASE %(to)s WHEN 'ready' THEN now() ELSE t.run_at END,
+            finished_at = CASE %(to)s WHEN 'ready' THEN NULL ELSE now() END,
+            attempts_max = CASE WHEN t.state = 'dead' AND %(to)s = 'ready'
+                           THEN t.attempt + fresh.attempts ELSE t.attempts_max END,
+            payload = CASE WHEN t.state = 'dead' AND %(to)s = 'ready'
+                      THEN payload || jsonb_build_object(%(mark)s::text, 'true')
+                      ELSE payload END
+        FROM held, unnest(%(kinds)b::text[], %(attempts)b::int[]) AS fresh (kind, attempts)
+        WHERE t.id = held.id AND fresh.kind = t.kind
+        RETURNING t.id, t.queue, held.state, held.attempt, held.attempts_max, held.run_at,
+                  held.finished_at
+    ), noted AS (
+        INSERT INTO task_bulk_items (bulk_id, task_id, state, to_state, attempt, attempts_max,
+                                     run_at, finished_at)
+        SELECT %(bulk_id)s, id, state, %(to)s, attempt, attempts_max, run_at, finished_at
+        FROM changed
+    )
+    SELECT queue, count(*) FROM changed GROUP BY queue
+"""
+
+
 class _Changed(msgspec.Struct):
     queue: str
     count: int
@@ -106,33 +136,7 @@ async def _change(
     changed = await fetch(
         tx,
         _Changed,
-        """
-        WITH held AS (
-            SELECT id, state, attempt, attempts_max, run_at, finished_at FROM tasks
-            WHERE id = ANY (%(ids)b::bigint[]) AND state = ANY (%(states)b::text[])
-            FOR UPDATE SKIP LOCKED
-        ), changed AS (
-            UPDATE tasks t
-            SET state = %(to)s,
-                run_at = CASE %(to)s WHEN 'ready' THEN now() ELSE t.run_at END,
-                finished_at = CASE %(to)s WHEN 'ready' THEN NULL ELSE now() END,
-                attempts_max = CASE WHEN t.state = 'dead' AND %(to)s = 'ready'
-                               THEN t.attempt + fresh.attempts ELSE t.attempts_max END,
-                payload = CASE WHEN t.state = 'dead' AND %(to)s = 'ready'
-                          THEN payload || jsonb_build_object(%(mark)s::text, 'true')
-                          ELSE payload END
-            FROM held, unnest(%(kinds)b::text[], %(attempts)b::int[]) AS fresh (kind, attempts)
-            WHERE t.id = held.id AND fresh.kind = t.kind
-            RETURNING t.id, t.queue, held.state, held.attempt, held.attempts_max, held.run_at,
-                      held.finished_at
-        ), noted AS (
-            INSERT INTO task_bulk_items (bulk_id, task_id, state, to_state, attempt, attempts_max,
-                                         run_at, finished_at)
-            SELECT %(bulk_id)s, id, state, %(to)s, attempt, attempts_max, run_at, finished_at
-            FROM changed
-        )
-        SELECT queue, count(*) FROM changed GROUP BY queue
-        """,
+        CHANGE,
         {
             "bulk_id": bulk_id,
             "ids": task_ids,

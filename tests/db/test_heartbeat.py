@@ -1,6 +1,5 @@
 """The heartbeat of a process: there while it lives, gone when it ends, heard when asked to stop."""
 
-import asyncio
 import logging
 from functools import partial
 
@@ -35,17 +34,27 @@ async def test_process_is_known_while_it_lives_with_what_it_does(database: Datab
 
 
 async def test_process_that_is_asked_to_stop_does_so_once(database: Database) -> None:
-    asked = asyncio.Event()
-    heartbeat = Heartbeat(database, ProcessKind.WORKER, stop=asked.set)
+    stops: list[str] = []
+    heartbeat = Heartbeat(database, ProcessKind.WORKER, stop=partial(stops.append, "now"))
     heartbeat.start()
     [alive] = await eventually(partial(found, database))
 
     async with transaction(database) as tx:
         await processes.ask_to_stop(tx, alive.id, by=None)
 
-    async with asyncio.timeout(20):
-        await asked.wait()
+    async def beaten_again() -> bool:
+        [now] = await found(database)
+        return bool(stops) and now.heartbeat_at > heard_at
+
+    async def heard() -> bool:
+        return bool(stops)
+
+    await eventually(heard)
+    [stopping] = await found(database)
+    heard_at = stopping.heartbeat_at
+    await eventually(beaten_again)
     await heartbeat.close()
+    assert stops == ["now"]
 
 
 async def test_process_whose_heartbeat_cannot_be_written_goes_on_and_says_so_once(
