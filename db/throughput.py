@@ -50,20 +50,24 @@ async def page(tx: AsyncConnection) -> list[Throughput]:
         ), over AS (
             SELECT least(extract(epoch FROM now() - min(created_at)), %(within_s)s)::float8 AS s
             FROM newest
-        ), done AS (
-            SELECT queue, extract(epoch FROM finished_at - run_at)::float8 AS took_s
-            FROM newest
-            WHERE state = 'done' AND finished_at > now() - make_interval(secs => %(within_s)s)
-        ), bucketed AS (
-            SELECT queue, array_agg(width_bucket(took_s, %(bounds)b::float8[])) AS buckets
-            FROM done GROUP BY queue
+        ), done AS MATERIALIZED (
+            SELECT queue, took_s, width_bucket(took_s, %(bounds)b::float8[]) AS bucket
+            FROM (SELECT queue, extract(epoch FROM finished_at - run_at)::float8 AS took_s
+                  FROM newest WHERE state = 'done'
+                    AND finished_at > now() - make_interval(secs => %(within_s)s)) AS finished
+        ), counted AS MATERIALIZED (
+            SELECT queue, bucket, count(*) AS tasks FROM done GROUP BY queue, bucket
         )
-        SELECT queue, count(*), greatest((SELECT s FROM over), 1),
-               percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY took_s),
-               (SELECT array_agg((SELECT count(*) FROM unnest(buckets) AS b WHERE b = n)
+        SELECT d.queue, d.tasks, greatest((SELECT s FROM over), 1), d.percentiles,
+               (SELECT array_agg(coalesce((SELECT tasks FROM counted c
+                                           WHERE c.queue = d.queue AND c.bucket = n), 0)
                                  ORDER BY n)
                 FROM generate_series(0, %(last)s) AS n)
-        FROM done JOIN bucketed USING (queue) GROUP BY queue, buckets ORDER BY queue
+        FROM (
+            SELECT queue, count(*) AS tasks,
+                   percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY took_s) AS percentiles
+            FROM done GROUP BY queue
+        ) AS d ORDER BY d.queue
         """,
         {
             "looked_at": LOOKED_AT_MAX,
