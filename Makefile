@@ -29,6 +29,7 @@ help:
 	@echo "make up                   start everything, and stay until Ctrl-C"
 	@echo "make replay FILE=orders.csv [SPEED=max]   put real orders through"
 	@echo "make bench                measure against the limit of Postgres on this machine"
+	@echo "make bench-dashboard      measure its pages, and what watching costs, on a million orders"
 	@echo "make storm [SECONDS=60] [SEED=n] [FAULTS=all|name,...]   break it on purpose, check its promises"
 	@echo "make sabotage [PATCHES=name,...] [JOBS=1]   take its guards away one by one, see what notices"
 	@echo "make storm-matrix [POINTS=all] [ACTIONS=all]   break every process at every commit and call, one order each"
@@ -69,6 +70,9 @@ sabotage: .venv/.dev
 
 bench: .venv/.local
 	@$(RUN) -m ops.bench
+
+bench-dashboard: .venv/.local
+	@$(RUN) -m ops.bench.dashboard
 
 # A storm's own number of seconds is another one.
 fuzz: SECONDS = 180
@@ -144,4 +148,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench fuzz timing audit-dependencies test test-browser check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench bench-dashboard fuzz timing audit-dependencies test test-browser check format lock clean

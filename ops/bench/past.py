@@ -14,8 +14,11 @@ NONE = 2**31 - 1
 _CATALOGUE = """
     INSERT INTO variants (sku, name, price_minor, currency)
     SELECT 'SKU-' || n, 'Product ' || n, 1000, 'GBP' FROM generate_series(0, %(skus)s - 1) AS n
+    ON CONFLICT DO NOTHING
     """
-_STOCK = "INSERT INTO stock (sku, on_hand) SELECT sku, 1000000 FROM variants"
+_STOCK = """
+    INSERT INTO stock (sku, on_hand) SELECT sku, 1000000 FROM variants ON CONFLICT DO NOTHING
+    """
 
 # The newest are under way, from some number on: two of three wait for their charge, the others for
 # stock. Of those before one of twenty was cancelled, the rest is paid.
@@ -99,7 +102,10 @@ _WRITTEN = (
 
 
 async def begin(connection: Connection) -> None:
-    """Write the catalogue; foreign keys and triggers are off for this connection."""
+    """Write what is missing of the catalogue.
+
+    Foreign keys and triggers are off for this connection.
+    """
     await connection.execute("SET session_replication_role = replica")
     await connection.execute(_CATALOGUE, {"skus": SKUS})
     await connection.execute(_STOCK)

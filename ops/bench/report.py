@@ -1,6 +1,6 @@
 """What was measured, beside what is to be reached: a table for people, JSON for programs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from rich.table import Table
@@ -46,22 +46,26 @@ OUTSIDE_RATIO = "outside_settled_per_s / settled_per_s"
 _MORE: Mapping[str, Target | None] = {OUTSIDE_RATIO: at_least(0.4)}
 
 
-def table(values: Mapping[str, Value]) -> Table:
+def table(
+    values: Mapping[str, Value],
+    targets: Mapping[str, Target | None] | None = None,
+    title: str = "Orderflow bench",
+) -> Table:
     """Lay out what was measured, what was to be reached, and whether it was."""
-    made = Table(title="Orderflow bench", title_justify="left")
+    known = {**KEYS, **_MORE} if targets is None else targets
+    made = Table(title=title, title_justify="left")
     made.add_column("measured")
     made.add_column("value", justify="right")
     made.add_column("target", justify="right")
     made.add_column("")
     for key, value in values.items():
-        target = KEYS.get(key) or _MORE.get(key)
-        made.add_row(key, _shown(value), *_judged(target, value))
+        made.add_row(key, _shown(value), *_judged(known.get(key), value))
     return made
 
 
-def json(values: Mapping[str, Value]) -> str:
-    """Encode the keys of the bench; those of phases that were left out are missing."""
-    return msgspec.json.encode({k: _rounded(values[k]) for k in KEYS if k in values}).decode()
+def json(values: Mapping[str, Value], keys: Iterable[str] = KEYS) -> str:
+    """Encode the keys of a bench; those of phases that were left out are missing."""
+    return msgspec.json.encode({k: _rounded(values[k]) for k in keys if k in values}).decode()
 
 
 def _judged(target: Target | None, value: Value) -> tuple[str, str]:
