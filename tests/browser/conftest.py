@@ -11,9 +11,13 @@ import pytest
 
 from db.engine import Database
 from domain.principal import Role
+from ops.bench import backlog, past
+from ops.bench.books import opened
+from ops.config import Settings
+from ops.dashboard.pages import PAGES
 from tests.api.sockets import web_on
 from tests.bank import bank
-from tests.people import PASSWORD, someone
+from tests.people import PASSWORD, rows_of, someone
 from tests.postbox import postbox
 from tests.scenarios.conftest import surroundings
 
@@ -30,6 +34,28 @@ EMAIL = "ann@example.com"
 # Nothing leaves the machine, and as root in a container there is no sandbox to be had.
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 
+
+# Enough for lists of more than one page.
+ORDERS = 700
+HAPPENED = (
+    """
+    INSERT INTO processes (id, kind, host, pid, version, heartbeat_at, started_at, running)
+    VALUES (gen_random_uuid(), 'worker', 'worker-1', 7, '1', now() - interval '1 hour',
+            now() - interval '2 hours', '[{"stage": "payments", "what": "charge", "for_s": 2}]')
+    """,
+    "INSERT INTO gateway_switches (gateway, forced, note) VALUES ('stripe', 'open', 'They move.')",
+    """
+    INSERT INTO gateway_breaker_changes (gateway, process, state)
+    VALUES ('stripe', 'worker-1-7', 'open'), ('stripe', 'worker-1-7', 'closed')
+    """,
+)
+ASKED = (
+    "/ops/orders?q=SKU-HOT",
+    "/ops/orders?q=nothing.like.it",
+    "/ops/tasks?state=ready",
+    "/ops/tasks?error=mailbox&act=replay",
+    "/ops/stock?q=SKU-7",
+)
 
 Start = Callable[[], AbstractAsyncContextManager[object]]
 
@@ -60,6 +86,29 @@ async def shop(
         await made.start()
         yield made
         await made.stop()
+
+
+@pytest.fixture
+async def addresses(database: Database, settings: Settings) -> list[str]:
+    """Every page of a shop in which much happened, before an admin, some with something asked."""
+    async with opened(settings.database_url) as connection:
+        await past.begin(connection)
+        await past.write(connection, range(1, ORDERS + 1), now=ORDERS, under_way=ORDERS - 29)
+        await backlog.pile_up(connection, orders=ORDERS)
+        for statement in HAPPENED:
+            await connection.execute(statement)
+    # The audit log is for admins.
+    await rows_of(database, "UPDATE users SET role = 'admin' RETURNING 1")
+    paid = "SELECT id FROM orders WHERE status = 'paid' ORDER BY id DESC LIMIT 1"
+    [(paid_id,)] = await rows_of(database, paid)
+    [(review_id,)] = await rows_of(
+        database, "SELECT id FROM orders WHERE status = 'review' LIMIT 1"
+    )
+    given = {"{order_id:uuid}": str(paid_id), "{sku:str}": "SKU-HOT"}
+    paths = [page.path for page in PAGES]
+    for parameter, value in given.items():
+        paths = [path.replace(parameter, value) for path in paths]
+    return [*paths, *ASKED, f"/ops/orders/{paid_id}?at=2", f"/ops/orders/{review_id}"]
 
 
 @pytest.fixture
@@ -100,3 +149,10 @@ async def inside(page: "Page") -> "Page":
     await log_in(page)
     await page.locator("[data-pulse][data-state=live]").wait_for()
     return page
+
+
+async def visit(page: "Page", address: str) -> None:
+    """Go to a page, which has to be one and no problem."""
+    answer = await page.goto(address)
+    assert answer is not None
+    assert answer.ok, address

@@ -1,48 +1,11 @@
 """The dashboard with real clicks and keys: what people and not only programs find there."""
 
-from typing import Literal
-
-import pytest
 from playwright.async_api import Page, expect
 
 from db.engine import Database
-from ops.dashboard.pages import PAGES
 from tests.browser.conftest import Shop, log_in
 from tests.builders import a_placement, place, put_products
 from tests.people import WRONG, rows_of
-
-NARROW = 360
-LISTS = [page.path for page in PAGES if "{" not in page.path]
-# The least contrast of WCAG 2.2, 1.4.3: of large text, and of all other.
-CONTRASTS = """() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const rgba = (colour) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const ground = rgba(getComputedStyle(at).backgroundColor);
-      if (ground[3] === 255) return ground;
-    }
-    return [255, 255, 255, 255];
-  };
-  const found = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const text = [...element.childNodes].filter((node) => node.nodeType === 3)
-      .map((node) => node.data.trim()).join("");
-    if (!text || !element.checkVisibility({ visibilityProperty: true })) continue;
-    const style = getComputedStyle(element);
-    const [a, b] = [light(rgba(style.color)), light(behind(element))];
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const isLarge = parseFloat(style.fontSize) >= 24;
-    if (contrast < (isLarge ? 3 : 4.5)) found.push(`${contrast.toFixed(2)} ${text.slice(0, 40)}`);
-  }
-  return found;
-}"""
 
 
 async def test_who_logs_in_sees_the_overview_and_logs_out(page: Page) -> None:
@@ -120,28 +83,6 @@ async def test_everything_is_done_by_keys(page: Page) -> None:
     await page.keyboard.press("Enter")
 
     await expect(page.get_by_role("button", name="Log in")).to_be_visible()
-
-
-@pytest.mark.parametrize("path", ["/ops/login", *LISTS])
-async def test_page_fits_a_telephone(inside: Page, path: str) -> None:
-    await inside.set_viewport_size({"width": NARROW, "height": 740})
-    if path == "/ops/login":
-        await inside.context.clear_cookies()
-
-    await inside.goto(path)
-
-    assert await inside.evaluate("document.documentElement.scrollWidth") <= NARROW
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", LISTS)
-async def test_text_stands_out_from_what_is_behind_it(
-    inside: Page, path: str, scheme: Literal["light", "dark"]
-) -> None:
-    await inside.emulate_media(color_scheme=scheme)
-    await inside.goto(path)
-
-    assert await inside.evaluate(CONTRASTS) == []
 
 
 FORM = """

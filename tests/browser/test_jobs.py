@@ -138,7 +138,7 @@ async def test_job_is_paused_and_runs_all_the_same_when_it_is_asked_to(
         return bool(await rows_of(database, "SELECT id FROM tasks WHERE kind = 'prune'"))
 
     async with running(surroundings, "clock"):
-        await inside.get_by_role("button", name="Run prune now").click()
+        await inside.get_by_role("button", name="Run now: prune").click()
         await eventually(pruned)
         await expect(prune).not_to_contain_text("asked to run", timeout=SOON_MS)
 
