@@ -1,4 +1,4 @@
-"""The table of what people did to stock, beside the stock itself."""
+"""The tables of stock: what there is, and what people did to it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,9 +12,19 @@ from sqlalchemy import (
     Text,
     TypedColumns,
     Uuid,
+    text,
 )
 
 from db.metadata import metadata, moment
+
+
+class StockColumns(TypedColumns):
+    sku: Named[str] = Column(Text(), ForeignKey("variants.sku"), primary_key=True)
+    on_hand: Named[int] = Column(BigInteger())
+    reserved: Named[int] = Column(BigInteger(), server_default=text("0"))
+    version: Named[int] = Column(Integer(), server_default=text("1"))
+    low_at: Named[int | None] = Column(BigInteger())
+    updated_at: Named[datetime] = moment()
 
 
 class StockMovementColumns(TypedColumns):
@@ -28,4 +38,5 @@ class StockMovementColumns(TypedColumns):
     note: Named[str | None] = Column(Text())
 
 
+stock = Table("stock", metadata, StockColumns)
 stock_movements = Table("stock_movements", metadata, StockMovementColumns)

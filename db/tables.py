@@ -37,15 +37,6 @@ from db import (
 from db.metadata import index_grown, metadata, moment, xid
 
 
-class StockColumns(TypedColumns):
-    sku: Named[str] = Column(Text(), ForeignKey("variants.sku"), primary_key=True)
-    on_hand: Named[int] = Column(BigInteger())
-    reserved: Named[int] = Column(BigInteger(), server_default=text("0"))
-    version: Named[int] = Column(Integer(), server_default=text("1"))
-    low_at: Named[int | None] = Column(BigInteger())
-    updated_at: Named[datetime] = moment()
-
-
 class OrderColumns(TypedColumns):
     id: Named[UUID] = Column(Uuid(), primary_key=True)
     email: Named[str] = Column(Text())
@@ -209,7 +200,7 @@ operations, movements = operation_tables, stock_tables
 sampled, bulks = sample_tables, bulk_tables
 
 variants = catalogue_tables.variants
-stock = Table("stock", metadata, StockColumns)
+stock = stock_tables.stock
 orders = Table("orders", metadata, OrderColumns)
 order_lines = Table("order_lines", metadata, OrderLineColumns)
 order_events = Table("order_events", metadata, OrderEventColumns)
