@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Column,
+    ForeignKey,
     Integer,
     Named,
     Table,
