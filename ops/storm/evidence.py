@@ -1,6 +1,6 @@
 """What a storm left behind: Postgres, and what lies outside the platform, read as it is."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import LiteralString, TypeVar
@@ -45,6 +45,8 @@ class EventRow(msgspec.Struct, frozen=True):
     status: str
     attempt_id: str | None
     at: float = 0.0  # Unix time, by the clock of Postgres
+    operation: str | None = None  # with money, that somebody asked for
+    reason: str | None = None
 
 
 class TaskRow(msgspec.Struct, frozen=True):
@@ -113,6 +115,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     history: Sequence[Entry] = ()
     began_at: float = 0.0  # Unix time at which history begins
     stocked: Mapping[str, int] = {}
+    prices: Mapping[str, int] = {}
     orders: Mapping[str, OrderRow] = {}
     events: Sequence[EventRow] = ()
     tasks: Sequence[TaskRow] = ()
@@ -125,6 +128,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     writes: Sequence[WriteRow] = ()  # to tasks, in their order
     settlements: Mapping[str, Settlement] = {}
     mails: Mapping[str, int] = {}
+    addressed: Mapping[str, frozenset[str]] = {}  # recipients by message id
     broken: Sequence[Violation] = ()  # what Postgres tells of itself
     found: Sequence[Violation] = ()  # what the auditor found, and is open still
     before: Resources | None = None
@@ -143,7 +147,7 @@ FROM orders o JOIN order_lines l ON l.order_id = o.id GROUP BY o.id
 """
 _EVENTS = """
 SELECT order_id::text, version, kind, status, data ->> 'attempt_id',
-       extract(epoch FROM at)::float8
+       extract(epoch FROM at)::float8, data ->> 'operation', data ->> 'reason'
 FROM order_events ORDER BY order_id, version
 """
 _TASKS = """
@@ -169,18 +173,24 @@ _FOUND = "SELECT kind, subject, detail FROM findings WHERE closed_at IS NULL"
 _NOTICES = "SELECT id::text, kind, state FROM account_notices"
 
 
+# Where nobody says what things cost, that is not looked at.
+_UNTOLD: Mapping[str, int] = {}
+
+
 async def gather(  # noqa: PLR0913 - each is a witness of its own
     url: str,
     sandbox: Path,
     *,
     history: History,
     stocked: Mapping[str, int],
+    prices: Mapping[str, int] = _UNTOLD,
     writes: Sequence[WriteRow],
     before: Resources | None = None,
     after: Resources | None = None,
 ) -> Evidence:
     """Read everything there is, once nothing moves any more."""
     broken = await _audited(url)
+    came = mails(sandbox)
     async with await psycopg.AsyncConnection.connect(url) as connection:
 
         async def rows(row: Callable[..., Row], query: LiteralString) -> list[Row]:
@@ -193,6 +203,7 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
             history=history.entries,
             began_at=history.began_at,
             stocked=stocked,
+            prices=prices,
             orders={order.id: order for order in orders},
             events=await rows(EventRow, _EVENTS),
             tasks=await rows(TaskRow, _TASKS),
@@ -205,7 +216,8 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
             found=[one for one in await rows(Violation, _FOUND) if one.invariant in _AUDITED],
             writes=writes,
             settlements=ledger.settlements(sandbox),
-            mails=mails(sandbox),
+            mails=Counter(message_id for message_id, _ in came),
+            addressed=_recipients(came),
             before=before,
             after=after,
         )
@@ -222,12 +234,19 @@ async def _audited(url: str) -> Sequence[Violation]:
         await audited.engine.dispose()
 
 
-def mails(sandbox: Path) -> Mapping[str, int]:
-    """Count the mails in the sandbox's journal by message id."""
+def mails(sandbox: Path) -> Sequence[tuple[str, Sequence[str]]]:
+    """Read message id and recipients of each mail in the sandbox's journal."""
     path = sandbox / FILE
-    counted: Counter[str] = Counter()
-    if path.exists():
-        with path.open("rb") as file:
-            for line in file.read(whole_end(path)).splitlines():
-                counted[letter(0, msgspec.json.decode(line, type=Kept)).message_id] += 1
-    return counted
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        lines = file.read(whole_end(path)).splitlines()
+    kept = [msgspec.json.decode(line, type=Kept) for line in lines]
+    return [(letter(0, each).message_id, each.recipients) for each in kept]
+
+
+def _recipients(came: Sequence[tuple[str, Sequence[str]]]) -> Mapping[str, frozenset[str]]:
+    to: dict[str, set[str]] = defaultdict(set)
+    for message_id, recipients in came:
+        to[message_id].update(recipients)
+    return {message_id: frozenset(each) for message_id, each in to.items()}

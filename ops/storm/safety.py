@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ops.sandbox.ledger import Settlement
+from ops.storm import wanted
 from ops.storm.evidence import Evidence, Found, OrderRow, is_in
 from ops.storm.history import MOVING, Entry, Op, Outcome
 from ops.storm.load import CANARY
@@ -80,7 +81,7 @@ def money_lost(e: Evidence) -> Found:
 
 
 def accepted_lost(e: Evidence) -> Found:
-    """Find what was accepted and is not there, or not as it was accepted."""
+    """Find what was accepted and is not there, not as it was accepted, or ended for nothing."""
     attempts = {attempt.id for attempt in e.attempts}
     for entry in _answered(e, Outcome.OK):
         if entry.asked.op in {Op.PLACE, Op.REPLAY}:
@@ -94,6 +95,9 @@ def accepted_lost(e: Evidence) -> Found:
         elif entry.asked.op is Op.CANCEL and not is_in(e, entry.asked.order, "cancelled"):
             yield entry.asked.order, "its cancellation was accepted and did not last"
     yield from _methods_lost(e)
+    yield from wanted.otherwise(e)
+    yield from wanted.mispriced(e)
+    yield from wanted.unjust(e)
 
 
 def _methods_lost(e: Evidence) -> Found:
@@ -105,12 +109,12 @@ def _methods_lost(e: Evidence) -> Found:
 
 
 def _differs(order: OrderRow, entry: Entry) -> str:
-    wanted = entry.asked.content
-    items = {line["sku"]: line["quantity"] for line in wanted["lines"]}
+    asked = entry.asked.content
+    items = {line["sku"]: line["quantity"] for line in asked["lines"]}
     pairs = {
-        "email": (order.email, wanted["email"]),
-        "currency": (order.currency, wanted["currency"]),
-        "capture": (order.capture, wanted["capture"]),
+        "email": (order.email, asked["email"]),
+        "currency": (order.currency, asked["currency"]),
+        "capture": (order.capture, asked["capture"]),
         "items": (dict(order.items), items),
         "total": (order.total_minor, entry.told("total_minor")),
     }
@@ -118,7 +122,7 @@ def _differs(order: OrderRow, entry: Entry) -> str:
 
 
 def refused_left(e: Evidence) -> Found:
-    """Find orders that were refused, or that nobody asked for."""
+    """Find orders, and money moved, that were refused or that nobody asked for."""
     asked = {entry.asked.key: entry for entry in e.history if entry.asked.op is Op.PLACE}
     # Other requests for an order have keys of their own, in the same space.
     order_of = {row.key: row.order_id for row in e.keys if row.key in asked}
@@ -129,6 +133,7 @@ def refused_left(e: Evidence) -> Found:
     for order_id in e.orders:
         if order_id not in known:
             yield order_id, "nobody asked for it"
+    yield from wanted.unasked(e)
 
 
 def key_used_twice(e: Evidence) -> Found:
@@ -138,15 +143,15 @@ def key_used_twice(e: Evidence) -> Found:
     for order_id, keys in orders.items():
         if keys > 1:
             yield order_id, f"{keys} keys have made it"
-    wanted = {Op.REUSE: "idempotency_key_reused", Op.KEYLESS: "idempotency_key_missing"}
+    codes = {Op.REUSE: "idempotency_key_reused", Op.KEYLESS: "idempotency_key_missing"}
     for entry in e.history:
         first = placed.get(entry.asked.key)
         if entry.asked.op is Op.REPLAY and entry.outcome is Outcome.OK and first:
             if (entry.body, entry.replayed) != (first.body, True):
                 yield entry.asked.order, f"another answer to its key (operation {entry.n})"
-        elif entry.asked.op in wanted and entry.outcome is not Outcome.UNKNOWN:
+        elif entry.asked.op in codes and entry.outcome is not Outcome.UNKNOWN:
             code = entry.last.code or str(entry.last.status)
-            if code != wanted[entry.asked.op]:
+            if code != codes[entry.asked.op]:
                 yield entry.asked.order, f"{entry.asked.op} was answered {code}"
 
 
@@ -163,6 +168,7 @@ def history_broken(e: Evidence) -> Found:
             was, version = entry.told("status"), entry.told("version")
             if status[entry.asked.order].get(version) != was:
                 yield entry.asked.order, f"was read as {was} in version {version}"
+    yield from wanted.gone_back(e)
 
 
 def unfenced(e: Evidence) -> Found:
@@ -188,7 +194,7 @@ def _written_twice(e: Evidence) -> Found:
 
 
 def overheard(e: Evidence) -> Found:
-    """Find answers that tell of an order of somebody else."""
+    """Find answers and mails that tell of an order of somebody else."""
     placed = (entry for entry in _answered(e, Outcome.OK) if entry.asked.op is Op.PLACE)
     own = {str(entry.told("id")): _canary(entry) for entry in placed}
     for entry in e.history:
@@ -197,6 +203,7 @@ def overheard(e: Evidence) -> Found:
         mine = own.get(entry.asked.order) or _canary(entry)
         for told in sorted(set(_CANARY.findall(entry.body)) - {mine}):
             yield entry.asked.order or entry.asked.key, f"was told of {told} (operation {entry.n})"
+    yield from wanted.misdelivered(e)
 
 
 def _canary(entry: Entry) -> str:

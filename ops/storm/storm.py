@@ -16,7 +16,7 @@ from ops.storm.healing import Healing
 from ops.storm.history import History
 from ops.storm.load import clients
 from ops.storm.nemesis import Nemesis, Seen
-from ops.storm.plan import RATE, Kind, Story, Strike, stock, stories, strikes
+from ops.storm.plan import RATE, Kind, Story, Strike, prices, stock, stories, strikes
 from ops.storm.report import Storm
 from ops.storm.resources import resources
 from ops.storm.watch import Watch
@@ -63,6 +63,7 @@ async def run(wanted: Orders, console: Console) -> Storm:
                 on.sandbox,
                 history=history,
                 stocked=stock(told),
+                prices=prices(),
                 writes=await _writes(on.database_url),
                 before=before,
                 after=await resources(on),

@@ -91,7 +91,8 @@ def cancelled(order_id: str) -> Entry:
 
 
 def refunded(order_id: str, attempt_id: str) -> Entry:
-    asked = Asked(Op.REFUND, "POST", f"/v1/orders/{order_id}/refunds", "k-r", order_id)
+    path, amount = f"/v1/orders/{order_id}/refunds", {"amount_minor": 300}
+    asked = Asked(Op.REFUND, "POST", path, "k-r", order_id, amount, staff=True)
     return an_entry(asked, body={"id": attempt_id})
 
 
@@ -144,6 +145,7 @@ def evidence() -> Evidence:
             reused(PAID, "k-1", "idempotency_key_reused"),
         ],
         stocked={"TEA": 10},
+        prices={"TEA": 500},
         orders={PAID: an_order(PAID, "paid", 4), DEAD: an_order(DEAD, "cancelled", 2)},
         events=[
             EventRow(PAID, 1, "order_placed", "placed", None),
@@ -151,7 +153,7 @@ def evidence() -> Evidence:
             EventRow(PAID, 3, "order_paid", "paid", "a-1", at=3.5),
             EventRow(PAID, 4, "payment_refunded", "paid", "a-2"),
             EventRow(DEAD, 1, "order_placed", "placed", None),
-            EventRow(DEAD, 2, "order_cancelled", "cancelled", None),
+            EventRow(DEAD, 2, "order_cancelled", "cancelled", None, reason="customer"),
         ],
         tasks=[
             a_task(1, PAID, "charge"),
@@ -196,6 +198,10 @@ def evidence() -> Evidence:
             f"{PAID}.order_confirmed@orderflow": 1,
             f"{DEAD}.order_cancelled@orderflow": 1,
             "n-1.confirm_address@orderflow": 1,
+        },
+        addressed={
+            f"{PAID}.order_confirmed@orderflow": frozenset({"ann@example.com"}),
+            f"{DEAD}.order_cancelled@orderflow": frozenset({"ann@example.com"}),
         },
         before=_HELD,
         after=_HELD,

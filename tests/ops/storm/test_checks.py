@@ -148,6 +148,32 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         _more("history", method_changed(PAID)),
     ),
     (
+        "S5 accepted means durable",
+        "a refund is of another amount",
+        _changed("attempts", 1, amount_minor=400),
+    ),
+    ("S5 accepted means durable", "an order costs too much", _put("prices", "TEA", 499)),
+    (
+        "S5 accepted means durable",
+        "an order was cancelled without its customer",
+        _without("history", 4),
+    ),
+    (
+        "S5 accepted means durable",
+        "an order was cancelled for stock that was there",
+        _changed("events", 5, reason="out_of_stock"),
+    ),
+    (
+        "S5 accepted means durable",
+        "an order was cancelled as declined whose card never is",
+        _changed("events", 5, reason="payment_declined"),
+    ),
+    (
+        "S6 refused means nothing",
+        "money was moved that nobody asked for",
+        _changed("events", 3, kind="payment_requested", operation="void"),
+    ),
+    (
         "S6 refused means nothing",
         "a refused order is there",
         _all(
@@ -188,6 +214,11 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         lambda e: _put("orders", PAID, replace(e.orders[PAID], version=5))(e),
     ),
     (
+        "S8 legal history",
+        "what was read was before what had been read",
+        _more("history", replace(read(PAID, "reserved", 2), invoked_s=1.0, ended_s=1.1)),
+    ),
+    (
         "S9 fencing",
         "a lost worker wrote the same fact",
         _all(
@@ -214,6 +245,11 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         "S10 one sees what is one's own",
         "an answer has a word of somebody else's order",
         _more("history", told_of(PAID, "k-2")),
+    ),
+    (
+        "S10 one sees what is one's own",
+        "a mail went to somebody else",
+        _put("addressed", f"{PAID}.order_confirmed@orderflow", frozenset({"bob@example.com"})),
     ),
     (
         "S11 no 5xx",
