@@ -13,18 +13,18 @@ from redis.exceptions import RedisError
 
 from ops.storm.arena import Arena
 from ops.storm.faults import clocks, disk, gateway, postgres, redis
-from ops.storm.faults.fault import Blow, NotHere
+from ops.storm.faults.fault import Blow, NotHere, Untouched
 from ops.storm.faults.table import FAULTS
 from ops.storm.plan import Strike
 
 # A strike ends by itself soon after its time, or is given up.
 _OVERTIME_S = 30.0
 # What a fault finds broken by another one is no failure of either.
-_AWAY = (OSError, psycopg.Error, RedisError, aiohttp.ClientError, NotHere)
+_AWAY = (OSError, psycopg.Error, RedisError, aiohttp.ClientError)
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What came of one strike; it missed if another fault was in its way."""
+    """What came of one strike; it missed if another fault was in its way, or nothing came by."""
 
     strike: Strike
     began_s: float
@@ -55,6 +55,8 @@ class Nemesis:
         try:
             async with asyncio.timeout(strike.seconds + _OVERTIME_S):
                 what = await FAULTS[strike.fault].strike(Blow(self._arena, chance, strike.seconds))
+        except (NotHere, Untouched) as error:
+            what, missed = str(error), True
         except _AWAY as error:
             lines = traceback.format_exception_only(error)
             what, missed = lines[0].strip()[:80], True

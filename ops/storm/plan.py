@@ -49,6 +49,8 @@ _PAUSE_S = (1.5, 5.0)
 # Without Redis no work is rung for, and without Postgres there is none: what else is broken is
 # seen only while both are there.
 _PAUSES_S: Mapping[str, tuple[float, float]] = {"redis": (6.0, 14.0), "postgres": (3.0, 7.0)}
+# A lane that would not come to all of its faults rests less, if that much is left.
+_REST_MIN_S = 1.0
 # A long outage takes no more than this part of a short storm.
 _SHARE_MAX = 0.25
 
@@ -172,6 +174,7 @@ def strikes(seed: int, seconds: float, kinds: Sequence[Kind]) -> list[Strike]:
 def _lane(seed: int, lane: str, seconds: float, kinds: Sequence[Kind]) -> Iterator[Strike]:
     chance = Random(f"faults/{seed}/{lane}")  # noqa: S311 - dice of a test, repeatable by seed
     at_s, deck = _FIRST_S + chance.uniform(0, _PAUSE_S[0]), list[Kind]()
+    rests_s = _rests_s(lane, seconds, kinds)
     while True:
         if not deck:
             deck = chance.sample(kinds, len(kinds))
@@ -180,4 +183,14 @@ def _lane(seed: int, lane: str, seconds: float, kinds: Sequence[Kind]) -> Iterat
         if at_s + lasts_s > seconds:
             return
         yield Strike(round(at_s, 3), kind.name, round(lasts_s, 3), chance.randrange(2**32))
-        at_s += lasts_s + chance.uniform(*_PAUSES_S.get(lane, _PAUSE_S))
+        at_s += lasts_s + chance.uniform(*rests_s)
+
+
+def _rests_s(lane: str, seconds: float, kinds: Sequence[Kind]) -> tuple[float, float]:
+    """Say for how long a lane rests between two faults: all of them have to find their time."""
+    least_s, most_s = _PAUSES_S.get(lane, _PAUSE_S)
+    struck_s = sum(min(kind.seconds, _SHARE_MAX * seconds) for kind in kinds)
+    left_s = (seconds - _FIRST_S - _PAUSE_S[0] - struck_s) / len(kinds)
+    if left_s < _REST_MIN_S:
+        return least_s, most_s
+    return min(least_s, 0.6 * left_s), min(most_s, left_s)

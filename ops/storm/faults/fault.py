@@ -32,6 +32,17 @@ class NotHere(Exception):
     """This machine does not allow the fault; the message says what is missing."""
 
 
+class Untouched(Exception):
+    """The fault was there, and nothing came by that it could strike; the message says so."""
+
+
+def struck(times: int, what: str) -> str:
+    """Say how often a fault struck; raises Untouched if it never did."""
+    if not times:
+        raise Untouched(f"0 {what}")
+    return f"{times} {what}"
+
+
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what only asking can tell."""
     while True:

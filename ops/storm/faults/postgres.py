@@ -11,7 +11,7 @@ from psycopg import errors
 
 from ops.local import postgres
 from ops.storm.arena import Arena
-from ops.storm.faults.fault import Blow, Fault, until
+from ops.storm.faults.fault import Blow, Fault, struck, until
 from ops.storm.plan import prices
 from ops.storm.postgres_wire import When
 
@@ -51,7 +51,7 @@ async def _restart(blow: Blow) -> str:
 
 
 async def _cut(blow: Blow) -> str:
-    return f"{blow.arena.tapped.postgres.cut()} links cut"
+    return struck(blow.arena.tapped.postgres.cut(), "links cut")
 
 
 async def _cut_commits(when: When, blow: Blow) -> str:
@@ -62,7 +62,7 @@ async def _cut_commits(when: When, blow: Blow) -> str:
         await asyncio.sleep(blow.seconds)
     finally:
         commits.dice = None
-    return f"{commits.struck - before} commits cut"
+    return struck(commits.struck - before, "commits cut")
 
 
 async def _freeze(blow: Blow) -> str:
@@ -96,7 +96,7 @@ async def _exhaust(blow: Blow) -> str:
             except psycopg.OperationalError:
                 # None is left; a client of the platform may still give one back.
                 await asyncio.sleep(_POLL_S)
-    return f"{taken} connections held"
+    return struck(taken, "connections held")
 
 
 async def _hold_locks(blow: Blow) -> str:
@@ -124,7 +124,7 @@ async def _knot(blow: Blow) -> str:
                 knots += 1
             await connection.rollback()
             await asyncio.sleep(_KNOT_PAUSE_S)
-    return f"{tries} times crosswise, {knots} deadlocks"
+    return struck(knots, f"deadlocks in {tries} times crosswise")
 
 
 async def mend(arena: Arena) -> None:

@@ -18,7 +18,7 @@ from domain.task import Queue
 from ops.config import Settings
 from ops.local import valkey
 from ops.storm.arena import Arena
-from ops.storm.faults.fault import Blow, Fault, until
+from ops.storm.faults.fault import Blow, Fault, struck, until
 from ops.storm.redis_wire import Command
 
 LANE = "redis"
@@ -51,7 +51,7 @@ async def _flush(blow: Blow) -> str:
     async with _client(blow.arena) as client:
         keys = await client.dbsize()
         await client.flushall()
-    return f"{keys} keys gone"
+    return struck(keys, "keys gone")
 
 
 async def _kill(blow: Blow) -> str:
@@ -80,7 +80,7 @@ async def _out_of_memory(blow: Blow) -> str:
             errors = (await client.info("errorstats")).get("errorstat_OOM", {"count": 0})
         finally:
             await client.config_set("maxmemory", "0")
-    return f"{errors['count']} refused"
+    return struck(errors["count"], "refused")
 
 
 async def _read_only(blow: Blow) -> str:
@@ -92,7 +92,7 @@ async def _read_only(blow: Blow) -> str:
             errors = (await client.info("errorstats")).get("errorstat_READONLY", {"count": 0})
         finally:
             await client.replicaof("NO", "ONE")
-    return f"{errors['count']} refused"
+    return struck(errors["count"], "refused")
 
 
 async def _wrong_type(blow: Blow) -> str:
@@ -125,11 +125,11 @@ async def _lose_replies(command: Command, blow: Blow) -> str:
         await asyncio.sleep(blow.seconds)
     finally:
         lost.dice = None
-    return f"{lost.struck - before} replies lost"
+    return struck(lost.struck - before, "replies lost")
 
 
 async def _cut(blow: Blow) -> str:
-    return f"{blow.arena.tapped.redis.cut()} links cut"
+    return struck(blow.arena.tapped.redis.cut(), "links cut")
 
 
 async def _triple(blow: Blow) -> str:

@@ -12,7 +12,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from domain.task import Queue
 from ops.storm.arena import LEASE_S, Arena
-from ops.storm.faults.fault import Blow, Fault, until
+from ops.storm.faults.fault import Blow, Fault, Untouched, until
+from ops.telemetry import metrics
 
 # Half the gateway's timeout: what was called for meanwhile waits for its answer.
 _CALLING_S = 1.0
@@ -20,9 +21,9 @@ _CALLING_S = 1.0
 _ANSWERED_S = 1.0
 # The lease, the next sweep, and a moment for the other worker to call in its turn.
 _TAKEN_WITHIN_S = LEASE_S + 2.0
-_RECORDED_S = 1.0
+# It has other work to wake to, and two cores to share.
+_RECORDED_WITHIN_S = 5.0
 _LASTS_S = 9.0
-_METRIC = "tasks_overtaken"
 
 _HELD = "SELECT id, attempt FROM tasks WHERE queue = %s AND state = 'running'"
 _LAPSING = """
@@ -44,7 +45,7 @@ async def _zombie(blow: Blow) -> str:
         for name in blow.chance.sample(twins, len(twins)):
             if seen := await _freeze(blow.arena, name, connection):
                 return seen
-    return "no worker had called for anything"
+    raise Untouched("no worker had called for anything")
 
 
 async def _freeze(arena: Arena, name: str, connection: psycopg.AsyncConnection) -> str:
@@ -64,12 +65,29 @@ async def _freeze(arena: Arena, name: str, connection: psycopg.AsyncConnection) 
         gateway.freeze()
         again = await _counted(connection, _TAKEN, ids, attempts)
         child.signal(SIGCONT)
-        await asyncio.sleep(_RECORDED_S)
+        refused = await _refused(arena, before) if again else 0
     finally:
         child.signal(SIGCONT)
         gateway.mend()
-    refused = await _overtaken(arena) - before
-    return f"{name} lost {len(ids)} calls, woke while {again} were made again: {refused} refused"
+    told = f"{name} lost {len(ids)} calls, woke while {again} were made again"
+    if not refused:
+        raise Untouched(f"{told}, of which none was refused")
+    return f"{told}: {refused} refused"
+
+
+async def _refused(arena: Arena, before: int) -> int:
+    """Wait until results were refused, as the worker that woke had lost their tasks; how many."""
+    count = 0
+
+    async def some() -> bool:
+        nonlocal count
+        count = await _overtaken(arena) - before
+        return count > 0
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_RECORDED_WITHIN_S):
+            await until(some)
+    return count
 
 
 async def _held(connection: psycopg.AsyncConnection) -> tuple[list[int], list[int]]:
@@ -96,11 +114,15 @@ async def _counted(
 
 
 async def _overtaken(arena: Arena) -> int:
+    return await asyncio.to_thread(overtaken, arena.env["PROMETHEUS_MULTIPROC_DIR"])
+
+
+def overtaken(folder: str) -> int:
     """Count the results that were refused because the task was somebody else's by then."""
     registry = CollectorRegistry()
-    _ = MultiProcessCollector(registry, arena.env["PROMETHEUS_MULTIPROC_DIR"])
-    metrics = await asyncio.to_thread(lambda: list(registry.collect()))
-    return int(sum(s.value for m in metrics if m.name == _METRIC for s in m.samples))
+    _ = MultiProcessCollector(registry, folder)
+    names = {described.name for described in metrics.tasks_overtaken.describe()}
+    return int(sum(s.value for m in registry.collect() if m.name in names for s in m.samples))
 
 
 FAULTS = (Fault(name="zombie-worker", lane="worker", seconds=_LASTS_S, strike=_zombie),)

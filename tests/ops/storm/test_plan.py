@@ -31,6 +31,11 @@ def test_storm_of_two_minutes_has_five_thousand_orders() -> None:
     assert len(stories(7, SECONDS)) >= 5000
 
 
+def test_storm_of_two_minutes_has_every_fault_whatever_its_seed() -> None:
+    for seed in range(30):
+        assert {s.fault for s in strikes(seed, SECONDS, chosen("all"))} == set(FAULTS), seed
+
+
 def test_keys_are_of_one_order_each() -> None:
     told = stories(7, SECONDS)
 

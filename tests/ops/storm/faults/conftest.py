@@ -1,0 +1,3 @@
+from tests.outside import outside
+
+__all__ = ["outside"]
