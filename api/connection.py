@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import sys
 from enum import Enum, auto
 from typing import ClassVar, cast
 
 import msgspec
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -28,6 +30,8 @@ HEAD_BYTES_MAX = 32_768
 READ_TIMEOUT_S = 30.0
 # Long enough for what was on its way when the answer was sent.
 LINGER_S = 2.0
+# A name or an address with or without a port (RFC 9110 §7.2); empty if the target has no host.
+_HOST = re.compile(rb"(\[[\dA-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?", re.ASCII)
 
 
 class _Awaited(Enum):
@@ -87,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self._awaited = _Awaited.BODY
         if self._head_bytes + self._chunk_bytes > HEAD_BYTES_MAX:
             self._measure_head()
+        self._check_host()
         super().on_headers_complete()
         self.cycle.transport = cast("asyncio.Transport", _Ending(self))
 
@@ -155,6 +160,17 @@ class Connection(HttpToolsProtocol):
         else:
             return
         raise ValueError(self._code)
+
+    def _check_host(self) -> None:
+        """Have the parser stop unless a request names one host, as RFC 9112 §3.2 wants it.
+
+        Of two a proxy in front may believe the other one; HTTP/1.0 may name none.
+        """
+        hosts = [value for name, value in self.headers if name == b"host"]
+        parser = cast("HttpRequestParser", self.parser)  # None once the connection is lost
+        may_lack = parser.get_http_version() == "1.0"
+        if len(hosts) > 1 or not (hosts or may_lack) or not all(map(_HOST.fullmatch, hosts)):
+            raise ValueError(self._code)
 
     def _watch(self) -> None:
         """Give what is awaited its time; nothing is done for a request that came at once."""

@@ -286,6 +286,18 @@ TOO_LONG = b"".join(b"64\r\n" + b" " * 100 + b"\r\n" for _ in range(11)) + b"0\r
         (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", b"400"),
         (b"GET /things/a\x00b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"400"),
         (b"GET /things/a HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", b"400"),
+        (b"GET /things/a HTTP/1.1\r\nConnection: close\r\n\r\n", b"400"),
+        (HEAD + b"Host: b\r\nContent-Length: 2\r\n\r\nab", b"400"),
+        (HEAD + b"Host: a\r\nContent-Length: 2\r\n\r\nab", b"400"),
+        (b"GET /things/a HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        *(
+            (b"GET /things/a HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % host, code)
+            for host, code in [
+                *((b"", b"200"), (b"a.example:80", b"200"), (b"[2001:db8::1]:80", b"200")),
+                *((b"a, b", b"400"), (b"a@b", b"400"), (b"a/b", b"400"), (b"[::1", b"400")),
+            ]
+        ),
+        (b"GET /things/a HTTP/1.0\r\n\r\n", b"200"),
     ],
 )
 async def test_bodies_that_lie_about_their_length_and_broken_heads_are_refused(
