@@ -50,8 +50,8 @@ async def register(
     The answer is the same in both cases, and takes as long.
     """
     keyring = keyring_of(request.app.state)
-    await limits.take(Action.REGISTER, account=fold(data.email), request=request)
     check_new(data.password, words_of(data.email, data.name))
+    await limits.take(Action.REGISTER, account=fold(data.email), request=request)
     hashed = await keyring.passwords.hash(data.password)
     payload = {"email": data.email, "name": data.name or "", "password_hash": hashed}
     async with transaction(request.app.state.database) as tx:

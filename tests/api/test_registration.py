@@ -197,6 +197,22 @@ async def test_password_that_may_not_be_chosen_says_why(
     assert says in asked.json()["detail"]
 
 
+async def test_who_looks_for_a_password_spends_no_registrations(
+    database: Database, settings: Settings
+) -> None:
+    del database
+    strict = msgspec.structs.replace(settings, rate_register=2)
+    passwords = ["too short"] * 3 + [PASSWORD] * 3
+
+    async with served(build(strict)) as stranger:
+        asked = [
+            await stranger.post("/v1/registrations", json=ANN | {"password": password})
+            for password in passwords
+        ]
+
+    assert [answer.status_code for answer in asked] == [422, 422, 422, 202, 202, 429]
+
+
 @pytest.mark.parametrize("field", ["role", "tier", "id", "email_verified_at", "token_version"])
 async def test_nobody_gives_themselves_more_than_a_name(
     stranger: httpx.AsyncClient, field: str
