@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import and_, case, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import func
@@ -144,12 +144,16 @@ async def rename(tx: AsyncConnection, user_id: UUID, name: str | None) -> None:
 async def set_standing(
     tx: AsyncConnection, user_id: UUID, *, role: str, tier: str, disabled: bool
 ) -> None:
-    """Change what somebody may do; access tokens that were issued before count no more."""
+    """Change what somebody may do, and how often.
+
+    With another role, or other access, tokens that were issued before count no more.
+    """
+    may_the_same = and_(_u.role == role, _u.disabled_at.is_not(None) == disabled)
     changes = {
         "role": role,
         "tier": tier,
         "disabled_at": func.coalesce(_u.disabled_at, func.now()) if disabled else None,
-        "token_version": _u.token_version + 1,
+        "token_version": _u.token_version + case((may_the_same, 0), else_=1),
     }
     await _change(tx, user_id, changes)
 

@@ -45,6 +45,18 @@ async def test_who_is_disabled_is_out_with_the_next_request(
     assert (await log_in(stranger)).status_code == 401
 
 
+async def test_another_tier_counts_at_once_and_logs_nobody_out(
+    stranger: httpx.AsyncClient, database: Database, admin: Tokens
+) -> None:
+    user_id = await someone(database)
+    who = await logged_in(stranger)
+
+    await change(stranger, admin, user_id, tier="premium")
+    me = await stranger.get("/v1/users/me", headers=who.headers)
+
+    assert (me.status_code, me.json().get("tier")) == (200, "premium")
+
+
 async def test_who_is_enabled_again_logs_in_anew(
     stranger: httpx.AsyncClient, database: Database, admin: Tokens
 ) -> None:
