@@ -129,6 +129,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     settlements: Mapping[str, Settlement] = {}
     mails: Mapping[str, int] = {}
     addressed: Mapping[str, frozenset[str]] = {}  # recipients by message id
+    slips: Sequence[str] = ()  # lines of logs that tell what they must not
     broken: Sequence[Violation] = ()  # what Postgres tells of itself
     found: Sequence[Violation] = ()  # what the auditor found, and is open still
     before: Resources | None = None

@@ -194,7 +194,7 @@ def _written_twice(e: Evidence) -> Found:
 
 
 def overheard(e: Evidence) -> Found:
-    """Find answers and mails that tell of an order of somebody else."""
+    """Find answers, mails and logs that tell of an order of somebody else."""
     placed = (entry for entry in _answered(e, Outcome.OK) if entry.asked.op is Op.PLACE)
     own = {str(entry.told("id")): _canary(entry) for entry in placed}
     for entry in e.history:
@@ -204,6 +204,8 @@ def overheard(e: Evidence) -> Found:
         for told in sorted(set(_CANARY.findall(entry.body)) - {mine}):
             yield entry.asked.order or entry.asked.key, f"was told of {told} (operation {entry.n})"
     yield from wanted.misdelivered(e)
+    for line in e.slips:
+        yield "log", f"tells of somebody: {line}"
 
 
 def _canary(entry: Entry) -> str:

@@ -15,6 +15,7 @@ from ops.storm.arena import Arena, arena
 from ops.storm.healing import Healing
 from ops.storm.history import History
 from ops.storm.load import clients
+from ops.storm.logged import slips
 from ops.storm.nemesis import Nemesis, Seen
 from ops.storm.plan import RATE, Kind, Story, Strike, prices, stock, stories, strikes
 from ops.storm.report import Storm
@@ -68,6 +69,7 @@ async def run(wanted: Orders, console: Console) -> Storm:
                 before=before,
                 after=await resources(on),
             )
+    found = msgspec.structs.replace(found, slips=slips(wanted.folder / LOG, on.admin_api_key))
     return Storm(
         seed=wanted.seed,
         seconds=wanted.seconds,

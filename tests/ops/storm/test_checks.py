@@ -246,6 +246,7 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         "an answer has a word of somebody else's order",
         _more("history", told_of(PAID, "k-2")),
     ),
+    ("S10 one sees what is one's own", "a log names a customer", _more("slips", "bob@example.com")),
     (
         "S10 one sees what is one's own",
         "a mail went to somebody else",
