@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     report.show(storm, console)
     result = report.result(storm)
     sys.stdout.write(f"{msgspec.json.encode(result).decode()}\n")
-    return 1 if result.violations or result.healed_s is None else 0
+    return report.exit_code(result)
 
 
 def _seed(text: str) -> int | None:

@@ -61,6 +61,11 @@ def result(storm: Storm) -> Result:
     )
 
 
+def exit_code(result: Result) -> int:
+    """Give 0 only if the platform healed and no promise was broken."""
+    return 1 if result.violations or result.healed_s is None else 0
+
+
 def show(storm: Storm, console: Console) -> None:
     """Print everything but the last line."""
     console.print(_faults(storm.seen))

@@ -56,7 +56,13 @@ def test_storm_that_never_came_to_rest_says_what_was_left() -> None:
     storm = a_storm(healing=Healing(None, (f"order {PAID} is reserved",)))
 
     assert report.result(storm).healed_s is None
+    assert report.exit_code(report.result(storm)) == 1
     assert f"not at rest: order {PAID} is reserved" in shown(storm)
+
+
+def test_storm_is_passed_only_without_violations() -> None:
+    assert report.exit_code(report.result(a_storm())) == 0
+    assert report.exit_code(report.result(a_storm(violations=[BROKEN]))) == 1
 
 
 def test_table_tells_what_each_fault_did_and_which_missed() -> None:
