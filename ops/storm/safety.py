@@ -95,6 +95,7 @@ def accepted_lost(e: Evidence) -> Found:
         elif entry.asked.op is Op.CANCEL and not is_in(e, entry.asked.order, "cancelled"):
             yield entry.asked.order, "its cancellation was accepted and did not last"
     yield from _methods_lost(e)
+    yield from wanted.unseen(e)
     yield from wanted.otherwise(e)
     yield from wanted.mispriced(e)
     yield from wanted.unjust(e)
@@ -146,7 +147,8 @@ def key_used_twice(e: Evidence) -> Found:
     codes = {Op.REUSE: "idempotency_key_reused", Op.KEYLESS: "idempotency_key_missing"}
     for entry in e.history:
         first = placed.get(entry.asked.key)
-        if entry.asked.op is Op.REPLAY and entry.outcome is Outcome.OK and first:
+        if entry.asked.op is Op.REPLAY and first and entry.outcome is not Outcome.UNKNOWN:
+            # Refused is another answer, too.
             if (entry.body, entry.replayed) != (first.body, True):
                 yield entry.asked.order, f"another answer to its key (operation {entry.n})"
         elif entry.asked.op in codes and entry.outcome is not Outcome.UNKNOWN:

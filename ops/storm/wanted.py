@@ -32,6 +32,13 @@ def _is_refused_for_sure(entry: Entry) -> bool:
     return entry.outcome is Outcome.REFUSED and len(entry.tries) == 1
 
 
+def unseen(e: Evidence) -> Found:
+    """Find orders that were accepted, and then not shown to who placed them."""
+    for entry in e.history:
+        if entry.asked.op is Op.READ and entry.outcome is Outcome.REFUSED:
+            yield entry.asked.order, f"is not shown to its customer ({entry.last.code})"
+
+
 def otherwise(e: Evidence) -> Found:
     """Find movements of money that are not what was asked for under their id."""
     attempts = {attempt.id: attempt for attempt in e.attempts}

@@ -79,6 +79,7 @@ def _held(**changes: object) -> Corrupt:
 
 
 POISON = replace(a_task(9, PAID, "notify"), order_id=None, poison=True)
+GONE = Try(404, "not_found", problem=True)
 REVIEW = an_order(DEAD, "review", 2)
 IN_REVIEW = _all(
     _put("orders", DEAD, REVIEW),
@@ -149,6 +150,11 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
     ),
     (
         "S5 accepted means durable",
+        "an order is not shown to its customer",
+        _changed("history", 3, outcome=Outcome.REFUSED, tries=[GONE]),
+    ),
+    (
+        "S5 accepted means durable",
         "a refund is of another amount",
         _changed("attempts", 1, amount_minor=400),
     ),
@@ -189,6 +195,11 @@ CORRUPT: Sequence[tuple[str, str, Corrupt]] = (
         "S7 one order per key",
         "another answer to a replay",
         _more("history", replace(replayed(PAID, "k-1"), replayed=False)),
+    ),
+    (
+        "S7 one order per key",
+        "a replay is refused",
+        _changed("history", 2, outcome=Outcome.REFUSED, tries=[GONE], body="", replayed=False),
     ),
     (
         "S7 one order per key",
