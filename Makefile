@@ -20,6 +20,8 @@ RUN = .venv/bin/python
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
 LOCK = .venv/bin/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url pyproject.toml
+CHROMIUM_HERE = given="$(CHROMIUM)"; for name in $${given:-chromium chromium-browser google-chrome}; do \
+	command -v "$$name" && break; done
 FAILED = { echo "Installing failed, see above. Without a network nothing can be installed; behind" \
 	"a proxy set HTTPS_PROXY. 'No matching distribution' means that no wheel fits this platform:" \
 	"Linux with glibc 2.28 or macOS, on x86-64 or ARM, have all." >&2; exit 1; }
@@ -38,6 +40,7 @@ help:
 	@echo "make audit-dependencies   look for known vulnerabilities in what is installed"
 	@echo "make test                 run the tests"
 	@echo "make test-browser [CHROMIUM=path]   use the dashboard in a real browser"
+	@echo "make screenshots [CHROMIUM=path]   take the pictures of docs/screenshots again"
 	@echo "make check                format, lint and types"
 	@echo "make format               mend the format and what the linter can"
 	@echo "make lock                 compile the pinned requirements from pyproject.toml"
@@ -93,12 +96,15 @@ test: .venv/.dev
 	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -n 4 --dist worksteal -q
 
 # Playwright brings its own driver, and takes the Chromium or Chrome that is here.
-test-browser: .venv/.dev
-	@found="$(CHROMIUM)"; for name in chromium chromium-browser google-chrome; do \
-		test -n "$$found" || found="$$(command -v $$name)" || true; done; \
-	test -n "$$found" || { echo "No Chromium is found: install it (Debian, Ubuntu: apt install" \
-		"chromium), or name one: make CHROMIUM=/path/to/chrome test-browser" >&2; exit 1; }; \
-	CHROMIUM="$$found" $(RUN) -m pytest -n 1 -q tests/browser
+test-browser: browser-is-found
+	@CHROMIUM="$$($(CHROMIUM_HERE))" $(RUN) -m pytest -n 1 -q tests/browser
+
+screenshots: browser-is-found
+	@CHROMIUM="$$($(CHROMIUM_HERE))" $(RUN) -m tests.browser.screenshots
+
+browser-is-found: .venv/.dev
+	@test -n "$$($(CHROMIUM_HERE))" || { echo "No Chromium is found: install it (Debian, Ubuntu: apt" \
+		"install chromium), or name one: make CHROMIUM=/path/to/chrome test-browser" >&2; exit 1; }
 
 check: .venv/.dev
 	@.venv/bin/ruff format --check .
@@ -148,4 +154,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench bench-dashboard fuzz timing audit-dependencies test test-browser check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench bench-dashboard fuzz timing audit-dependencies test test-browser screenshots browser-is-found check format lock clean

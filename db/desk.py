@@ -40,7 +40,7 @@ class OpenPayment(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many there are of each, up to COUNTED_MAX."""
+    """How many there are of each, up to COUNTED_MAX; what is in review is not among the unknown."""
 
     unknown: int
     action_required: int
@@ -92,11 +92,12 @@ async def count(tx: AsyncConnection) -> Counts:
         tx,
         Counts,
         """
-        SELECT count(*) FILTER (WHERE state = 'unknown'),
-               count(*) FILTER (WHERE state = 'action_required'),
+        SELECT count(*) FILTER (WHERE a.state = 'unknown' AND o.status <> 'review'),
+               count(*) FILTER (WHERE a.state = 'action_required'),
                (SELECT count(*) FROM (SELECT FROM orders WHERE status = 'review' LIMIT %(most)s))
-        FROM (SELECT state FROM payment_attempts
+        FROM (SELECT order_id, state FROM payment_attempts
               WHERE state IN ('sent', 'unknown', 'action_required') LIMIT %(most)s) AS a
+        JOIN orders o ON o.id = a.order_id
         """,
         {"most": COUNTED_MAX},
     )
