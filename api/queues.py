@@ -7,11 +7,12 @@ import msgspec
 from litestar import Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit
 from api.authentication import Asked
+from api.problems import InvalidRequest
 from db import queues, throughput
 from db.engine import name_commit
 from db.queues import QueueView
@@ -37,10 +38,13 @@ class ThroughputList(msgspec.Struct, frozen=True):
 
 
 class PutQueue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether it is paused, and how many of its tasks run at a time: null is no limit."""
+    """Whether it is paused, and how many of its tasks run at a time: null is no limit.
 
-    paused: bool
-    running_max: Annotated[int, Meta(ge=0, le=RUNNING_MAX)] | None
+    What is not named stays as it is, so that two people do not undo what the other one did.
+    """
+
+    paused: bool | UnsetType = UNSET
+    running_max: Annotated[int, Meta(ge=0, le=RUNNING_MAX)] | UnsetType | None = UNSET
 
 
 @get("")
@@ -62,7 +66,9 @@ async def put_queue(
     queue: FromPath[str],
     data: JSONBody[PutQueue],
 ) -> QueueView:
-    """Pause or resume a queue, and limit it; what runs already goes on."""
+    """Pause or resume a queue, limit it, or both; what runs already goes on."""
+    if data == PutQueue():
+        raise InvalidRequest("Name what is to change: paused, running_max, or both.")
     name_commit(tx, Commit.QUEUE)
     name, by = _known(queue), request.user.user_id
     was = await queues.get(tx, queue)

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import fetch, ring_after_commit, run
@@ -48,24 +49,40 @@ async def get(tx: AsyncConnection, name: str) -> QueueView:
 
 
 async def put(
-    tx: AsyncConnection, name: Queue, *, paused: bool, running_max: int | None, by: UUID | None
+    tx: AsyncConnection,
+    name: Queue,
+    *,
+    paused: bool | UnsetType = UNSET,
+    running_max: int | UnsetType | None = UNSET,
+    by: UUID | None,
 ) -> QueueView:
-    """Pause or resume a queue, and limit it; one that is not paused is rung after commit.
+    """Pause or resume a queue, limit it, or both; one that is not paused is rung after commit.
 
-    A drain that is under way ends with it.
+    To pause or resume ends a drain that is under way.
     """
     await run(
         tx,
         """
-        UPDATE queues SET paused = %(paused)s, running_max = %(max)s, drain_to = NULL,
+        UPDATE queues SET
+            paused = CASE WHEN %(steers)s THEN %(paused)s::boolean ELSE paused END,
+            drain_to = CASE WHEN %(steers)s THEN NULL ELSE drain_to END,
+            running_max = CASE WHEN %(limits)s THEN %(max)s::integer ELSE running_max END,
             changed_by = %(by)s, changed_at = now()
         WHERE name = %(name)s
         """,
-        {"name": name.value, "paused": paused, "max": running_max, "by": by},
+        {
+            "name": name.value,
+            "steers": paused is not UNSET,
+            "paused": None if paused is UNSET else paused,
+            "limits": running_max is not UNSET,
+            "max": None if running_max is UNSET else running_max,
+            "by": by,
+        },
     )
-    if not paused:
+    now = await get(tx, name.value)
+    if not now.paused:
         ring_after_commit(tx, name)
-    return await get(tx, name.value)
+    return now
 
 
 async def drain(tx: AsyncConnection, name: Queue, *, by: UUID | None) -> QueueView:

@@ -71,8 +71,7 @@ async def _put_queue(api: Api, console: Console, name: str, *, paused: bool) -> 
     found = {queue["name"]: queue for queue in (await api.get("/v1/queues"))["queues"]}
     if name not in found:
         raise Failed(f"There is no queue {name}: there are {', '.join(found)}.")
-    content = {"paused": paused, "running_max": found[name]["running_max"]}
-    console.print(views.queues([await api.put(f"/v1/queues/{quote(name)}", content)]))
+    console.print(views.queues([await api.put(f"/v1/queues/{quote(name)}", {"paused": paused})]))
 
 
 async def list_dead(api: Api, console: Console, args: argparse.Namespace) -> None:

@@ -74,6 +74,19 @@ async def test_paused_queue_gives_nothing_out_until_it_is_resumed(
     assert entries[0].before == {"paused": True, "running_max": 4}
 
 
+async def test_queue_keeps_what_a_change_does_not_name(client: httpx.AsyncClient) -> None:
+    await client.post("/v1/queues/shipping/drain")
+
+    limited = (await put(client, "shipping", {"running_max": 4})).json()
+    paused = (await put(client, "shipping", {"paused": True})).json()
+    unlimited = (await put(client, "shipping", {"running_max": None})).json()
+
+    assert (limited["draining"], limited["running_max"]) == (True, 4)
+    assert (paused["draining"], paused["paused"], paused["running_max"]) == (False, True, 4)
+    assert (unlimited["paused"], unlimited["running_max"]) == (True, None)
+    assert_problem(await put(client, "shipping", {}), 400, "invalid_request")
+
+
 async def test_queue_is_drained_once_and_then_paused(
     client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -106,14 +119,12 @@ async def test_throughput_tells_what_was_done(
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"paused": True}, "running_max"),
-        ({"running_max": 1}, "paused"),
         ({"paused": "yes", "running_max": 1}, "paused"),
         ({"paused": False, "running_max": -1}, "running_max"),
         ({"paused": False, "running_max": 1, "name": "other"}, "name"),
     ],
 )
-async def test_queue_is_put_whole(
+async def test_queue_is_left_alone_by_what_is_not_right(
     client: httpx.AsyncClient, body: dict[str, Any], field: str
 ) -> None:
     before = await shown(client, "shipping")

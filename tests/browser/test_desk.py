@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from db.engine import Database
 from domain.payment import Unknown
@@ -121,3 +121,29 @@ async def test_gateway_is_taken_out_of_service_and_released(
 
     await expect(inside.locator("#switch-stripe")).to_have_count(0)
     assert await rows_of(database, held) == []
+
+
+async def test_refund_whose_answer_was_lost_is_made_once_however_often_it_is_sent(
+    inside: Page, database: Database, settings: Settings, bank: Bank, order_id: UUID
+) -> None:
+    await drain_payments(database, settings, bank)
+    await inside.goto(f"/ops/orders/{order_id}")
+    sent: list[int] = []
+
+    async def lose_the_first(route: Route) -> None:
+        answer = await route.fetch()
+        sent.append(answer.status)
+        await (route.abort() if len(sent) == 1 else route.fulfill(response=answer))
+
+    await inside.route("**/refunds", lose_the_first)
+    for told in ("It is not known whether it happened", "The refund is asked for."):
+        await inside.locator("#refund").get_by_label("Amount").fill("100")
+        await inside.locator("#refund").get_by_role("button", name="Refund").click()
+        # What is shown is rendered anew between the two, as what it shows has changed.
+        async with inside.expect_response(f"**/ops/orders/{order_id}"):
+            await go_ahead(inside)
+        await expect(inside.get_by_role("status")).to_contain_text(told)
+        await expect(inside.locator("#story")).to_contain_text("payment requested")
+
+    refunds = "SELECT amount_minor FROM payment_attempts WHERE kind = 'refund'"
+    assert (len(set(sent)), await rows_of(database, refunds)) == (1, [(100,)])

@@ -4,10 +4,11 @@ from functools import partial
 
 from playwright.async_api import Page, expect
 
-from db import processes
+from db import processes, queues
 from db.engine import Database, transaction
 from db.ids import new_id
 from db.processes import LOST_AFTER_S, ProcessView
+from domain.task import Queue
 from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
 from tests.people import rows_of
@@ -43,6 +44,23 @@ async def test_paused_queue_stops_and_resumes(
 
     assert (while_paused, await statuses(database)) == ({"reserved": 1}, {"paid": 1})
     assert bank.verbs() == ["charge"]
+
+
+async def test_what_another_one_changed_of_a_queue_stays_changed(
+    inside: Page, database: Database
+) -> None:
+    await inside.goto("/ops/queues")
+    payments = inside.locator("#queue-payments")
+    async with transaction(database) as tx:
+        await queues.put(tx, Queue.PAYMENTS, running_max=7, by=None)
+    await inside.get_by_role("button", name="Pause payments").click()
+    await expect(payments).to_contain_text("0 of 7")
+    await inside.get_by_label("Most of payments").fill("3")
+    await inside.get_by_role("button", name="Limit payments").click()
+    await expect(payments).to_contain_text("0 of 3")
+
+    state = "SELECT paused, running_max FROM queues WHERE name = 'payments'"
+    assert await rows_of(database, state) == [(True, 3)]
 
 
 async def dead_tasks(database: Database) -> None:

@@ -38,10 +38,17 @@ function toggleTheme() {
 const keyOf = (node) =>
   node.nodeType === Node.ELEMENT_NODE ? node.id || node.dataset.key || "" : "";
 // What people do to an element is theirs.
-const KEPT = { DETAILS: ["open"], DIALOG: ["open"], INPUT: ["value", "checked"], OPTION: ["selected"] };
+const KEPT = {
+  DETAILS: ["open"],
+  DIALOG: ["open"],
+  FORM: ["aria-busy"],
+  INPUT: ["value", "checked"],
+  OPTION: ["selected"],
+};
 
 function syncAttributes(from, to) {
-  const kept = KEPT[from.nodeName] ?? [];
+  // Nobody types into what is hidden: the server says what it is.
+  const kept = from.type === "hidden" ? [] : KEPT[from.nodeName] ?? [];
   for (const { name, value } of [...to.attributes]) {
     if (!kept.includes(name) && from.getAttribute(name) !== value) from.setAttribute(name, value);
   }
@@ -196,6 +203,9 @@ async function again() {
 
 /* Acting: a form names an operation of the API. */
 
+// Of forms whose last answer was lost. In an attribute, the next rendering would take them away.
+const keys = new WeakMap();
+
 function say(text, tone) {
   const said = document.createElement("p");
   said.className = `toast ${tone}`;
@@ -249,8 +259,8 @@ function requestOf(form, submitter) {
   const headers = { "X-CSRF-Token": find('meta[name="csrf-token"]').content };
   if ("idempotent" in form.dataset) {
     // The same intent keeps its key: sent again after a lost answer, it happens once.
-    form.dataset.key ||= crypto.randomUUID();
-    headers["Idempotency-Key"] = form.dataset.key;
+    if (!keys.has(form)) keys.set(form, crypto.randomUUID());
+    headers["Idempotency-Key"] = keys.get(form);
   }
   if (form.dataset.ifMatch) headers["If-Match"] = form.dataset.ifMatch;
   const isEmpty = Object.keys(body).length === 0 && !("body" in form.dataset);
@@ -264,9 +274,9 @@ async function act(form, submitter) {
   form.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(...requestOf(form, submitter));
-    const isServerError = answer.status >= 500;
-    if (!isServerError) delete form.dataset.key;
     const told = await answer.json().catch(() => ({}));
+    const isOpen = answer.status >= 500 || told.code === "idempotency_in_progress";
+    if (!isOpen) keys.delete(form);
     if (answer.ok) {
       say(submitter?.dataset.done ?? form.dataset.done ?? "Done.", "good");
       form.reset();
