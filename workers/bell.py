@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+# Works off a stage until nothing is due, and asks the bell whether it rang meanwhile.
+Drain = Callable[["Bell"], Awaitable[None]]
+
 
 class Bell:
     """Lets one drain run at a time; a ring that finds it running makes it look once more.
@@ -12,7 +15,7 @@ class Bell:
 
     def __init__(
         self,
-        drain: Callable[["Bell"], Awaitable[None]],
+        drain: Drain,
         *,
         invite: Callable[[], None] = lambda: None,
     ) -> None:

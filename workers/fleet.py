@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import FrameType
 
@@ -12,7 +12,7 @@ from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_l
 from dramatiq.middleware import AsyncIO
 
 from db.doorbell import Doorbell, WakingBroker, broker
-from db.engine import connect
+from db.engine import Database, connect
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
 from domain.mail import Mailer
@@ -30,7 +30,7 @@ from workers import (
     reconciliation,
 )
 from workers.announce import Announcer
-from workers.bell import Bell
+from workers.bell import Bell, Drain
 from workers.breaker import Breaker
 from workers.lookout import Lookout
 from workers.payments import Till
@@ -127,13 +127,25 @@ def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) ->
     shut = [lookout.close, announcer.close, *(g.close for g in gateways), mailer.close]
     lifecycle.closers = [alive.close, switchboard.close, *shut, database.engine.dispose]
 
+    drains = _drains(database, settings, tills, mailer)
+    for queue, drain in drains.items():
+        bells[queue] = Bell(drain, invite=partial(doorbell.ring, frozenset({queue})))
+        dramatiq.actor(broker=made, queue_name=queue, actor_name=queue)(bells[queue].answer)
+    lifecycle.bells = list(bells.values())
+    return made
+
+
+def _drains(
+    database: Database, settings: Settings, tills: Mapping[str, Till], mailer: Mailer
+) -> dict[Queue, Drain]:
+    """Give what works off each queue."""
     reserve = claimed.Stage(
         database, Queue.INVENTORY, inventory.reserve, settings.group_max, settings.lease_s
     )
     prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1, settings.lease_s)
     pay = payments.stage(payments.Cashier(database, tills, settings))
     reconcile = reconciliation.stage(reconciliation.Clerk(database, tills, settings))
-    drains = {
+    return {
         Queue.INVENTORY: partial(claimed.drain, reserve),
         Queue.PAYMENTS: partial(leased.drain, pay),
         Queue.NOTIFICATIONS: partial(
@@ -142,8 +154,3 @@ def build(settings: Settings, *, gateways: Sequence[Gateway], mailer: Mailer) ->
         Queue.HOUSEKEEPING: partial(claimed.drain, prune),
         Queue.RECONCILIATION: partial(leased.drain, reconcile),
     }
-    for queue, drain in drains.items():
-        bells[queue] = Bell(drain, invite=partial(doorbell.ring, frozenset({queue})))
-        dramatiq.actor(broker=made, queue_name=queue, actor_name=queue)(bells[queue].answer)
-    lifecycle.bells = list(bells.values())
-    return made

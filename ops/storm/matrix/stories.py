@@ -11,7 +11,6 @@ from ops.local.program import output
 from ops.storm.history import Op
 from ops.storm.matrix.broken import broken
 from ops.storm.matrix.scene import Scene, Unexpected, idle
-from ops.storm.plan import CURRENCY
 from ops.telemetry.faultpoint import Action, Commit, Side
 from workers.reconcile import DIFFERS, NOTHING_DIFFERS
 
@@ -156,27 +155,6 @@ async def write_off(scene: Scene) -> None:
     """Say that the money went back, which the gateway refuses to give back again."""
     content = {"amount_minor": scene.total, "means": "gateway", "note": "seen"}
     await scene.write("POST", f"/v1/orders/{scene.order}/write-off", content)
-
-
-async def product(scene: Scene) -> None:
-    """Put a product on sale."""
-    content = {"name": "Cup", "price_minor": 100, "currency": CURRENCY}
-    await scene.write("PUT", f"/v1/variants/{_sku(scene)}", content)
-
-
-async def category(scene: Scene) -> None:
-    """Put a category."""
-    await scene.write("PUT", f"/v1/categories/{_sku(scene).lower()}", {"name": "Cups"})
-
-
-async def stock(scene: Scene) -> None:
-    """Count what is on hand of a product, which `product` has put on sale before."""
-    await scene.write("PUT", f"/v1/stock/{_sku(scene)}", {"on_hand": 5})
-    scene.lane.stocked[_sku(scene)] = 5
-
-
-def _sku(scene: Scene) -> str:
-    return f"SKU-{scene.name}".upper()
 
 
 async def finding(scene: Scene) -> None:

@@ -1,0 +1,25 @@
+"""Stories of what staff put on sale: variants, their categories, their stock."""
+
+from ops.storm.matrix.scene import Scene
+from ops.storm.plan import CURRENCY
+
+
+async def product(scene: Scene) -> None:
+    """Put a product on sale."""
+    content = {"name": "Cup", "price_minor": 100, "currency": CURRENCY}
+    await scene.write("PUT", f"/v1/variants/{_sku(scene)}", content)
+
+
+async def category(scene: Scene) -> None:
+    """Put a category."""
+    await scene.write("PUT", f"/v1/categories/{_sku(scene).lower()}", {"name": "Cups"})
+
+
+async def stock(scene: Scene) -> None:
+    """Count what is on hand of a product, which `product` has put on sale before."""
+    await scene.write("PUT", f"/v1/stock/{_sku(scene)}", {"on_hand": 5})
+    scene.lane.stocked[_sku(scene)] = 5
+
+
+def _sku(scene: Scene) -> str:
+    return f"SKU-{scene.name}".upper()
