@@ -111,6 +111,7 @@ class Authentication:
             scopes=frozenset(right for right in Right if right in (found.key_scopes or ())),
             tier=tier_of_key(Tier(found.key_tier or Tier.AUTHENTICATED), role, Tier(found.tier)),
             key_id=found.key_id,
+            lacks_factor=role != found.role,
         )
 
     async def _standing(
@@ -155,12 +156,14 @@ class Authentication:
             return found.session_active and current
 
         found = await self._standing(Credential(claims.sub, claims.sid), address, is_good)
+        role = self._role(found)
         return Principal(
             PrincipalKind.USER,
             user_id=found.user_id,
-            role=self._role(found),
+            role=role,
             tier=Tier(found.tier),
             session_id=claims.sid,
+            lacks_factor=role != found.role,
         )
 
     async def _of_cookie(self, scope: HTTPScope) -> Principal:
@@ -181,12 +184,14 @@ class Authentication:
         # A page that is left open asks by itself; that is nobody's doing.
         if (found.session_unused_s or 0) >= _NOTED_EVERY_S and scope["path"] != LIVE:
             self._standings.touch_session(shown.session_id)
+        role = self._role(found)
         return Principal(
             PrincipalKind.USER,
             user_id=found.user_id,
-            role=self._role(found),
+            role=role,
             tier=Tier(found.tier),
             session_id=shown.session_id,
+            lacks_factor=role != found.role,
         )
 
 

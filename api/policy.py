@@ -181,6 +181,8 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", _: BaseRoute
     if not may(policy, principal):
         if principal.kind is PrincipalKind.ANONYMOUS:
             raise Unauthenticated("Send a token: `Authorization: Bearer <token>`.")
+        if principal.lacks_factor:
+            raise Forbidden("Turn on a second factor first, at /v1/users/me/totp.")
         raise Forbidden("Your role, or the scopes of your key, do not allow this.")
     order_id = scope["path_params"].get("order_id")
     if isinstance(order_id, UUID) and not (principal.is_staff or policy.any_order):

@@ -77,6 +77,7 @@ class Principal(msgspec.Struct, frozen=True):
     session_id: UUID | None = None
     key_id: UUID | None = None
     order_id: UUID | None = None
+    lacks_factor: bool = False  # so that the role is not the one that was given
 
     @property
     def is_staff(self) -> bool:

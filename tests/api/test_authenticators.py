@@ -222,6 +222,7 @@ async def test_where_it_is_required_staff_do_nothing_without_a_second_factor(
         after = await stranger.get(path, headers=enrolled.headers)
 
     assert_problem(before, 403, "forbidden")
+    assert "second factor" in before.json()["detail"]
     assert after.status_code == 200
 
 
