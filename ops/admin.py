@@ -109,10 +109,14 @@ def main(arguments: list[str], environ: Mapping[str, str] = os.environ) -> int:
         return 2
     key = given or credentials.mint()
     asks = "ADMIN_EMAIL" not in environ
-    email = environ.get("ADMIN_EMAIL") or input("E-mail: ").strip()
-    password = (
-        getpass("Password (empty: no login): ") if asks else environ.get("ADMIN_PASSWORD", "")
-    )
+    try:
+        email = environ.get("ADMIN_EMAIL") or input("E-mail: ").strip()
+        password = (
+            getpass("Password (empty: no login): ") if asks else environ.get("ADMIN_PASSWORD", "")
+        )
+    except EOFError:
+        sys.stderr.write("There is nobody to ask: set ADMIN_EMAIL, and ADMIN_PASSWORD.\n")
+        return 2
     try:
         asyncio.run(_run(email, password, key))
     except (CannotCreate, ValueError) as error:

@@ -1,5 +1,9 @@
 """The first admin: written once, with a key that opens what staff does."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from litestar import Litestar
 
@@ -7,6 +11,7 @@ from api import credentials
 from db.engine import Database
 from domain.principal import Role
 from ops.admin import CannotCreate, create_admin, main
+from tests.conftest import ROOT
 from tests.people import logged_in, rows_of, someone
 from tests.web import NOBODY, bearer, served
 
@@ -73,3 +78,16 @@ def test_another_command_is_told_how_it_is_used(
 def test_key_with_a_typing_error_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["create-admin"], {"ADMIN_KEY": "of_live_x", "ADMIN_EMAIL": EMAIL}) == 2
     assert "of_live_x" not in capsys.readouterr().err
+
+
+def test_without_anybody_to_ask_it_says_what_to_set() -> None:
+    command = [sys.executable, "-m", "ops.admin", "create-admin"]
+    environ = {name: value for name, value in os.environ.items() if name != "ADMIN_EMAIL"}
+
+    asked = subprocess.run(  # noqa: S603 - it is ours
+        command, cwd=ROOT, env=environ, input="", capture_output=True, text=True, check=False
+    )
+
+    assert (asked.returncode, asked.stdout) == (2, "E-mail: ")
+    assert "set ADMIN_EMAIL" in asked.stderr
+    assert "Traceback" not in asked.stderr
