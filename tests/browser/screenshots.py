@@ -29,8 +29,8 @@ from tests.waiting import eventually
 
 FOLDER = CHECKOUT / "docs" / "screenshots"
 WIDTH, HEIGHT = 1280, 900
-# The rest of a page that is longer would not be read in a README.
-HEIGHT_MAX = 1100
+# The rest of a page that is longer would not be read in a README; an order's story begins late.
+HEIGHT_MAX, ORDER_HEIGHT_MAX = 1100, 1230
 ORDERS = 300
 # Payments that the gateway says nothing about; of those so many are for a person to decide.
 UNKNOWN, REVIEW = 3, 2
@@ -75,6 +75,7 @@ class Scene(msgspec.Struct, frozen=True):
     name: str
     path: str
     before: Callable[[], Awaitable[object]]
+    height_max: int = HEIGHT_MAX
 
 
 async def main() -> None:
@@ -119,7 +120,7 @@ async def _take(window: Page, scene: Scene) -> None:
         await window.locator("[data-pulse][data-state=live]").wait_for()
         # As high as the page, so that its frame is, too.
         height: int = await window.evaluate("document.documentElement.scrollHeight")
-        await window.set_viewport_size({"width": WIDTH, "height": min(height, HEIGHT_MAX)})
+        await window.set_viewport_size({"width": WIDTH, "height": min(height, scene.height_max)})
         file = FOLDER / f"{scene.name}-{scheme}.png"
         await window.screenshot(path=file)
         sys.stdout.write(f"{file}: {file.stat().st_size / 1000:.0f} kB\n")
@@ -144,7 +145,7 @@ async def _scenes(access: Access, client: Client, connection: Connection) -> Seq
     trouble = partial(_trouble, access, client, connection, good)
     return (
         Scene("overview", "/ops", rush),
-        Scene("order", f"/ops/orders/{placed.id}", rush),
+        Scene("order", f"/ops/orders/{placed.id}", rush, ORDER_HEIGHT_MAX),
         Scene("payments", "/ops/payments", trouble),
     )
 
