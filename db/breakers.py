@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import fetch, run
+from db.processes import LOST_AFTER_S
 
 
 class BreakerView(msgspec.Struct, frozen=True):
@@ -125,12 +126,21 @@ async def prune_history(tx: AsyncConnection, *, keep_days: int, limit: int) -> i
 
 
 async def page(tx: AsyncConnection) -> list[BreakerView]:
-    """Read the breakers of all processes that ever changed one."""
+    """Read the breakers that living processes ever changed: one that died open, opens for nobody.
+
+    Another process may have the name of a dead one, in a container whose host keeps its name.
+    """
     return await fetch(
         tx,
         BreakerView,
-        "SELECT gateway, process, state, since FROM gateway_breakers ORDER BY since DESC LIMIT 200",
-        {},
+        """
+        SELECT gateway, process, state, since FROM gateway_breakers AS breaker
+        WHERE EXISTS (SELECT FROM processes
+                      WHERE host || ':' || pid = breaker.process AND started_at <= breaker.since
+                        AND heartbeat_at > now() - make_interval(secs => %(lost_after_s)s))
+        ORDER BY since DESC LIMIT 200
+        """,
+        {"lost_after_s": LOST_AFTER_S},
     )
 
 

@@ -1,6 +1,6 @@
 """The overview: whether all is well, at one look, and what the last hour was like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -15,6 +15,7 @@ from db.processes import ProcessKind, ProcessView
 from db.samples import History
 from db.stages import COUNTED_MAX, Stage
 from domain import target
+from ops.dashboard import surroundings
 from ops.dashboard.charts import Chart, Series, chart
 from ops.dashboard.page import Nothing, Page
 
@@ -38,7 +39,7 @@ class BreakerRow(msgspec.Struct, frozen=True):
     """A gateway's breaker as the worst of the processes has it."""
 
     gateway: str
-    worst: BreakerView
+    state: str
     tone: str
 
 
@@ -58,7 +59,7 @@ async def show(tx: AsyncConnection, _: Nothing) -> Mapping[str, object]:
         "settles_within_s": target.SETTLES_WITHIN_S,
         "stages": [stage_row(stage, hour) for stage in await stages.page(tx)],
         "counted_max": COUNTED_MAX,
-        "breakers": breaker_rows(await breakers.page(tx)),
+        "breakers": breaker_rows(surroundings.config().gateway_names, await breakers.page(tx)),
         "health": found,
         "health_tone": health_tone(found),
         "invariants": len(AUDITED),
@@ -89,21 +90,23 @@ def stage_row(stage: Stage, hour: History) -> StageRow:
     return StageRow(stage, target_s, tone, chart(f"Oldest of {stage.name}", waited, unit="s"))
 
 
-def breaker_rows(views: Sequence[BreakerView]) -> list[BreakerRow]:
-    """Find the worst breaker of each gateway: one that is open in one process is seen."""
-    worst: dict[str, BreakerView] = {}
+def breaker_rows(names: Iterable[str], views: Sequence[BreakerView]) -> list[BreakerRow]:
+    """Find the worst breaker of each gateway: one that is open in one process is seen.
+
+    Processes say nothing of a breaker that never opened: it is closed.
+    """
+    worst = dict.fromkeys(names, _BREAKER_STATES[0])
     for view in views:
-        known = worst.get(view.gateway)
-        if known is None or _badness(view) > _badness(known):
-            worst[view.gateway] = view
+        known = worst.get(view.gateway, _BREAKER_STATES[0])
+        worst[view.gateway] = max(known, view.state, key=_badness)
     return [
-        BreakerRow(gateway, view, _TONES.get(view.state, "warn"))
-        for gateway, view in sorted(worst.items())
+        BreakerRow(gateway, state, _TONES.get(state, "warn"))
+        for gateway, state in sorted(worst.items())
     ]
 
 
-def _badness(view: BreakerView) -> int:
-    return _BREAKER_STATES.index(view.state) if view.state in _BREAKER_STATES else 0
+def _badness(state: str) -> int:
+    return _BREAKER_STATES.index(state) if state in _BREAKER_STATES else 0
 
 
 def health_tone(found: Health) -> str:
