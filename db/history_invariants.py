@@ -20,7 +20,7 @@ QUERIES: Mapping[str, LiteralString] = {
     LIMIT %(limit)s
     """,
     # An order and its key are of one transaction, hence of one time; by that time a key is found,
-    # until it is forgotten after some days.
+    # until it is forgotten after some days, or with the person whose account is deleted.
     "S7 an order was made by one key": """
     SELECT id::text, format('%%s keys made it', coalesce(keys, 0))
     FROM orders LEFT JOIN (
@@ -31,6 +31,8 @@ QUERIES: Mapping[str, LiteralString] = {
     ) AS k ON order_id = id AND k.created_at = orders.created_at
     WHERE id IN SCOPE AND orders.created_at > now() - interval '2 days'
       AND keys IS DISTINCT FROM 1
+      AND NOT (keys IS NULL AND EXISTS (
+          SELECT FROM users u WHERE u.id = orders.user_id AND u.deleted_at IS NOT NULL))
     LIMIT %(limit)s
     """,
     "S8 events are numbered without gaps up to the order's version": """

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from db import invariants
 from db.engine import Database, transaction
 from domain import claim
 from ops.config import Settings
@@ -143,6 +144,20 @@ async def test_deleted_person_is_nowhere_and_their_orders_have_a_pseudonym(
     everything = await stored(database)
     assert "ann" not in everything.lower().replace("channel", "")
     assert "argon2" not in everything
+
+
+async def test_deleted_person_breaks_no_invariant(
+    stranger: httpx.AsyncClient, database: Database, ann: Tokens
+) -> None:
+    order_id = await placed(stranger, database, ann)
+    await stranger.post(f"/v1/orders/{order_id}/cancel", headers=ann.headers)
+
+    gone = await stranger.post(f"{ME}/delete", json={"password": PASSWORD}, headers=ann.headers)
+    async with transaction(database) as tx:
+        broken = await invariants.check(tx)
+
+    assert gone.status_code == 204
+    assert broken == []
 
 
 async def stored(database: Database) -> str:
