@@ -130,9 +130,9 @@ async def transaction(
     except (psycopg.Error, DBAPIError, PoolExhausted) as error:
         if isinstance(error, PoolExhausted):
             metrics.db_connections_refused.inc()
-        if refusal := _refusal(error):
+        if refusal := refusal_of(error):
             raise refusal from error
-        _forget_values(error)
+        forget_values(error)
         raise
     for status in {status for status, _ in after.moves}:
         ages_s = [age_s for to, age_s in after.moves if to is status]
@@ -227,7 +227,7 @@ def count_after_commit(tx: AsyncConnection, moves: Iterable[tuple[Status, float]
     cast("_AfterCommit", tx.info[_AFTER]).moves.extend(moves)
 
 
-def _refusal(error: Exception) -> Refusal | None:
+def refusal_of(error: Exception) -> Refusal | None:
     """Give the refusal that says that the same may succeed later, if that is so."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = (cause.sqlstate or "") if isinstance(cause, psycopg.Error) else ""
@@ -240,7 +240,7 @@ def _refusal(error: Exception) -> Refusal | None:
     return Busy(f"The database is busy: {why}.") if state in BUSY else None
 
 
-def _forget_values(error: Exception) -> None:
+def forget_values(error: Exception) -> None:
     """Keep of an error its first line: the DETAIL below it quotes the row, e-mail and hash too.
 
     Errors are logged, and are the reason that a failed task shows to staff.

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from db.engine import Collision, Unavailable
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import Collision, Unavailable, forget_values, refusal_of
 
 Member = TypeVar("Member")
 Result = TypeVar("Result")
@@ -43,3 +45,27 @@ async def _patiently(
         except Collision:
             continue
     return await run(members)
+
+
+async def in_savepoints(
+    tx: AsyncConnection,
+    members: Sequence[Member],
+    do: Callable[[Sequence[Member]], Awaitable[None]],
+) -> list[Exception]:
+    """Do a group within a transaction, in halves where it fails; gives why single ones failed.
+
+    Nothing is left of those, and all of the rest. Raises what is no member's fault.
+    """
+    try:
+        async with tx.begin_nested():
+            await do(members)
+    except Exception as error:
+        if refusal_of(error):
+            raise
+        forget_values(error)
+        middle = len(members) // 2
+        if not middle:
+            return [error]
+        first = await in_savepoints(tx, members[:middle], do)
+        return first + await in_savepoints(tx, members[middle:], do)
+    return []

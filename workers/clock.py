@@ -8,14 +8,18 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from db import bulk_steps, cron, orders, queues, reconciliation, samples, tasks, upkeep
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, act_as, connect, name_commit, transaction
+from db.groups import in_savepoints
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
 from domain import settlement
 from domain.actor import CLOCK
 from domain.bulk import BulkState
+from domain.order import Order
 from domain.reconciliation import Portion
 from domain.schedule import SCHEDULES, Job
 from domain.task import Kind, NewTask, Task, Verdict, after_crash
@@ -82,16 +86,26 @@ async def take_back(database: Database) -> None:
 
 
 async def expire(database: Database) -> None:
-    """End the orders whose reservation has run out."""
-    expired = EXPIRED_BATCH_MAX
-    while expired == EXPIRED_BATCH_MAX:
+    """End the orders whose reservation has run out.
+
+    One that cannot be ended keeps no other from it. Raises what the first such failed with.
+    """
+    expired, failed = EXPIRED_BATCH_MAX, list[Exception]()
+    while expired == EXPIRED_BATCH_MAX and not failed:
         async with transaction(database) as tx:
             before = await orders.lock_expired(tx, limit=EXPIRED_BATCH_MAX)
             expired = len(before)
             if before:
                 name_commit(tx, Commit.EXPIRE)
                 act_as(tx, CLOCK)
-            await orders.change_many(tx, before, [settlement.expire(o) for o in before.values()])
+                failed = await in_savepoints(tx, list(before.values()), partial(_end, tx))
+    if failed:
+        raise failed[0]
+
+
+async def _end(tx: AsyncConnection, expired: Sequence[Order]) -> None:
+    before = {order.id: order for order in expired}
+    await orders.change_many(tx, before, [settlement.expire(order) for order in expired])
 
 
 async def schedule(database: Database) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import select, text
 
 from db import tables, tasks
@@ -166,3 +168,23 @@ async def test_part_of_the_sweep_that_fails_keeps_no_other_from_being_done(
     assert await status(database, broken) == "reserved"
     assert any(Queue.INVENTORY in queues for queues in rung)
     assert await prunings(database) == ["ready"]
+
+
+async def test_order_that_cannot_be_ended_keeps_no_other_from_it(database: Database) -> None:
+    ids = await placed(database, 5)
+    await drain_inventory(database)
+    for order_id in ids:
+        await expire(database, order_id)
+    async with transaction(database) as tx:
+        # What cannot be: the number of the event that would tell of the end is taken.
+        taken = "INSERT INTO order_events (order_id, version, kind, status, data)"
+        await tx.execute(
+            text(f"{taken} VALUES (:id, 3, 'order_paid', 'paid', '{{}}')"), {"id": ids[1]}
+        )
+
+    with pytest.raises(UniqueViolation):
+        await clock.expire(database)
+
+    ended = ["cancelled"] * 5
+    ended[1] = "reserved"
+    assert [await status(database, order_id) for order_id in ids] == ended
