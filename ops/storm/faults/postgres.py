@@ -32,7 +32,8 @@ async def _outside(arena: Arena) -> AsyncGenerator[psycopg.AsyncConnection]:
         yield connection
 
 
-async def _answering(arena: Arena) -> None:
+async def answering(arena: Arena) -> None:
+    """Wait until Postgres is there, and has a connection left."""
     await until(partial(postgres.answers, arena.database_url))
 
 
@@ -46,7 +47,7 @@ async def _restart(blow: Blow) -> str:
 
     child.signal(SIGQUIT)
     await until(is_dead)
-    await _answering(blow.arena)
+    await answering(blow.arena)
     return "restarted"
 
 
@@ -101,7 +102,8 @@ async def _exhaust(blow: Blow) -> str:
 
 async def _hold_locks(blow: Blow) -> str:
     async with _outside(blow.arena) as connection:
-        await connection.execute("SET lock_timeout = '5s'")
+        # Who holds it now, frozen maybe, is cut off before by the platform's own timeouts.
+        await connection.execute("SET lock_timeout = '10s'")
         await connection.execute("LOCK TABLE stock IN ACCESS EXCLUSIVE MODE")
         await asyncio.sleep(blow.seconds)
         await connection.rollback()
@@ -131,7 +133,7 @@ async def mend(arena: Arena) -> None:
     """Have Postgres reachable as it was, whatever is left of a fault."""
     arena.tapped.commits.dice = None
     arena.tapped.postgres.mend()
-    await _answering(arena)
+    await answering(arena)
 
 
 FAULTS = (

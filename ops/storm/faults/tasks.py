@@ -7,6 +7,7 @@ import msgspec
 import psycopg
 
 from domain.task import Kind, Queue
+from ops.storm.faults import postgres
 from ops.storm.faults.fault import Blow, Fault
 from ops.storm.poison import IN_CALL, POISON, Poison
 
@@ -46,6 +47,7 @@ _LASTS_S: Mapping[Poison, float] = {
 async def _spill(poison: Poison, blow: Blow) -> str:
     place = blow.chance.choice(_WHERE[poison])
     payload = msgspec.json.encode({POISON: poison, **place.payload}).decode()
+    await postgres.answering(blow.arena)
     async with await psycopg.AsyncConnection.connect(
         blow.arena.database_url, autocommit=True
     ) as connection:

@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from domain.task import Queue
 from ops.storm.arena import LEASE_S, Arena
+from ops.storm.faults import postgres
 from ops.storm.faults.fault import Blow, Fault, Untouched, until
 from ops.telemetry import metrics
 
@@ -39,6 +40,7 @@ WHERE state = 'running' AND attempt > held_attempt
 async def _zombie(blow: Blow) -> str:
     """Have a worker wake with answers to calls that another worker is making again."""
     twins = blow.arena.twins("worker")
+    await postgres.answering(blow.arena)
     async with await psycopg.AsyncConnection.connect(
         blow.arena.database_url, autocommit=True
     ) as connection:
