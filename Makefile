@@ -138,13 +138,14 @@ clean:
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual" \
 		"environments: install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Making .venv ..."
-	@rm -rf .venv && "$(PYTHON)" -m venv .venv || { echo "Making .venv failed, see above: this folder must be" \
+	@if test -L .venv; then rm .venv; fi
+	@"$(PYTHON)" -m venv --clear .venv || { echo "Making .venv failed, see above: this folder must be" \
 		"writable, and its disk needs 1 GB free for .venv and .local." >&2; exit 1; }
 	@touch $@
 
 .venv/.local: .venv/.made ops/local/requirements.txt
 	@$(RUN) -m pip --version >/dev/null 2>&1 || { echo "Making .venv again, pip was missing ..."; \
-		rm -rf .venv && "$(PYTHON)" -m venv .venv && touch .venv/.made; }
+		"$(PYTHON)" -m venv --clear .venv && touch .venv/.made; }
 	@echo "Installing ops/local/requirements.txt ..."
 	@$(PIP) -r ops/local/requirements.txt || $(FAILED)
 	@touch $@

@@ -141,6 +141,12 @@ KINDS: Mapping[str, Kind] = {
         409, "Category in use", "Move or delete first what is in the category."
     ),
     "category_misplaced": Kind(422, "Category misplaced", "Choose another parent."),
+    "unknown_discount_code": Kind(422, "Unknown code", "Check the code, or leave it out."),
+    "discount_not_applicable": Kind(
+        422, "Discount not for this order", "Change the order as `detail` says, or leave it out."
+    ),
+    "discount_used_up": Kind(409, "Discount used up", "Leave the code out."),
+    "nothing_to_pay": Kind(422, "Nothing to pay", "Leave a discount out, or add goods."),
     "duplicate_sku": Kind(
         422, "SKU named twice", "Put each SKU into one line and add the quantities up."
     ),
