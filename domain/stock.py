@@ -91,7 +91,7 @@ def refuse_level(sku: str, on_hand: int, *, reserved: int) -> None:
     """Raise StockBelowReserved or Conflict for what cannot be on hand."""
     if on_hand < reserved:
         raise StockBelowReserved(
-            f"Orders hold more than {on_hand} of {sku}: set on_hand to at least what is reserved."
+            f"{on_hand} of {sku} would be on hand, and orders hold {reserved}: leave at least those."
         )
     if on_hand > ON_HAND_MAX:
         raise Conflict(f"More than {ON_HAND_MAX} of {sku} would be on hand.")

@@ -3,11 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.ids import new_id
-from domain.stock import Allocation, Short, Wanted, allocate, totals
+from domain.stock import (
+    Allocation,
+    Short,
+    StockBelowReserved,
+    Wanted,
+    allocate,
+    refuse_level,
+    totals,
+)
 
 SKUS = st.sampled_from("ABCDE")
 WANTED = st.builds(
@@ -105,3 +114,8 @@ def test_totals_sum_by_sku() -> None:
     group = [_wanted(APPLE=1, PEAR=2), _wanted(PEAR=3)]
 
     assert totals(group) == {"APPLE": 1, "PEAR": 5}
+
+
+def test_who_takes_too_much_is_told_what_would_be_left_and_what_is_held() -> None:
+    with pytest.raises(StockBelowReserved, match="-495 of TEA would be on hand, and orders hold 3"):
+        refuse_level("TEA", -495, reserved=3)
