@@ -91,7 +91,7 @@ def refuse_level(sku: str, on_hand: int, *, reserved: int) -> None:
     """Raise StockBelowReserved or Conflict for what cannot be on hand."""
     if on_hand < reserved:
         raise StockBelowReserved(
-            f"{on_hand} of {sku} would be on hand, and orders hold {reserved}: leave at least those."
+            f"{on_hand} of {sku} would be on hand, and orders hold {reserved}."
         )
     if on_hand > ON_HAND_MAX:
         raise Conflict(f"More than {ON_HAND_MAX} of {sku} would be on hand.")
