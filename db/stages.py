@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine import fetch
 from db.queues import QUEUES_MAX
 
-# More of one kind than anybody tells apart; so many are counted in a millisecond or two.
-COUNTED_MAX = 10_000
+# More of one kind than anybody tells apart; so many are counted in a fraction of a millisecond.
+COUNTED_MAX = 2_000
 
 
 class Stage(msgspec.Struct, frozen=True):

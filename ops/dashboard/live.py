@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
 # A page that takes long to read is read less often, so that it takes no more than this share.
-_SHARE_MAX = 0.1
+_SHARE_MAX = 0.015
 # Proxies hang up on what is silent for 30 to 60 s.
 KEEP_ALIVE_S = 15.0
 # Who watches may have lost the right to, e.g. by a logout elsewhere.
