@@ -169,7 +169,7 @@ async def test_what_staff_does_is_in_the_audit_log_with_before_and_after(
 
     page = await client.get("/v1/audit", params={"actor": str(ops.id), "limit": 1})
     [last] = page.json()["entries"]
-    assert (last["action"], last["target"], last["actor_kind"]) == ("product.put", "TEA", "user")
+    assert (last["action"], last["target"], last["actor_kind"]) == ("variant.put", "TEA", "user")
     assert (last["before"]["price_minor"], last["after"]["price_minor"]) == (450, 1)
     assert last["request_id"]
     following = page.headers["link"].partition("<")[2].partition(">")[0]

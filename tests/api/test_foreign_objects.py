@@ -122,11 +122,12 @@ def told(answer: httpx.Response, ids: Mapping[str, str]) -> tuple[int, str, dict
 
 
 def tried(intruder: str) -> Iterator[tuple[str, str]]:
-    """Name what is asked of whom; staff see the orders of everybody."""
+    """Name what is asked of whom; staff see the orders of everybody, on their pages, too."""
     for path in PATHS:
         for method in METHODS:
             policy = POLICIES.get(f"{method} {path}")
-            if intruder != OPS or policy is None or not policy.scope:
+            of_all = policy is not None and (policy.scope or path.startswith("/ops/"))
+            if intruder != OPS or not of_all:
                 yield method, path
 
 

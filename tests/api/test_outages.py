@@ -115,7 +115,7 @@ async def test_success_is_said_only_of_what_is_committed(
 ) -> None:
     path = f"/v1/variants/{new_id()}"
 
-    async with rule(shop_database, "products", body, at_commit=True):
+    async with rule(shop_database, "variants", body, at_commit=True):
         answer = await send(shop, "PUT", path, json.dumps(PRODUCT).encode())
 
     assert answer.status_code == status
