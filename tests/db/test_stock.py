@@ -208,7 +208,7 @@ async def test_put_below_what_orders_hold_is_refused_and_changes_nothing(
     [order_id] = await place(database, a_placement(("APPLE", 3)))
     await stock.apply(tx, [(order_id, HOLD)])
 
-    with pytest.raises(StockBelowReserved, match="hold more than 2 of APPLE"):
+    with pytest.raises(StockBelowReserved, match="2 of APPLE would be on hand, and orders hold 3"):
         await stock.put(tx, "APPLE", 2)
 
     assert await stock.find(tx, "APPLE") == StockLevel("APPLE", 10, 3, 2)
