@@ -116,16 +116,7 @@ def quote(
     due = sum(tally.left.values()) + tally.shipping + (0 if included else sum(taxed.values()))
     _refuse_unpayable(due)
     return Quote(
-        lines=tuple(
-            PricedLine(
-                sku=p.sku,
-                quantity=p.quantity,
-                unit_minor=p.unit_minor,
-                discount_minor=p.amount_minor - tally.left[p.sku],
-                tax_minor=taxed[p.sku],
-            )
-            for p in positions
-        ),
+        lines=tuple(_line(p, left=tally.left[p.sku], tax_minor=taxed[p.sku]) for p in positions),
         applied=applied,
         goods_minor=sum(goods.values()),
         discount_minor=sum(goods.values()) - sum(tally.left.values()),
@@ -133,6 +124,16 @@ def quote(
         tax_minor=sum(taxed.values()),
         tax_included=included,
         total_minor=due,
+    )
+
+
+def _line(position: Position, *, left: int, tax_minor: int) -> PricedLine:
+    return PricedLine(
+        sku=position.sku,
+        quantity=position.quantity,
+        unit_minor=position.unit_minor,
+        discount_minor=position.amount_minor - left,
+        tax_minor=tax_minor,
     )
 
 
