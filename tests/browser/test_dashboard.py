@@ -61,11 +61,13 @@ async def test_page_of_who_was_logged_out_elsewhere_shows_the_login(
 
 async def test_everything_is_done_by_keys(page: Page) -> None:
     await page.goto("/ops")
+    await expect(page.get_by_label("E-mail")).to_be_focused()
     await page.keyboard.type("ann@example.com")
     await page.keyboard.press("Tab")
     await page.keyboard.type("correct horse battery staple")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    await page.wait_for_load_state()
 
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
