@@ -1,12 +1,15 @@
 """Authorizations that run out: their orders end, or what is left of them is released."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import authorizations, orders, payables, payments
 from db.engine import Database, act_as, name_commit, transaction
+from db.groups import in_savepoints
 from db.ids import new_id
 from domain.actor import CLOCK
 from domain.funds import OPEN, Attempt, AttemptState, Payable, ask_void, funds
@@ -31,27 +34,29 @@ class _Ended(msgspec.Struct):
     void: Attempt | None = None
 
 
-async def expire_authorizations(database: Database, *, batch_max: int = EXPIRED_BATCH_MAX) -> None:
-    """Deal with the authorizations that have run out, each once."""
-    found = batch_max
-    while found == batch_max:
-        found = await _expire_some(database, batch_max)
+async def expire_authorizations(database: Database) -> None:
+    """Deal with authorizations that have run out, each once; the rest is for the next sweep.
 
-
-async def _expire_some(database: Database, batch_max: int) -> int:
+    One that cannot be dealt with keeps no other from it. Raises what the first such failed with.
+    """
+    failed: list[Exception] = []
     async with transaction(database) as tx:
-        ids = sorted(await authorizations.lock_expired(tx, limit=batch_max))
-        if not ids:
-            return 0
-        name_commit(tx, Commit.EXPIRE_AUTHORIZATIONS)
-        act_as(tx, CLOCK)
-        before = await orders.lock(tx, ids)
-        _, locked = await payables.lock_many(tx, ids)
-        ended = _decide(before, locked.values())
-        await authorizations.notice(tx, [one.held.id for one in ended])
-        await payments.insert(tx, [(one.payable, one.void) for one in ended if one.void])
-        await orders.change_many(tx, before, [one.change for one in ended if one.change])
-    return len(ended)
+        ids = sorted(await authorizations.lock_expired(tx, limit=EXPIRED_BATCH_MAX))
+        if ids:
+            name_commit(tx, Commit.EXPIRE_AUTHORIZATIONS)
+            act_as(tx, CLOCK)
+            failed = await in_savepoints(tx, ids, partial(_end, tx))
+    if failed:
+        raise failed[0]
+
+
+async def _end(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
+    before = await orders.lock(tx, ids)
+    _, locked = await payables.lock_many(tx, ids)
+    ended = _decide(before, locked.values())
+    await authorizations.notice(tx, [one.held.id for one in ended])
+    await payments.insert(tx, [(one.payable, one.void) for one in ended if one.void])
+    await orders.change_many(tx, before, [one.change for one in ended if one.change])
 
 
 def _decide(before: dict[UUID, Order], payables: Iterable[Payable]) -> list[_Ended]:

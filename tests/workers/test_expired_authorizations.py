@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import text
 
 from db import orders, payables, payments
@@ -201,14 +202,25 @@ async def test_authorization_that_still_holds_is_left_alone(
     assert await unnoticed(database) == 1
 
 
-async def test_more_than_one_batch_is_dealt_with(
+async def test_order_that_cannot_be_dealt_with_keeps_no_other_from_it(
     database: Database, settings: Settings, bank: Bank
 ) -> None:
     ids = await held(database, settings, bank, count=5)
+    told = len(await timeline(database, ids[1]))
+    async with transaction(database) as tx:
+        # What cannot be: the number of the event that would tell of it is taken.
+        taken = "INSERT INTO order_events (order_id, version, kind, status, data)"
+        await tx.execute(
+            text(f"{taken} VALUES (:id, :version, 'order_paid', 'paid', '{{}}')"),
+            {"id": ids[1], "version": told + 1},
+        )
 
-    await expire_authorizations(database, batch_max=2)
+    with pytest.raises(UniqueViolation):
+        await expire_authorizations(database)
 
-    assert {await status(database, order_id) for order_id in ids} == {"cancelled"}
+    ended = ["cancelled"] * 5
+    ended[1] = "paid"
+    assert [await status(database, order_id) for order_id in ids] == ended
 
 
 async def test_order_that_somebody_else_holds_waits_for_the_next_sweep(
