@@ -54,7 +54,7 @@ async def insert(tx: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Told]:
                l.names, l.quantities, l.amounts
         FROM noted n JOIN orders o ON o.id = n.order_id
         CROSS JOIN LATERAL (
-            SELECT array_agg(coalesce(p.name, l.sku) ORDER BY line) AS names,
+            SELECT array_agg(coalesce(l.name, p.name, l.sku) ORDER BY line) AS names,
                    array_agg(quantity ORDER BY line) AS quantities,
                    array_agg(quantity * unit_minor ORDER BY line) AS amounts
             FROM order_lines l LEFT JOIN variants p USING (sku) WHERE l.order_id = n.order_id

@@ -276,11 +276,12 @@ def _view(row: dict[Any, Any], lines: list[Line]) -> OrderView:
 async def _lines(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[Line]]:
     li = tables.order_lines.c
     query = (
-        select(li.order_id, li.sku, li.quantity, li.unit_minor)
+        select(li.order_id, li.sku, li.quantity, li.unit_minor, li.name, li.tax_class)
         .where(li.order_id.in_(ids))
         .order_by(li.order_id, li.line)
     )
     found: dict[UUID, list[Line]] = {}
-    for order_id, sku, quantity, unit_minor in await tx.execute(query):
-        found.setdefault(order_id, []).append(Line(sku, quantity, unit_minor))
+    for order_id, sku, quantity, unit_minor, name, tax_class in await tx.execute(query):
+        line = Line(sku, quantity, unit_minor, name, tax_class)
+        found.setdefault(order_id, []).append(line)
     return found

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import events, keys, tasks, variants
+from db import events, keys, offers, tasks
 from db.engine import count_after_commit, fetch, run
 from db.keys import Answer, Claim, IdempotencyKeyReused, Stored
 from db.orders import OrderView
@@ -21,7 +21,7 @@ from domain.order import RESERVE_FOR_S, Change
 from domain.payment import Capture, OnDecline
 from domain.refusal import Refusal
 from domain.stock import Line
-from domain.variant import Item, Variant, price
+from domain.variant import Item, Offer, price
 
 # A key that another process holds is waited for; its commit takes tens of milliseconds. Should that
 # process hang, halving finds the member within eight such waits, and the others go on.
@@ -105,8 +105,7 @@ async def insert_many(
     waited for. `render` makes the body that is stored and replayed. Run again with the same
     placements, it gives the same answers.
     """
-    skus = {item.sku for placement in group for item in placement.items}
-    catalogue = await variants.find_many(tx, sorted(skus))
+    catalogue = await offers.find_many(tx, {(i.sku, p.currency) for p in group for i in p.items})
     patience = "SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true)"
     [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
     room = {customer: unpaid_max - n for customer, n in (await _unpaid(tx, group)).items()}
@@ -151,7 +150,7 @@ async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, 
 
 def _decide(
     placement: Placement,
-    catalogue: Mapping[str, Variant],
+    catalogue: Mapping[tuple[str, str], Offer],
     now: datetime,
     render: Render,
     room: int,
@@ -256,9 +255,10 @@ async def _insert_lines(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None
     await run(
         tx,
         """
-        INSERT INTO order_lines (order_id, line, sku, quantity, unit_minor)
+        INSERT INTO order_lines (order_id, line, sku, quantity, unit_minor, name, tax_class)
         SELECT * FROM unnest(%(order_id)b::uuid[], %(line)b::int[], %(sku)b::text[],
-                             %(quantity)b::int[], %(unit_minor)b::bigint[])
+                             %(quantity)b::int[], %(unit_minor)b::bigint[], %(name)b::text[],
+                             %(tax_class)b::text[])
         """,
         {
             "order_id": [order_id for order_id, _, _ in rows],
@@ -266,5 +266,7 @@ async def _insert_lines(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None
             "sku": [line.sku for _, _, line in rows],
             "quantity": [line.quantity for _, _, line in rows],
             "unit_minor": [line.unit_minor for _, _, line in rows],
+            "name": [line.name for _, _, line in rows],
+            "tax_class": [line.tax_class for _, _, line in rows],
         },
     )

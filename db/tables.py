@@ -63,6 +63,8 @@ class OrderLineColumns(TypedColumns):
     sku: Named[str] = Column(Text())
     quantity: Named[int] = Column(Integer())
     unit_minor: Named[int] = Column(BigInteger())
+    name: Named[str | None] = Column(Text())
+    tax_class: Named[str | None] = Column(Text())
 
 
 class OrderEventColumns(TypedColumns):

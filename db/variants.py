@@ -1,6 +1,4 @@
-"""Variants: read by SKU, one or many, and put by staff."""
-
-from collections.abc import Sequence
+"""Variants: read by SKU, and put by staff."""
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -8,25 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import func
 
 from db import tables
-from db.engine import fetch
 from domain.variant import Variant
 
 _v = tables.variants.c
 _VARIANT = (_v.sku, _v.name, _v.price_minor, _v.currency, _v.active, _v.version)
-
-
-async def find_many(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, Variant]:
-    """Read the variants of `skus`, those that exist."""
-    found = await fetch(
-        tx,
-        Variant,
-        """
-        SELECT sku, name, price_minor, currency, active, version
-        FROM variants WHERE sku = ANY (%(skus)b::text[])
-        """,
-        {"skus": list(skus)},
-    )
-    return {variant.sku: variant for variant in found}
 
 
 async def find(tx: AsyncConnection, sku: str) -> Variant | None:

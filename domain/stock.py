@@ -28,11 +28,16 @@ class Cause(StrEnum):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A position of an order; `unit_minor` is the price when it was placed."""
+    """A position of an order: price, name and tax class are those when it was placed.
+
+    Orders of before these were kept have neither name nor tax class.
+    """
 
     sku: str
     quantity: int
     unit_minor: int
+    name: str | None = None
+    tax_class: str | None = None
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Products: what is for sale, at what price, and what an order of them costs."""
+"""Variants: what has a SKU, at what price it is for sale, and what an order of them costs."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -51,6 +51,21 @@ class Variant(msgspec.Struct, frozen=True):
     version: int
 
 
+class Offer(msgspec.Struct, frozen=True):
+    """What a variant costs now in one currency; None if it is not sold in that.
+
+    `sold_in` is the currency of its own price, which counts where no price list has another.
+    """
+
+    sku: str
+    currency: str
+    name: str
+    tax_class: str
+    sold_in: str
+    price_minor: int | None
+    for_sale: bool
+
+
 class Item(msgspec.Struct, frozen=True):
     """A SKU and how many of it somebody wants."""
 
@@ -59,9 +74,9 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def price(
-    items: Sequence[Item], catalogue: Mapping[str, Variant], currency: str
+    items: Sequence[Item], offers: Mapping[tuple[str, str], Offer], currency: str
 ) -> tuple[tuple[Line, ...], Money]:
-    """Price an order at today's prices.
+    """Price an order at today's prices; `offers` are by SKU and currency.
 
     Raises UnknownSku, ProductInactive, CurrencyMismatch, DuplicateSku or TotalTooLarge.
     """
@@ -71,8 +86,8 @@ def price(
             raise DuplicateSku(
                 f"{item.sku} stands in two lines: put them into one.", field=f"lines[{n}].sku"
             )
-        product = _for_sale(item.sku, catalogue, currency, field=f"lines[{n}].sku")
-        lines[item.sku] = Line(item.sku, item.quantity, product.price_minor)
+        found = offers.get((item.sku, currency))
+        lines[item.sku] = _line(item, found, currency, field=f"lines[{n}].sku")
     total = Money(sum(line.quantity * line.unit_minor for line in lines.values()), currency)
     if total.minor > AMOUNT_MINOR_MAX:
         raise TotalTooLarge(
@@ -82,15 +97,14 @@ def price(
     return tuple(lines.values()), total
 
 
-def _for_sale(sku: str, catalogue: Mapping[str, Variant], currency: str, *, field: str) -> Variant:
-    product = catalogue.get(sku)
-    if product is None:
-        raise UnknownSku(f"There is no product {sku}.", field=field)
-    if not product.active:
-        raise ProductInactive(f"{sku} is not for sale.", field=field)
-    if product.currency != currency:
+def _line(item: Item, offer: Offer | None, currency: str, *, field: str) -> Line:
+    if offer is None:
+        raise UnknownSku(f"There is no product {item.sku}.", field=field)
+    if not offer.for_sale:
+        raise ProductInactive(f"{item.sku} is not for sale.", field=field)
+    if offer.price_minor is None:
         raise CurrencyMismatch(
-            f"{sku} is sold in {product.currency}, not {currency}: order it in {product.currency}.",
+            f"{item.sku} is sold in {offer.sold_in}, not {currency}: order it in {offer.sold_in}.",
             field=field,
         )
-    return product
+    return Line(item.sku, item.quantity, offer.price_minor, offer.name, offer.tax_class)

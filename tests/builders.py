@@ -20,7 +20,7 @@ from domain.order import RESERVE_FOR_S, Order
 from domain.payment import Capture, OnDecline, RefundReason
 from domain.status import Status
 from domain.task import Kind, Task
-from domain.variant import Item, Variant
+from domain.variant import Item, Offer, Variant
 
 ADDRESS = Address("Ann Example", "1 High Street", "London", "N1 1AA", "GB")
 
@@ -73,6 +73,12 @@ def a_product(
     sku: str, *, price_minor: int = 500, currency: str = "GBP", active: bool = True
 ) -> Variant:
     return Variant(sku, f"Product {sku}", price_minor, currency, active, 0)
+
+
+def an_offer(
+    sku: str, *, price_minor: int | None = 500, currency: str = "GBP", for_sale: bool = True
+) -> Offer:
+    return Offer(sku, currency, f"Product {sku}", "standard", "GBP", price_minor, for_sale)
 
 
 def a_placement(  # noqa: PLR0913 - each is what some test is about

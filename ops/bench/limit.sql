@@ -13,7 +13,7 @@
 -- Accept.
 BEGIN;
 SELECT uuidv7() AS order_id, a.sku AS a, b.sku AS b, a.price_minor AS price_a,
-       b.price_minor AS price_b,
+       b.price_minor AS price_b, a.name AS name_a, b.name AS name_b,
        a.price_minor * :quantity_a + b.price_minor * :quantity_b AS total
 FROM variants a, variants b
 WHERE a.sku = 'SKU-' || :sku_a::int AND b.sku = 'SKU-' || :sku_b::int AND a.active AND b.active
@@ -28,8 +28,9 @@ VALUES (:order_id, 'customer' || :customer::int || '@example.com', 'placed', 'GB
         '{"name": "Customer 500", "line1": "500 High Street", "city": "London", "country": "GB",
           "postcode": "N1 9GU"}',
         1, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00');
-INSERT INTO order_lines (order_id, line, sku, quantity, unit_minor)
-VALUES (:order_id, 1, :a, :quantity_a, :price_a), (:order_id, 2, :b, :quantity_b, :price_b);
+INSERT INTO order_lines (order_id, line, sku, quantity, unit_minor, name, tax_class)
+VALUES (:order_id, 1, :a, :quantity_a, :price_a, :name_a, 'standard'),
+       (:order_id, 2, :b, :quantity_b, :price_b, :name_b, 'standard');
 INSERT INTO order_events (order_id, version, kind, status, data)
 VALUES (:order_id, 1, 'order_placed', 'placed',
         jsonb_build_object('lines', 2, 'total_minor', :total::bigint, 'currency', 'GBP'));

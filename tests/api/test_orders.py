@@ -61,8 +61,10 @@ async def test_an_order_is_accepted_at_our_prices(client: httpx.AsyncClient) -> 
         "created_at": body["created_at"],
         "updated_at": body["created_at"],
         "lines": [
-            {"sku": "APPLE", "quantity": 3, "unit_minor": 250},
-            {"sku": "PEAR", "quantity": 2, "unit_minor": 999},
+            {"sku": "APPLE", "quantity": 3, "unit_minor": 250}
+            | {"name": "Product APPLE", "tax_class": "standard"},
+            {"sku": "PEAR", "quantity": 2, "unit_minor": 999}
+            | {"name": "Product PEAR", "tax_class": "standard"},
         ],
     }
 

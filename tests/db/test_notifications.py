@@ -61,9 +61,20 @@ async def test_cancellation_tells_the_reason(tx: AsyncConnection, order_id: UUID
     assert told.cancel_reason is CancelReason.EXPIRED
 
 
-async def test_line_of_a_product_that_is_gone_is_told_by_its_sku(
+async def test_line_is_told_by_the_name_it_was_ordered_by(
     tx: AsyncConnection, order_id: UUID
 ) -> None:
+    await tx.execute(text("UPDATE variants SET name = 'Poire' WHERE sku = 'PEAR'"))
+
+    [told] = (await notifications.insert(tx, [(order_id, CONFIRMED)])).values()
+
+    assert [position.name for position in told.positions] == ["Product PEAR", "Product APPLE"]
+
+
+async def test_line_of_before_names_were_kept_is_told_by_its_sku_once_the_variant_is_gone(
+    tx: AsyncConnection, order_id: UUID
+) -> None:
+    await tx.execute(text("UPDATE order_lines SET name = NULL"))
     await tx.execute(
         text("ALTER TABLE stock_movements DISABLE TRIGGER stock_movements_append_only")
     )

@@ -33,14 +33,3 @@ async def test_puts_at_once_are_counted_one_by_one(database: Database) -> None:
             return (await variants.put(tx, a_product("APPLE"))).version
 
     assert sorted(await asyncio.gather(*(put() for _ in range(6)))) == [1, 2, 3, 4, 5, 6]
-
-
-async def test_of_many_skus_those_that_exist_are_found(tx: AsyncConnection) -> None:
-    for sku in ("APPLE", "PEAR"):
-        await variants.put(tx, a_product(sku))
-
-    found = await variants.find_many(tx, ["PEAR", "NOPE", "APPLE"])
-
-    assert found == {sku: await variants.find(tx, sku) for sku in ("APPLE", "PEAR")}
-    assert await variants.find_many(tx, []) == {}
-    assert await variants.find(tx, "NOPE") is None

@@ -16,25 +16,35 @@ from domain.variant import (
     UnknownSku,
     price,
 )
-from tests.builders import a_product
+from tests.builders import an_offer
 
-CATALOGUE = {
-    product.sku: product
-    for product in (
-        a_product("APPLE", price_minor=30),
-        a_product("PEAR", price_minor=45),
-        a_product("OLD", active=False),
-        a_product("BRIE", currency="EUR"),
-        a_product("PENNY", price_minor=1),
+OFFERS = {
+    (offer.sku, offer.currency): offer
+    for offer in (
+        an_offer("APPLE", price_minor=30),
+        an_offer("APPLE", price_minor=35, currency="EUR"),
+        an_offer("PEAR", price_minor=45),
+        an_offer("OLD", for_sale=False),
+        an_offer("BRIE", price_minor=None, currency="EUR"),
+        an_offer("PENNY", price_minor=1),
     )
 }
 
 
 def test_order_costs_the_sum_of_its_lines_at_the_prices_of_the_catalogue() -> None:
-    lines, total = price([Item("PEAR", 2), Item("APPLE", 3)], CATALOGUE, "GBP")
+    lines, total = price([Item("PEAR", 2), Item("APPLE", 3)], OFFERS, "GBP")
 
-    assert lines == (Line("PEAR", 2, 45), Line("APPLE", 3, 30))
+    assert lines == (
+        Line("PEAR", 2, 45, "Product PEAR", "standard"),
+        Line("APPLE", 3, 30, "Product APPLE", "standard"),
+    )
     assert total == Money(180, "GBP")
+
+
+def test_order_costs_what_is_asked_in_its_currency() -> None:
+    _, total = price([Item("APPLE", 2)], OFFERS, "EUR")
+
+    assert total == Money(70, "EUR")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +52,6 @@ def test_order_costs_the_sum_of_its_lines_at_the_prices_of_the_catalogue() -> No
     [
         ([Item("APPLE", 1), Item("NOPE", 1)], UnknownSku, "lines[1].sku"),
         ([Item("OLD", 1)], ProductInactive, "lines[0].sku"),
-        ([Item("APPLE", 1), Item("BRIE", 1)], CurrencyMismatch, "lines[1].sku"),
         ([Item("APPLE", 1), Item("PEAR", 1), Item("APPLE", 2)], DuplicateSku, "lines[2].sku"),
         ([Item("PENNY", AMOUNT_MINOR_MAX + 1)], TotalTooLarge, "lines"),
     ],
@@ -51,25 +60,27 @@ def test_order_that_cannot_be_priced_is_refused_with_the_line_at_fault(
     items: Sequence[Item], refusal: type[Refusal], field: str
 ) -> None:
     with pytest.raises(refusal) as refused:
-        price(items, CATALOGUE, "GBP")
+        price(items, OFFERS, "GBP")
 
     assert refused.value.field == field
 
 
 def test_currency_mismatch_says_in_which_currency_it_is_sold() -> None:
-    with pytest.raises(CurrencyMismatch, match="sold in EUR, not GBP"):
-        price([Item("BRIE", 1)], CATALOGUE, "GBP")
+    with pytest.raises(CurrencyMismatch, match="sold in GBP, not EUR") as refused:
+        price([Item("APPLE", 1), Item("BRIE", 1)], OFFERS, "EUR")
+
+    assert refused.value.field == "lines[1].sku"
 
 
 def test_order_of_exactly_the_largest_total_is_accepted() -> None:
-    _, total = price([Item("PENNY", AMOUNT_MINOR_MAX)], CATALOGUE, "GBP")
+    _, total = price([Item("PENNY", AMOUNT_MINOR_MAX)], OFFERS, "GBP")
 
     assert total.minor == AMOUNT_MINOR_MAX
 
 
 def test_total_too_large_over_many_lines_is_refused() -> None:
     half = AMOUNT_MINOR_MAX // 2 + 1
-    catalogue = {sku: a_product(sku, price_minor=half) for sku in ("A", "B")}
+    offers = {(sku, "GBP"): an_offer(sku, price_minor=half) for sku in ("A", "B")}
 
     with pytest.raises(TotalTooLarge):
-        price([Item("A", 1), Item("B", 1)], catalogue, "GBP")
+        price([Item("A", 1), Item("B", 1)], offers, "GBP")
