@@ -34,6 +34,8 @@ EMAIL = "ann@example.com"
 # Nothing leaves the machine, and as root in a container there is no sandbox to be had.
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 
+# For what is waited for; a machine with other work to do may need it.
+PATIENCE_MS = 15_000
 
 # Enough for lists of more than one page.
 ORDERS = 700
@@ -113,8 +115,9 @@ async def addresses(database: Database, settings: Settings) -> list[str]:
 
 @pytest.fixture
 async def browser() -> AsyncGenerator["Browser"]:
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - only with a browser
+    from playwright.async_api import async_playwright, expect  # noqa: PLC0415 - only with a browser
 
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield started
