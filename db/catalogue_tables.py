@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     Named,
@@ -17,9 +18,9 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from db.metadata import maybe_moment, metadata, moment
+from db.metadata import maybe_moment, metadata, moment, xid
 
 
 class CategoryColumns(TypedColumns):
@@ -90,12 +91,20 @@ class PriceListEntryColumns(TypedColumns):
     compare_at_minor: Named[int | None] = Column(BigInteger())
 
 
+class InvalidationColumns(TypedColumns):
+    id: Named[int] = Column(BigInteger(), Identity(always=True), primary_key=True)
+    xid: Named[int | None] = xid()
+    tags: Named[list[str]] = Column(ARRAY(Text()))
+    at: Named[datetime] = moment()
+
+
 categories = Table("categories", metadata, CategoryColumns)
 # Until the next release `products` is a view for the one before, see migration 0017.
 products = Table("catalogue_products", metadata, ProductColumns)
 variants = Table("variants", metadata, VariantColumns)
 price_lists = Table("price_lists", metadata, PriceListColumns)
 price_list_entries = Table("price_list_entries", metadata, PriceListEntryColumns)
+invalidations = Table("invalidations", metadata, InvalidationColumns)
 
 Index("categories_parent", categories.c.parent_id, categories.c.rank, categories.c.id)
 _LIVING = products.c.deleted_at.is_(None)
@@ -115,3 +124,4 @@ Index(
 )
 Index("variants_barcode", variants.c.barcode, postgresql_where=variants.c.barcode.is_not(None))
 Index("price_list_entries_list", price_list_entries.c.list_id, price_list_entries.c.sku)
+Index("invalidations_xid", invalidations.c.xid)

@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db import invalidations
 from db.engine import fetch, run
 from db.ids import new_id
 from domain.catalogue import DEPTH_MAX, CategoryInUse, CategoryMisplaced
@@ -83,6 +84,7 @@ async def put(tx: AsyncConnection, wanted: Category) -> Category:
             "rank": wanted.rank,
         },
     )
+    await invalidations.touch(tx, ["categories", f"category:{wanted.slug}"])
     return await _get(tx, wanted.slug)
 
 
@@ -110,6 +112,7 @@ async def delete(tx: AsyncConnection, slug: str) -> Category | None:
     )
     if not gone:
         raise CategoryInUse(f"Something is still in {slug}: move or delete that first.")
+    await invalidations.touch(tx, ["categories", f"category:{slug}"])
     return was
 
 

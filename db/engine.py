@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from time import perf_counter
@@ -17,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.link import JOINS, LINK, LOOKUPS_ONLY, address, session
+from db.link import JOINS, LINK, LOOKUPS_ONLY, address, cut_late, session
 from db.statements import SlowStatements, timed
 from domain.actor import Actor
 from domain.refusal import Refusal
@@ -35,6 +33,7 @@ set_json_dumps(msgspec.json.encode)
 Row = TypeVar("Row")
 Params = Mapping[str, object]
 Ring = Callable[[frozenset[Queue]], None]
+Forget = Callable[[], None]
 
 # A request that finds no free connection in this time is told to come back (503).
 POOL_TIMEOUT_S = 2.0
@@ -72,17 +71,21 @@ class _AfterCommit(msgspec.Struct):
     rings: set[Queue] = msgspec.field(default_factory=set[Queue])
     moves: list[tuple[Status, float]] = msgspec.field(default_factory=list[tuple[Status, float]])
     commit: Commit | None = None
+    forgets: bool = False
 
 
 class Database(msgspec.Struct, frozen=True):
-    """An engine, and who is told of new work once it is committed."""
+    """An engine, and who is told once something is committed: of new work, and that caches lie."""
 
     engine: AsyncEngine
     ring: Ring
     timeout_s: float
+    forget: Forget
 
 
-def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
+def connect(
+    settings: Settings, *, name: str, ring: Ring, forget: Forget = lambda: None
+) -> Database:
     """Make the pool of one process; connections open on first use.
 
     Raises ValueError if DATABASE_URL is empty.
@@ -103,7 +106,7 @@ def connect(settings: Settings, *, name: str, ring: Ring) -> Database:
         connect_args=link,
     )
     metrics.db_connections_max.inc(settings.database_pool_max)
-    return Database(engine, ring, settings.transaction_timeout_s)
+    return Database(engine, ring, settings.transaction_timeout_s, forget)
 
 
 @asynccontextmanager
@@ -134,10 +137,16 @@ async def transaction(
             raise refusal from error
         forget_values(error)
         raise
+    _tell(database, after)
+
+
+def _tell(database: Database, after: _AfterCommit) -> None:
     for status in {status for status, _ in after.moves}:
         ages_s = [age_s for to, age_s in after.moves if to is status]
         metrics.orders_moves.labels(to=status).inc(len(ages_s))
         metrics.orders_age.labels(to=status).observe_many(ages_s)
+    if after.forgets:
+        database.forget()
     if after.rings:
         database.ring(frozenset(after.rings))
 
@@ -180,16 +189,9 @@ async def _connection(database: Database, timeout_s: float) -> AsyncGenerator[As
             metrics.db_connections_in_use.inc()
             when_closed.callback(metrics.db_connections_in_use.dec)
             clock = asyncio.get_running_loop()
-            cut = clock.call_later(timeout_s, _cut, await driver(tx), timeout_s)
+            cut = clock.call_later(timeout_s, cut_late, await driver(tx), timeout_s)
             when_closed.callback(cut.cancel)
             yield tx
-
-
-def _cut(connection: psycopg.AsyncConnection[Any], timeout_s: float) -> None:
-    if not connection.closed:
-        log.warning("A transaction is cut: it is not through after %g s", timeout_s)
-        with socket.socket(fileno=os.dup(connection.fileno())) as link:
-            link.shutdown(socket.SHUT_RDWR)
 
 
 async def _report_if_lost(tx: AsyncConnection) -> None:
@@ -205,6 +207,11 @@ async def _report_if_lost(tx: AsyncConnection) -> None:
 def ring_after_commit(tx: AsyncConnection, queue: Queue) -> None:
     """Have `queue` rung once the transaction is committed."""
     cast("_AfterCommit", tx.info[_AFTER]).rings.add(queue)
+
+
+def forget_after_commit(tx: AsyncConnection) -> None:
+    """Have this process ask what has changed before it shows again what it has cached."""
+    cast("_AfterCommit", tx.info[_AFTER]).forgets = True
 
 
 def name_commit(tx: AsyncConnection, name: Commit) -> None:

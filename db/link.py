@@ -1,8 +1,16 @@
 """How a process is connected to Postgres: the address, the link, what each session is told."""
 
+import logging
+import os
+import socket
+from typing import Any
+
+import psycopg
 from sqlalchemy.engine import URL, make_url
 
 from ops.config import Settings
+
+log = logging.getLogger(__name__)
 
 # Every statement here looks rows up by key. Told so, the planner never scans a whole table
 # because its statistics are of a time when the table was small; that cost 2.4 times the CPU.
@@ -38,3 +46,11 @@ def session(settings: Settings) -> str:
     given = [f"-c {limit}={round(s * 1000)}" for limit, s in limits.items()]
     off = [f"-c {plan}=off" for plan in LOOKUPS_ONLY]
     return " ".join(["-c TimeZone=UTC", *off, *given])
+
+
+def cut_late(connection: psycopg.AsyncConnection[Any], timeout_s: float) -> None:
+    """Cut the line of a transaction that took longer than this; what waits for it fails."""
+    if not connection.closed:
+        log.warning("A transaction is cut: it is not through after %g s", timeout_s)
+        with socket.socket(fileno=os.dup(connection.fileno())) as link:
+            link.shutdown(socket.SHUT_RDWR)

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import func
 
-from db import tables
+from db import invalidations, tables
 from domain.variant import Variant
 
 _v = tables.variants.c
@@ -35,4 +35,6 @@ async def put(tx: AsyncConnection, variant: Variant) -> Variant:
         )
         .returning(*_VARIANT)
     )
-    return Variant(*(await tx.execute(query)).one())
+    stored = Variant(*(await tx.execute(query)).one())
+    await invalidations.touch(tx, [f"variant:{stored.sku}"])
+    return stored

@@ -9,6 +9,7 @@ from db import (
     breakers,
     bulks,
     codes,
+    invalidations,
     keys,
     processes,
     samples,
@@ -52,6 +53,7 @@ async def prune(
         await breakers.prune_history(tx, keep_days=BREAKER_CHANGES_KEEP_DAYS, limit=batch_max)
         await processes.prune(tx, keep_days=PROCESSES_KEEP_DAYS)
         await samples.prune(tx, keep_days=SAMPLES_KEEP_DAYS, limit=batch_max)
+        await invalidations.prune(tx)
         await bulks.prune(tx, keep_days=BULKS_KEEP_DAYS)
         if batch_max in {gone, forgotten, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
