@@ -97,6 +97,9 @@ KINDS: Mapping[str, Kind] = {
         "Wait until it is settled: GET /v1/orders/{id}/payments shows it.",
         {"Retry-After": "5"},
     ),
+    "not_bought": Kind(
+        403, "Not bought", "Review what you have bought, logged in as who bought it."
+    ),
     "idempotency_in_progress": Kind(
         409,
         "First request still under way",

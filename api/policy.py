@@ -84,6 +84,13 @@ POLICIES: Mapping[str, Policy] = {
     "PUT /v1/stock/{sku}": Policy(_OPS, Scope.STOCK_WRITE),
     "POST /v1/stock/{sku}/adjustments": Policy(_OPS, Scope.STOCK_WRITE),
     "PUT /v1/stock/{sku}/threshold": Policy(_OPS, Scope.STOCK_WRITE),
+    "GET /v1/products/{slug}/reviews": _PUBLIC,
+    "GET /v1/products/{slug}/reviews/mine": _PERSON,
+    "PUT /v1/products/{slug}/reviews/mine": _PERSON,
+    "DELETE /v1/products/{slug}/reviews/mine": _PERSON,
+    "GET /v1/reviews": Policy(_STAFF, Scope.OPERATIONS_READ),
+    "GET /v1/reviews/{review_id}": Policy(_STAFF, Scope.OPERATIONS_READ),
+    "PUT /v1/reviews/{review_id}/moderation": Policy(_STAFF, Scope.OPERATIONS_WRITE),
     # Whoever registers, logs in or reads their mail is not known yet.
     "POST /v1/registrations": _PUBLIC,
     "POST /v1/registrations/confirm": _PUBLIC,

@@ -6,12 +6,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import orders, security, sessions, users
+from db import orders, review_pages, security, sessions, users
 from db.engine import fetch
 from db.orders import Filter, OrderView
 from db.security import SecurityEventView
 from db.sessions import SessionView
 from db.users import UserView
+from domain.review import ReviewState
 
 # More of each than nearly anybody has; the routes list the rest.
 SHOWN_MAX = 1000
@@ -39,6 +40,20 @@ class MailView(msgspec.Struct, frozen=True):
     sent_at: datetime | None
 
 
+class Written(msgspec.Struct, frozen=True):
+    """A review that one wrote of a product, a slug; `reason` says why it is rejected."""
+
+    product: str
+    stars: int
+    title: str | None
+    text: str | None
+    author: str | None
+    state: ReviewState
+    reason: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class Export(msgspec.Struct, frozen=True):
     """Everything of a person; `complete` is false if there were more orders than are shown."""
 
@@ -47,6 +62,7 @@ class Export(msgspec.Struct, frozen=True):
     security_events: list[SecurityEventView]
     api_keys: list[KeyView]
     mails: list[MailView]
+    reviews: list[Written]
     orders: list[OrderView]
     complete: bool
 
@@ -79,6 +95,10 @@ async def get(tx: AsyncConnection, user_id: UUID) -> Export:
         security_events=await security.latest(tx, user_id, limit=SHOWN_MAX),
         api_keys=keys,
         mails=mails,
+        reviews=[
+            msgspec.convert(each, Written, from_attributes=True)
+            for each in await review_pages.of_author(tx, user_id, limit=SHOWN_MAX)
+        ],
         orders=placed[:SHOWN_MAX],
         complete=len(placed) <= SHOWN_MAX,
     )

@@ -9,7 +9,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import history_invariants, money_invariants, stock_invariants, work_invariants
+from db import (
+    history_invariants,
+    money_invariants,
+    review_invariants,
+    stock_invariants,
+    work_invariants,
+)
 from db.engine import Params, allow_scans, fetch
 from domain.status import MOVES
 
@@ -22,7 +28,7 @@ NIL = UUID(int=0)
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """A row that breaks an invariant; `subject` is an order, a SKU or a task."""
+    """A row that breaks an invariant; `subject` is an order, a SKU, a product or a task."""
 
     invariant: str
     subject: str
@@ -63,6 +69,7 @@ INVARIANTS: Sequence[Invariant] = tuple(
         stock_invariants.QUERIES,
         money_invariants.QUERIES,
         history_invariants.QUERIES,
+        review_invariants.QUERIES,
     )
     for name, query in queries.items()
 )

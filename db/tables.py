@@ -31,6 +31,7 @@ from db import (
     catalogue_tables,
     gateway_tables,
     operation_tables,
+    review_tables,
     sample_tables,
     stock_tables,
 )
@@ -199,7 +200,7 @@ class NotificationColumns(TypedColumns):
 # Who has this module's metadata has the other tables in it, too.
 accounts, audits, gateways = account_tables, audit_tables, gateway_tables
 operations, movements = operation_tables, stock_tables
-sampled, bulks = sample_tables, bulk_tables
+sampled, bulks, reviewed = sample_tables, bulk_tables, review_tables
 
 variants = catalogue_tables.variants
 stock = stock_tables.stock

@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import func, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import placements, stock, variants
+from db import catalogue_tables, placements, stock, variants
 from db.engine import Database, transaction
 from db.ids import new_id
 from db.keys import Answer
@@ -123,6 +124,20 @@ def an_order_body(*items: tuple[str, int], **changes: Any) -> dict[str, Any]:
 async def put_product(tx: AsyncConnection, sku: str, *, on_hand: int = 100, **changes: Any) -> None:
     await variants.put(tx, a_product(sku, **changes))
     await stock.put(tx, sku, on_hand)
+
+
+async def put_catalogue_product(
+    tx: AsyncConnection, slug: str, *skus: str, status: str = "active"
+) -> UUID:
+    """Put a product that everybody sees, unless it has another status, over variants."""
+    product_id = new_id()
+    made = insert(catalogue_tables.products).values(
+        id=product_id, slug=slug, name=slug.title(), status=status, published_at=func.now()
+    )
+    await tx.execute(made)
+    over = update(catalogue_tables.variants).where(catalogue_tables.variants.c.sku.in_(skus))
+    await tx.execute(over.values(product_id=product_id))
+    return product_id
 
 
 async def put_products(database: Database, **on_hand: int) -> None:

@@ -41,6 +41,9 @@ class Accounts(Edge, frozen=True, kw_only=True):
     password_threads: Annotated[
         int, Meta(ge=1, le=64, description="Passwords a web process hashes at a time, 19 MiB each.")
     ] = 2
+    reviews_moderated: Annotated[
+        bool, Meta(description="Show reviews of customers only once support has published them.")
+    ] = True
     public_url: Annotated[
         str, Meta(description="Where people find the shop: links in mails begin with it.")
     ] = "http://127.0.0.1:8000"

@@ -46,6 +46,7 @@ class Commit(StrEnum):
     VARIANT = "commit-variant"
     CATEGORY = "commit-category"
     STOCK = "commit-stock"
+    REVIEW = "commit-review"
     FINDING = "commit-finding"
     TASK = "commit-task"
     QUEUE = "commit-queue"

@@ -28,12 +28,13 @@ WEBHOOK = "/v1/gateways/stripe/webhook"
 EVENT = {"id": "evt_1", "type": "charge.succeeded", "data": {"object": {"id": "ch_1"}}}
 VOID = f"/v1/orders/{ORDER}/void"
 ME = "/v1/users/me"
+MINE = "/v1/products/cups/reviews/mine"
 # A password of nobody.
 WORDS = "mauve tin ladder of the cook"
 
 
 # Where keys open nothing.
-OF_PEOPLE = ("/v1/users", "/v1/sessions")
+OF_PEOPLE = ("/v1/users", "/v1/sessions", MINE)
 
 
 # What stands in the paths of the document.
@@ -48,6 +49,7 @@ PARAMETERS = {
     "user_id": ORDER,
     "key_id": ORDER,
     "bulk_id": ORDER,
+    "review_id": ORDER,
     "process_id": ORDER,
     "slug": "cups",
     "job": "prune",
@@ -107,6 +109,16 @@ WRITES = {
     ),
     "breaker": Write(
         "PUT", "/v1/gateways/stripe/breaker", {"forced": None, "note": "It is back"}, "back", ""
+    ),
+    "review": Write(
+        "PUT", MINE, {"stars": 5, "title": "Sturdy", "text": "It holds."}, "It holds.", "5"
+    ),
+    "moderation": Write(
+        "PUT",
+        f"/v1/reviews/{ORDER}/moderation",
+        {"state": "rejected", "reason": "No words like these."},
+        "No words",
+        "",
     ),
     "threshold": Write("PUT", f"/v1/stock/{SKU}/threshold", {"low_at": 5}, "", "5"),
     "finding": Write("POST", "/v1/findings/1/close", {"note": "Paid by hand"}, "Paid by hand", ""),
@@ -233,6 +245,11 @@ ROUTES = [
     ("GET", "/v1/categories/cups"),
     ("DELETE", "/v1/categories/cups"),
     ("GET", f"/v1/stock/{SKU}"),
+    ("GET", "/v1/products/cups/reviews"),
+    ("GET", MINE),
+    ("DELETE", MINE),
+    ("GET", "/v1/reviews"),
+    ("GET", f"/v1/reviews/{ORDER}"),
     ("GET", "/v1/findings"),
     ("GET", "/v1/tasks"),
     ("POST", "/v1/tasks/1/replay"),

@@ -24,9 +24,10 @@ from ops.bench.outside import InstantMailer
 from ops.config import Settings
 from tests.api.paid import Pay, lost
 from tests.api.people import a_person
+from tests.api.reviewers import buy, write_review
 from tests.api.routes import PRODUCT
 from tests.bank import Bank
-from tests.builders import put_products
+from tests.builders import put_catalogue_product, put_products
 from tests.records import make_due, sent_long_ago
 from tests.staff import ADMIN
 from tests.stages import drain_notifications, drain_payments, settle_payments
@@ -151,6 +152,15 @@ async def category(parts: Parts) -> str:
         return (await categories.put(tx, Category("cups", "Cups", None, 0, version=0))).slug
 
 
+async def reviewed(parts: Parts) -> str:
+    await put_products(parts.database, APPLE=100)
+    async with transaction(parts.database) as tx:
+        await put_catalogue_product(tx, "apple", "APPLE")
+    author = await a_person(parts.app)
+    await buy(parts.client, parts.database, author, "APPLE")
+    return (await write_review(parts.client, author, "apple")).json()["id"]
+
+
 async def job(_: Parts) -> str:
     return "prune"
 
@@ -188,6 +198,7 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),
     "POST /v1/stock/{sku}/adjustments": (sku, {"delta": -1, "reason": "Broken."}),
     "PUT /v1/stock/{sku}/threshold": (sku, {"low_at": 5}),
+    "PUT /v1/reviews/{review_id}/moderation": (reviewed, {"state": "published"}),
     "PATCH /v1/users/{user_id}": (person, {"role": "support"}),
 }
 

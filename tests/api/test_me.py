@@ -7,11 +7,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from db import invariants
+from db import invariants, reviews
 from db.engine import Database, transaction
 from domain import claim
 from ops.config import Settings
-from tests.builders import put_products
+from tests.builders import put_catalogue_product, put_products
 from tests.people import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -103,10 +103,27 @@ async def placed(stranger: httpx.AsyncClient, database: Database, who: Tokens) -
     return answer.json()["id"]
 
 
+async def review(database: Database, order_id: UUID) -> None:
+    """Have who placed an order write a review, and support publish it."""
+    async with transaction(database) as tx:
+        await put_catalogue_product(tx, "cup", "APPLE")
+        written = await tx.scalar(
+            text(
+                "INSERT INTO reviews"
+                " (id, product_id, user_id, order_id, stars, text, author, state)"
+                " SELECT o.id, p.id, user_id, o.id, 4, 'Ann likes it', 'Ann', 'pending'"
+                " FROM orders o, catalogue_products p WHERE o.id = :id RETURNING id"
+            ),
+            {"id": order_id},
+        )
+        await reviews.decide(tx, written, publish=True, reason=None, by=None)
+
+
 async def test_export_has_all_that_is_known_and_nothing_secret(
     stranger: httpx.AsyncClient, database: Database, ann: Tokens
 ) -> None:
     order_id = await placed(stranger, database, ann)
+    await review(database, UUID(order_id))
 
     answer = await stranger.get(f"{ME}/export", headers=ann.headers)
 
@@ -116,6 +133,7 @@ async def test_export_has_all_that_is_known_and_nothing_secret(
     assert [session["id"] for session in found["sessions"]] == [ann.session_id]
     assert [event["kind"] for event in found["security_events"]] == ["login"]
     assert [order["id"] for order in found["orders"]] == [order_id]
+    assert [(one["product"], one["text"]) for one in found["reviews"]] == [("cup", "Ann likes it")]
     assert found["complete"] is True
     for secret in (ann.refresh_token, ann.access_token, "argon2", "hash"):
         assert secret not in answer.text
@@ -125,6 +143,7 @@ async def test_deleted_person_is_nowhere_and_their_orders_have_a_pseudonym(
     stranger: httpx.AsyncClient, database: Database, settings: Settings, ann: Tokens
 ) -> None:
     order_id = UUID(await placed(stranger, database, ann))
+    await review(database, order_id)
     await stranger.post(f"/v1/orders/{order_id}/cancel", headers=ann.headers)
     await stranger.post("/v1/password-resets", json={"email": "ann@example.com"})
     await mails(database, settings)
@@ -150,6 +169,7 @@ async def test_deleted_person_breaks_no_invariant(
     stranger: httpx.AsyncClient, database: Database, ann: Tokens
 ) -> None:
     order_id = await placed(stranger, database, ann)
+    await review(database, UUID(order_id))
     await stranger.post(f"/v1/orders/{order_id}/cancel", headers=ann.headers)
 
     gone = await stranger.post(f"{ME}/delete", json={"password": PASSWORD}, headers=ann.headers)

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+PRODUCT = """
+INSERT INTO catalogue_products (id, slug, name) VALUES (gen_random_uuid(), 'lamp', 'Lamp')
+"""
+
 # What breaks the rows of order :paid, :undone (paid, then cancelled), :held, :part (captured in
 # part), :dropped (captured in part, then cancelled) or of SKU lamp.
 CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
@@ -142,6 +146,20 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "S5 an order's total is what was accepted",
         ["UPDATE order_lines SET unit_minor = unit_minor + 1 WHERE order_id = :short"],
+    ),
+    (
+        "R1 a rating is what the published reviews come to",
+        [PRODUCT, "INSERT INTO product_ratings SELECT id, 1, 5 FROM catalogue_products"],
+    ),
+    (
+        "R1 a rating is what the published reviews come to",
+        [
+            PRODUCT,
+            """
+            INSERT INTO reviews (id, product_id, user_id, order_id, stars, state)
+            SELECT gen_random_uuid(), id, id, :paid, 5, 'published' FROM catalogue_products
+            """,
+        ],
     ),
     (
         "S7 an order was made by one key",

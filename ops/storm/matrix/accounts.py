@@ -58,24 +58,24 @@ async def someone_inside(scene: Scene) -> None:
 
 async def log_in(scene: Scene) -> None:
     """Log in, through the broken process."""
-    _keep_tokens(scene, _done(await _log_in(scene, front=True)))
+    _keep_tokens(scene, done(await _log_in(scene, front=True)))
 
 
 async def is_inside(scene: Scene) -> None:
     """See that who logged in is let in."""
-    _done(await _ask(scene, "GET", _ME, token=scene.keeps["access_token"]))
+    done(await ask(scene, "GET", _ME, token=scene.keeps["access_token"]))
 
 
 async def admitted(scene: Scene) -> None:
     """See that one can log in."""
-    _keep_tokens(scene, _done(await _log_in(scene)))
+    _keep_tokens(scene, done(await _log_in(scene)))
     await is_inside(scene)
 
 
 async def refresh(scene: Scene) -> None:
     """Go on with the next token, through the broken process; a lost answer ends the session."""
     content = {"refresh_token": scene.keeps["refresh_token"]}
-    answer = await _ask(scene, "POST", "/v1/sessions/refresh", content, front=True)
+    answer = await ask(scene, "POST", "/v1/sessions/refresh", content, front=True)
     if answer.outcome is Outcome.OK:
         _keep_tokens(scene, answer)
         await is_inside(scene)
@@ -84,19 +84,19 @@ async def refresh(scene: Scene) -> None:
 async def forgetful(scene: Scene) -> None:
     """Have somebody ask for a new password, with the code of the mail."""
     await somebody(scene)
-    _done(await _ask(scene, "POST", "/v1/password-resets", {"email": _email(scene)}))
+    done(await ask(scene, "POST", "/v1/password-resets", {"email": _email(scene)}))
     scene.keeps["code"] = await _code(scene, _email(scene), but=scene.keeps["code"])
 
 
 async def reset_password(scene: Scene) -> None:
     """Choose the new password, through the broken process."""
     content = {"code": scene.keeps["code"], "password": _OTHER_PASSWORD}
-    await _ask(scene, "POST", "/v1/password-resets/confirm", content, front=True)
+    await ask(scene, "POST", "/v1/password-resets/confirm", content, front=True)
 
 
 async def other_password(scene: Scene) -> None:
     """See that the new password is right, and the old one wrong."""
-    _done(await _log_in(scene, password=_OTHER_PASSWORD))
+    done(await _log_in(scene, password=_OTHER_PASSWORD))
     _refused(await _log_in(scene), "login_refused")
 
 
@@ -104,21 +104,21 @@ async def moving(scene: Scene) -> None:
     """Have somebody change their address, confirmed at the old one and not yet at the new one."""
     await someone_inside(scene)
     content = {"email": _email(scene, _NEW_ADDRESS), "password": _PASSWORD}
-    _done(await _ask(scene, "POST", f"{_ME}/email", content, token=scene.keeps["access_token"]))
+    done(await ask(scene, "POST", f"{_ME}/email", content, token=scene.keeps["access_token"]))
     old = await _code(scene, _email(scene), but=scene.keeps["code"])
-    _done(await _ask(scene, "POST", "/v1/users/email/confirm", {"code": old}))
+    done(await ask(scene, "POST", "/v1/users/email/confirm", {"code": old}))
     scene.keeps["code"] = await _code(scene, _email(scene, _NEW_ADDRESS))
 
 
 async def confirm_address(scene: Scene) -> None:
     """Confirm the new address, through the broken process."""
     content = {"code": scene.keeps["code"]}
-    await _ask(scene, "POST", "/v1/users/email/confirm", content, front=True)
+    await ask(scene, "POST", "/v1/users/email/confirm", content, front=True)
 
 
 async def moved(scene: Scene) -> None:
     """See that the new address is the one that counts."""
-    _done(await _log_in(scene, who=_NEW_ADDRESS))
+    done(await _log_in(scene, who=_NEW_ADDRESS))
     _refused(await _log_in(scene), "login_refused")
 
 
@@ -126,14 +126,14 @@ async def with_authenticator(scene: Scene) -> None:
     """Have somebody's authenticator show what is to be confirmed."""
     await someone_inside(scene)
     token = scene.keeps["access_token"]
-    answer = await _ask(scene, "POST", f"{_ME}/totp", {"password": _PASSWORD}, token=token)
-    scene.keeps["otp"] = TOTP(_done(answer).told("secret")).now()
+    answer = await ask(scene, "POST", f"{_ME}/totp", {"password": _PASSWORD}, token=token)
+    scene.keeps["otp"] = TOTP(done(answer).told("secret")).now()
 
 
 async def confirm_factor(scene: Scene) -> None:
     """Confirm it, through the broken process."""
     content, token = {"otp": scene.keeps["otp"]}, scene.keeps["access_token"]
-    await _ask(scene, "POST", f"{_ME}/totp/confirm", content, token=token, front=True)
+    await ask(scene, "POST", f"{_ME}/totp/confirm", content, token=token, front=True)
 
 
 async def factor_wanted(scene: Scene) -> None:
@@ -144,7 +144,7 @@ async def factor_wanted(scene: Scene) -> None:
 async def leave(scene: Scene) -> None:
     """Have the account deleted, through the broken process."""
     content, token = {"password": _PASSWORD}, scene.keeps["access_token"]
-    await _ask(scene, "POST", f"{_ME}/delete", content, token=token, front=True)
+    await ask(scene, "POST", f"{_ME}/delete", content, token=token, front=True)
 
 
 async def left(scene: Scene) -> None:
@@ -155,13 +155,13 @@ async def left(scene: Scene) -> None:
 async def make_key(scene: Scene) -> None:
     """Make an API key, through the broken process."""
     content, token = {"name": "A shop", "scopes": ["orders:read"]}, scene.keeps["access_token"]
-    answer = await _ask(scene, "POST", "/v1/api-keys", content, token=token, front=True)
-    scene.keeps["api_key"] = str(_done(answer).told("key"))
+    answer = await ask(scene, "POST", "/v1/api-keys", content, token=token, front=True)
+    scene.keeps["api_key"] = str(done(answer).told("key"))
 
 
 async def opened(scene: Scene) -> None:
     """See that the key opens what it should."""
-    _done(await _ask(scene, "GET", "/v1/orders", token=scene.keeps["api_key"]))
+    done(await ask(scene, "GET", "/v1/orders", token=scene.keeps["api_key"]))
 
 
 async def buyer(scene: Scene) -> None:
@@ -174,14 +174,14 @@ async def buyer(scene: Scene) -> None:
 async def claim(scene: Scene) -> None:
     """Take the order into the account, through the broken process."""
     path, content = f"/v1/orders/{scene.order}/claim", {"claim_token": scene.claim_token}
-    await _ask(scene, "POST", path, content, token=scene.keeps["access_token"], front=True)
+    await ask(scene, "POST", path, content, token=scene.keeps["access_token"], front=True)
 
 
 async def owned(scene: Scene) -> None:
     """See that the order is the account's, and its token opens nothing any more."""
     path = f"/v1/orders/{scene.order}"
-    _done(await _ask(scene, "GET", path, token=scene.keeps["access_token"]))
-    _refused(await _ask(scene, "GET", path, token=scene.claim_token), "not_found")
+    done(await ask(scene, "GET", path, token=scene.keeps["access_token"]))
+    _refused(await ask(scene, "GET", path, token=scene.claim_token), "not_found")
 
 
 async def admin(scene: Scene) -> None:
@@ -189,22 +189,22 @@ async def admin(scene: Scene) -> None:
     await someone_inside(scene)
     await _register(scene, _ADMIN)
     scene.keeps["code"] = await _code(scene, _email(scene, _ADMIN))
-    user = _done(await _confirm(scene)).told("id")
+    user = done(await _confirm(scene)).told("id")
     await scene.sql("UPDATE users SET role = 'admin' WHERE id = %s", user)
-    answer = _done(await _log_in(scene, who=_ADMIN))
+    answer = done(await _log_in(scene, who=_ADMIN))
     scene.keeps["admin"] = answer.told("access_token")
 
 
 async def disable(scene: Scene) -> None:
     """Have the admin take all access away, through the broken process."""
-    me = _done(await _ask(scene, "GET", _ME, token=scene.keeps["access_token"])).told("id")
+    me = done(await ask(scene, "GET", _ME, token=scene.keeps["access_token"])).told("id")
     path, content = f"/v1/users/{me}", {"disabled": True}
-    await _ask(scene, "PATCH", path, content, token=scene.keeps["admin"], front=True)
+    await ask(scene, "PATCH", path, content, token=scene.keeps["admin"], front=True)
 
 
 async def locked_out(scene: Scene) -> None:
     """See that it counts at once, for who was inside, too."""
-    _refused(await _ask(scene, "GET", _ME, token=scene.keeps["access_token"]), "unauthenticated")
+    _refused(await ask(scene, "GET", _ME, token=scene.keeps["access_token"]), "unauthenticated")
     _refused(await _log_in(scene), "login_refused")
 
 
@@ -214,22 +214,22 @@ def _email(scene: Scene, who: str = "") -> str:
 
 async def _register(scene: Scene, who: str, *, front: bool = False) -> None:
     content = {"email": _email(scene, who), "password": _PASSWORD}
-    _done(await _ask(scene, "POST", "/v1/registrations", content, front=front))
+    done(await ask(scene, "POST", "/v1/registrations", content, front=front))
 
 
 async def _confirm(scene: Scene, *, front: bool = False) -> Entry:
     content = {"code": scene.keeps["code"], "password": _PASSWORD}
-    return await _ask(scene, "POST", "/v1/registrations/confirm", content, front=front)
+    return await ask(scene, "POST", "/v1/registrations/confirm", content, front=front)
 
 
 async def _log_in(
     scene: Scene, *, who: str = "", password: str = _PASSWORD, front: bool = False
 ) -> Entry:
     content = {"email": _email(scene, who), "password": password}
-    return await _ask(scene, "POST", "/v1/sessions", content, front=front)
+    return await ask(scene, "POST", "/v1/sessions", content, front=front)
 
 
-async def _ask(  # noqa: PLR0913 - a request has as many parts
+async def ask(  # noqa: PLR0913 - a request has as many parts
     scene: Scene,
     method: str,
     path: str,
@@ -244,7 +244,8 @@ async def _ask(  # noqa: PLR0913 - a request has as many parts
     return await scene.lane.clients(*urls, token=token).ask(asked)
 
 
-def _done(entry: Entry) -> Entry:
+def done(entry: Entry) -> Entry:
+    """Give an answer back that is the one wanted; raises Unexpected."""
     if entry.outcome is not Outcome.OK:
         raise Unexpected(f"{_request(entry)} was answered {entry.last.status} {entry.last.code}.")
     return entry

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from ops.storm.history import Op
-from ops.storm.matrix import accounts, backlog, shop
+from ops.storm.matrix import accounts, backlog, reviewers, shop
 from ops.storm.matrix import stories as s
 from ops.storm.matrix.stories import Story
 from ops.telemetry.faultpoint import Action, Call, Commit, Side
@@ -46,6 +46,9 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.VARIANT: Story(line="web", then=shop.product, ends=_NO_ORDER),
     Commit.CATEGORY: Story(line="web", then=shop.category, ends=_NO_ORDER),
     Commit.STOCK: Story(line="web", before=shop.product, then=shop.stock, ends=_NO_ORDER),
+    Commit.REVIEW: Story(
+        line="web", before=reviewers.customer, then=reviewers.review, after=reviewers.reviewed
+    ),
     Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
     Commit.QUEUE: Story(line="web", before=s.paid, then=backlog.pause, after=backlog.resume),
     Commit.BULK: Story(
