@@ -16,6 +16,7 @@ from api import (
     audit,
     authenticators,
     bulks,
+    carts,
     categories,
     claims,
     docs,
@@ -89,6 +90,7 @@ QUIET = ("/health/live", "/health/ready", "/metrics")
 
 ROUTES = [
     orders.router,
+    carts.router,
     claims.router,
     explanations.router,
     payments.router,

@@ -150,6 +150,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "discount_used_up": Kind(409, "Discount used up", "Leave the code out."),
     "nothing_to_pay": Kind(422, "Nothing to pay", "Leave a discount out, or add goods."),
+    "cart_full": Kind(422, "Cart full", "Take something out of the cart first."),
+    "cart_closed": Kind(409, "Cart closed", "Open another cart: POST /v1/carts."),
     "duplicate_sku": Kind(
         422, "SKU named twice", "Put each SKU into one line and add the quantities up."
     ),

@@ -14,16 +14,17 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 _PREFLIGHT = written(
     {
         "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match,"
-        " If-None-Match, X-Request-Id, traceparent",
+        "Access-Control-Allow-Headers": "Authorization, Cart-Token, Content-Type, Idempotency-Key,"
+        " If-Match, If-None-Match, X-Request-Id, traceparent",
         # Chromium keeps it no longer than two hours; a change of ours is seen within ten minutes.
         "Access-Control-Max-Age": "600",
     }
 )
 _EXPOSED = written(
     {
-        "Access-Control-Expose-Headers": "Deprecation, ETag, Idempotent-Replayed, Link, Location,"
-        " Order-Claim-Token, RateLimit, RateLimit-Policy, Retry-After, Sunset, X-Request-Id"
+        "Access-Control-Expose-Headers": "Cart-Token, Deprecation, ETag, Idempotent-Replayed,"
+        " Link, Location, Order-Claim-Token, RateLimit, RateLimit-Policy, Retry-After, Sunset,"
+        " X-Request-Id"
     }
 )
 

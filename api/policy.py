@@ -26,6 +26,8 @@ _ADMIN = frozenset({Role.ADMIN})
 _PUBLIC = Policy(public=True)
 _PERSON = Policy(_ALL)
 _NOBODY = Policy()
+# A cart is of an account, or of whoever has its token; another's is not found.
+_CART_WRITE = Policy(_ALL, Scope.ORDERS_WRITE, anonymous=True)
 
 # The people, the scope a key of theirs needs, and who else. Customers and guests do it to their own
 # orders only: another's is not found, exactly as one that does not exist.
@@ -74,6 +76,14 @@ POLICIES: Mapping[str, Policy] = {
     "GET /v1/schedules": Policy(_STAFF, Scope.OPERATIONS_READ),
     "PUT /v1/schedules/{job}": Policy(_OPS, Scope.OPERATIONS_WRITE),
     "POST /v1/schedules/{job}/run": Policy(_OPS, Scope.OPERATIONS_WRITE),
+    "POST /v1/carts": _CART_WRITE,
+    "GET /v1/carts/mine": Policy(_ALL, Scope.ORDERS_READ),
+    "GET /v1/carts/{cart_id}": Policy(_ALL, Scope.ORDERS_READ, anonymous=True),
+    "POST /v1/carts/{cart_id}/merge": Policy(_ALL, Scope.ORDERS_WRITE),
+    "POST /v1/carts/{cart_id}/lines": _CART_WRITE,
+    "PUT /v1/carts/{cart_id}/lines/{sku}": _CART_WRITE,
+    "DELETE /v1/carts/{cart_id}/lines/{sku}": _CART_WRITE,
+    "DELETE /v1/carts/{cart_id}/lines": _CART_WRITE,
     "GET /v1/variants/{sku}": _PUBLIC,
     "GET /v1/categories": _PUBLIC,
     "GET /v1/categories/{slug}": _PUBLIC,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import reviews
+from db import carts, reviews
 from db.engine import fetch, run
 
 # The country of a sale is kept for its tax; the rest of an address is the person's.
@@ -56,6 +56,7 @@ async def erase(tx: AsyncConnection, user_id: UUID) -> None:
     )
     await _erase_orders(tx, params)
     await reviews.erase(tx, user_id)
+    await carts.erase(tx, user_id)
     await run(tx, "DELETE FROM account_notices WHERE user_id = %(id)s", params)
     await run(tx, "DELETE FROM one_time_codes WHERE user_id = %(id)s", params)
     await run(tx, "DELETE FROM recovery_codes WHERE user_id = %(id)s", params)

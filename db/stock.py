@@ -63,6 +63,17 @@ async def lock(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
     return {row.sku: row.available for row in rows}
 
 
+async def available(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
+    """Read what is for sale of `skus`; it may be less as soon as it has been read."""
+    rows = await fetch(
+        tx,
+        _Available,
+        "SELECT sku, on_hand - reserved FROM stock WHERE sku = ANY (%(skus)b::text[])",
+        {"skus": list(skus)},
+    )
+    return {row.sku: row.available for row in rows}
+
+
 async def apply(tx: AsyncConnection, effects: Sequence[tuple[UUID, StockEffect]]) -> None:
     """Hold, commit, release or restock the lines of orders, as their moves demand."""
     if not effects:

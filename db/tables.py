@@ -28,6 +28,7 @@ from db import (
     account_tables,
     audit_tables,
     bulk_tables,
+    cart_tables,
     catalogue_tables,
     gateway_tables,
     operation_tables,
@@ -201,6 +202,7 @@ class NotificationColumns(TypedColumns):
 accounts, audits, gateways = account_tables, audit_tables, gateway_tables
 operations, movements = operation_tables, stock_tables
 sampled, bulks, reviewed = sample_tables, bulk_tables, review_tables
+carts = cart_tables
 
 variants = catalogue_tables.variants
 stock = stock_tables.stock

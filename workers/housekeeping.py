@@ -8,6 +8,7 @@ from db import (
     account_notices,
     breakers,
     bulks,
+    carts,
     codes,
     invalidations,
     keys,
@@ -18,6 +19,7 @@ from db import (
     tasks,
     upkeep,
 )
+from domain.cart import KEEP_DAYS as CARTS_KEEP_DAYS
 from domain.task import Kind, NewTask, Task
 
 # Done tasks explain recent orders; the timeline keeps the story for good.
@@ -55,7 +57,8 @@ async def prune(
         await samples.prune(tx, keep_days=SAMPLES_KEEP_DAYS, limit=batch_max)
         await invalidations.prune(tx)
         await bulks.prune(tx, keep_days=BULKS_KEEP_DAYS)
-        if batch_max in {gone, forgotten, *await _prune_accounts(tx, batch_max)}:
+        abandoned = await carts.prune(tx, keep_days=CARTS_KEEP_DAYS, limit=batch_max)
+        if batch_max in {gone, forgotten, abandoned, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))
 
 

@@ -47,6 +47,7 @@ class Commit(StrEnum):
     CATEGORY = "commit-category"
     STOCK = "commit-stock"
     REVIEW = "commit-review"
+    CART = "commit-cart"
     FINDING = "commit-finding"
     TASK = "commit-task"
     QUEUE = "commit-queue"

@@ -51,6 +51,7 @@ PARAMETERS = {
     "bulk_id": ORDER,
     "review_id": ORDER,
     "process_id": ORDER,
+    "cart_id": ORDER,
     "slug": "cups",
     "job": "prune",
 }
@@ -103,6 +104,9 @@ WRITES = {
     "order": Write("POST", "/v1/orders", an_order_body(("APPLE", 5)), "Ann Example", "5"),
     "product": Write("PUT", f"/v1/variants/{SKU}", PRODUCT, "Apple", "250"),
     "category": Write("PUT", "/v1/categories/cups", {"name": "Cups", "rank": 5}, "Cups", "5"),
+    "cart": Write("POST", "/v1/carts", {"currency": "GBP"}, "GBP", ""),
+    "cart line": Write("POST", f"/v1/carts/{ORDER}/lines", {"sku": SKU, "quantity": 5}, SKU, "5"),
+    "cart quantity": Write("PUT", f"/v1/carts/{ORDER}/lines/{SKU}", {"quantity": 5}, "", "5"),
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
     "adjustment": Write(
         "POST", f"/v1/stock/{SKU}/adjustments", {"delta": 5, "reason": "Found some"}, "Found", "5"
@@ -240,6 +244,11 @@ ROUTES = [
     ("POST", VOID),
     ("GET", f"/v1/ledger?order={ORDER}"),
     ("POST", WEBHOOK),
+    ("GET", "/v1/carts/mine"),
+    ("GET", f"/v1/carts/{ORDER}"),
+    ("POST", f"/v1/carts/{ORDER}/merge"),
+    ("DELETE", f"/v1/carts/{ORDER}/lines"),
+    ("DELETE", f"/v1/carts/{ORDER}/lines/{SKU}"),
     ("GET", f"/v1/variants/{SKU}"),
     ("GET", "/v1/categories"),
     ("GET", "/v1/categories/cups"),

@@ -1,5 +1,6 @@
-"""Stories of what staff put on sale: variants, their categories, their stock."""
+"""Stories of what staff put on sale: variants, their categories, their stock, and carts."""
 
+from ops.storm.history import Asked, Op
 from ops.storm.matrix.scene import Scene
 from ops.storm.plan import CURRENCY
 
@@ -19,6 +20,20 @@ async def stock(scene: Scene) -> None:
     """Count what is on hand of a product, which `product` has put on sale before."""
     await scene.write("PUT", f"/v1/stock/{_sku(scene)}", {"on_hand": 5})
     scene.lane.stocked[_sku(scene)] = 5
+
+
+async def cart(scene: Scene) -> None:
+    """Have a cart open, and a product on sale."""
+    await product(scene)
+    wanted = Asked(Op.WRITE, "POST", "/v1/carts", content={"currency": CURRENCY}, staff=True)
+    scene.keeps["cart"] = str((await scene.healthy.ask(wanted)).told("id"))
+
+
+async def fill_cart(scene: Scene) -> None:
+    """Put the product into the cart."""
+    await scene.write(
+        "PUT", f"/v1/carts/{scene.keeps['cart']}/lines/{_sku(scene)}", {"quantity": 2}
+    )
 
 
 def _sku(scene: Scene) -> str:

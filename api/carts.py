@@ -1,0 +1,233 @@
+"""Carts over HTTP: of an account, or of whoever sends the token that came when it was opened."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, Router, delete, get, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath, HeaderParameter, JSONBody
+from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api import conditional
+from api.authentication import Asked
+from api.fields import Sku, SkuInPath
+from api.problems import Forbidden
+from db import cart_lines, cart_views, carts, offers
+from db.cart_views import CartView
+from db.carts import Cart, Holder
+from db.engine import name_commit
+from domain.cart import QUANTITY_MAX
+from domain.money import Currency
+from domain.refusal import Refusal
+from domain.variant import Item, price
+from ops.telemetry.faultpoint import Commit
+
+TOKEN_HEADER = "Cart-Token"  # noqa: S105 - the name of it
+_TOKEN_CHARS_MAX = 200
+_ABOUT_TOKEN = "What came in this header when the cart was opened; accounts need none."  # noqa: S105 - as above
+
+Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
+
+
+class OpenCart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a cart is opened in."""
+
+    currency: Currency
+
+
+class AddLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """So many more of a SKU."""
+
+    sku: Sku
+    quantity: Quantity = 1
+
+
+class PutLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """So many of a SKU, however many there were."""
+
+    quantity: Quantity
+
+
+async def provide_holder(
+    request: Asked,
+    cart_token: Annotated[
+        str | None,
+        HeaderParameter(name=TOKEN_HEADER, max_length=_TOKEN_CHARS_MAX, description=_ABOUT_TOKEN),
+    ] = None,
+) -> Holder:
+    """Say who asks for a cart."""
+    return carts.holder(request.user.user_id, cart_token)
+
+
+@post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses={HTTPStatus.OK: ResponseSpec(CartView, description="It was open already.")},
+)
+async def open_cart(
+    request: Asked, tx: NamedDependency[AsyncConnection], data: JSONBody[OpenCart]
+) -> Response[CartView]:
+    """Open a cart; an account has one, and gets that. Guests get its token in `Cart-Token`."""
+    name_commit(tx, Commit.CART)
+    token, made, user_id = None, True, request.user.user_id
+    if user_id is None:
+        cart_id, token = await carts.insert(tx, data.currency)
+        cart = await carts.get(tx, cart_id, carts.holder(None, token))
+    else:
+        cart, made = await carts.open_for(tx, user_id, data.currency)
+    answer = await _show(tx, cart)
+    answer.status_code = HTTPStatus.CREATED if made else HTTPStatus.OK
+    answer.headers["Location"] = f"/v1/carts/{cart.id}"
+    if token is not None:
+        answer.headers[TOKEN_HEADER] = token
+    return answer
+
+
+@get("/mine")
+async def get_my_cart(request: Asked, tx: NamedDependency[AsyncConnection]) -> Response[CartView]:
+    """Look at the open cart of one's account."""
+    name_commit(tx, Commit.CART)
+    return await _show(tx, await carts.get_open(tx, _account(request)))
+
+
+@get("/{cart_id:uuid}")
+async def get_cart(
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+) -> Response[CartView]:
+    """Look at a cart at today's prices; `changes` of a line are those since it was shown last."""
+    name_commit(tx, Commit.CART)
+    return await _show(tx, await carts.get(tx, cart_id, holder))
+
+
+@post("/{cart_id:uuid}/merge", status_code=HTTPStatus.OK)
+async def merge_cart(
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+) -> Response[CartView]:
+    """Take a guest's cart into that of one's account, after the login; again is the same.
+
+    Of a SKU in both the larger quantity is meant. The guest's cart is closed.
+    """
+    name_commit(tx, Commit.CART)
+    user_id = _account(request)
+    into = await cart_lines.merge(tx, cart_id, holder, user_id)
+    return await _show(tx, await carts.get(tx, into, Holder(user_id)))
+
+
+@post("/{cart_id:uuid}/lines", status_code=HTTPStatus.OK)
+async def add_line(
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+    data: JSONBody[AddLine],
+) -> Response[CartView]:
+    """Add to a cart. Sent twice it adds twice, unless If-Match names the version one saw."""
+    name_commit(tx, Commit.CART)
+    cart = await _locked(request, tx, holder, cart_id)
+    await _refuse_unsold(tx, cart, data.sku)
+    await cart_lines.add(tx, cart, data.sku, data.quantity)
+    return await _show(tx, await carts.bump(tx, cart))
+
+
+@put("/{cart_id:uuid}/lines/{sku:str}")
+async def put_line(  # noqa: PLR0913, PLR0917 - who, where and what
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+    sku: SkuInPath,
+    data: JSONBody[PutLine],
+) -> Response[CartView]:
+    """Have so many of a SKU in a cart; again is the same."""
+    name_commit(tx, Commit.CART)
+    cart = await _locked(request, tx, holder, cart_id)
+    await _refuse_unsold(tx, cart, sku)
+    await cart_lines.put(tx, cart, sku, data.quantity)
+    return await _show(tx, await carts.bump(tx, cart))
+
+
+@delete("/{cart_id:uuid}/lines/{sku:str}", status_code=HTTPStatus.OK)
+async def delete_line(
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+    sku: SkuInPath,
+) -> Response[CartView]:
+    """Take a SKU out of a cart; again is the same."""
+    name_commit(tx, Commit.CART)
+    return await _without(request, tx, holder, cart_id, sku)
+
+
+@delete("/{cart_id:uuid}/lines", status_code=HTTPStatus.OK)
+async def clear_cart(
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+) -> Response[CartView]:
+    """Take everything out of a cart; again is the same."""
+    name_commit(tx, Commit.CART)
+    return await _without(request, tx, holder, cart_id, None)
+
+
+async def _without(
+    request: Asked, tx: AsyncConnection, holder: Holder, cart_id: UUID, sku: str | None
+) -> Response[CartView]:
+    cart = await _locked(request, tx, holder, cart_id)
+    if await cart_lines.delete(tx, cart, sku):
+        cart = await carts.bump(tx, cart)
+    return await _show(tx, cart)
+
+
+async def _locked(request: Asked, tx: AsyncConnection, holder: Holder, cart_id: UUID) -> Cart:
+    cart = await carts.lock(tx, cart_id, holder)
+    conditional.check(request, version=cart.version)
+    return cart
+
+
+async def _refuse_unsold(tx: AsyncConnection, cart: Cart, sku: str) -> None:
+    """Take into a cart what an order could be of, as an order would."""
+    found = await offers.find_many(tx, [(sku, cart.currency)])
+    try:
+        price([Item(sku, 1)], found, cart.currency)
+    except Refusal as refusal:
+        refusal.field = "sku"
+        raise
+
+
+async def _show(tx: AsyncConnection, cart: Cart) -> Response[CartView]:
+    view = await cart_views.show(tx, cart)
+    return Response(view, headers={"ETag": conditional.etag(view.version)})
+
+
+def _account(request: Asked) -> UUID:
+    if request.user.user_id is None:
+        raise Forbidden("Log in: only accounts have a cart of their own.")
+    return request.user.user_id
+
+
+router = Router(
+    "/v1/carts",
+    dependencies={"holder": Provide(provide_holder)},
+    route_handlers=[
+        open_cart,
+        get_my_cart,
+        get_cart,
+        merge_cart,
+        add_line,
+        put_line,
+        delete_line,
+        clear_cart,
+    ],
+    tags=["carts"],
+)
