@@ -130,6 +130,16 @@ KINDS: Mapping[str, Kind] = {
     "code_refused": Kind(
         422, "Code refused", "Take the code of the newest mail, or ask for another one."
     ),
+    "unknown_category": Kind(
+        422, "Unknown category", "Name a category of GET /v1/categories, or none."
+    ),
+    "unknown_product": Kind(422, "Unknown product", "Put the product first, or name none."),
+    "too_many_variants": Kind(
+        422, "Too many variants", "Make another product, or take variants out of this one."
+    ),
+    "list_currency_fixed": Kind(
+        409, "The list has prices", "Make another list, or delete its entries first."
+    ),
     "unknown_sku": Kind(422, "Unknown SKU", "Order SKUs of the catalogue only."),
     "product_inactive": Kind(422, "Product not for sale", "Take the product out of the order."),
     "currency_mismatch": Kind(

@@ -1,8 +1,10 @@
 """Conditional requests (RFC 9110 §13): an ETag per version, 304 if known, 412 if overtaken."""
 
+import hashlib
 import re
 from typing import Any, TypeVar, cast
 
+import msgspec
 from litestar import Request, Response
 
 from api.problems import InvalidRequest, PreconditionFailed
@@ -12,25 +14,36 @@ T = TypeVar("T")
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _ANY = "*"
+_DIGEST_BYTES = 8
+_PARTS = re.compile(r'-[0-9a-f]{16}"\Z')
 
 
-def etag(version: int) -> str:
-    """Strong entity tag of a version."""
-    return f'"{version}"'
+def etag(version: int, parts: object = None) -> str:
+    """Strong entity tag of a version, shown with `parts` that change without it."""
+    if parts is None:
+        return f'"{version}"'
+    digest = hashlib.blake2b(msgspec.json.encode(parts), digest_size=_DIGEST_BYTES)
+    return f'"{version}-{digest.hexdigest()}"'
 
 
-def show(request: Request[Any, Any, Any], content: T, *, version: int) -> Response[T]:
-    """Answer with the content and its ETag, or with 304 if a GET names that version."""
+def show(
+    request: Request[Any, Any, Any], content: T, *, version: int, parts: object = None
+) -> Response[T]:
+    """Answer with the content and its ETag, or with 304 if a GET names that version.
+
+    `parts` are those of the content that are not counted in its version, e.g. prices of now.
+    """
+    tag = etag(version, parts)
     # It may be kept by who asked, for nothing but asking again: in a browser that two people use,
     # the tag of one is often that of the other, so what one was shown is not kept for the other.
     headers = {
-        "ETag": etag(version),
+        "ETag": tag,
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, Cookie",
     }
     if request.method == "GET":
         known = _given(request, "If-None-Match")
-        if known == [_ANY] or etag(version) in map(_weakened, known):
+        if known == [_ANY] or tag in map(_weakened, known):
             return Response(cast("T", None), status_code=304, headers=headers)
     return Response(content, headers=headers)
 
@@ -42,10 +55,11 @@ def check(request: Request[Any, Any, Any], *, version: int | None) -> None:
     Raises PreconditionFailed.
     """
     current = [etag(version), _ANY] if version is not None else []
-    wanted = _given(request, "If-Match")
+    # Whoever saw the version may change it, whatever parts were shown with it.
+    wanted = [_PARTS.sub('"', tag) for tag in _given(request, "If-Match")]
     if wanted and not set(wanted) & set(current):
         raise PreconditionFailed(f"{_now(version)}, not what If-Match wants.")
-    if set(map(_weakened, _given(request, "If-None-Match"))) & set(current):
+    if {_PARTS.sub('"', _weakened(t)) for t in _given(request, "If-None-Match")} & set(current):
         raise PreconditionFailed(f"{_now(version)}, which If-None-Match rules out.")
 
 

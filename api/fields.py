@@ -9,16 +9,20 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from api.problems import InvalidRequest
-from domain.catalogue import A_SLUG, SLUG, SLUG_CHARS_MAX
+from domain.catalogue import A_SKU, A_SLUG, SKU, SKU_CHARS_MAX, SLUG, SLUG_CHARS_MAX
+from domain.moment import YEARS, Moment
+from domain.money import Currency
 
-_SKU = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
-_A_SKU = "a SKU of ASCII letters, digits, dots, dashes and underscores, e.g. APPLE-1"
-Sku = Annotated[str, Meta(pattern=_SKU, max_length=64, description=_A_SKU)]
-SkuInPath = Annotated[str, PathParameter(pattern=_SKU, max_length=64, description=_A_SKU)]
+SkuInPath = Annotated[str, PathParameter(pattern=SKU, max_length=SKU_CHARS_MAX, description=A_SKU)]
 
 SlugInPath = Annotated[
     str, PathParameter(pattern=SLUG, max_length=SLUG_CHARS_MAX, description=A_SLUG)
 ]
+
+SlugInQuery = Annotated[
+    str | None, QueryParameter(pattern=SLUG, max_length=SLUG_CHARS_MAX, description=A_SLUG)
+]
+CurrencyInQuery = Annotated[Currency | None, QueryParameter(description="of ISO 4217, e.g. GBP")]
 
 # What browsers take for an address: HTML, "valid e-mail address"; the length of what precedes
 # the @ is that of SMTP (RFC 5321 §4.5.3.1.1).
@@ -51,9 +55,6 @@ _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_Moment = Annotated[datetime, Meta(tz=True)]
-# Years beyond these are a mistake, and arithmetic with them may overflow.
-_YEARS = range(2000, 9000)
 
 
 def moment(text: str | None, *, field: str) -> datetime | None:
@@ -63,10 +64,10 @@ def moment(text: str | None, *, field: str) -> datetime | None:
     if not _RFC_3339.fullmatch(text):
         raise _no_moment(field)
     try:
-        at = msgspec.convert(text, _Moment)
+        at = msgspec.convert(text, Moment)
     except msgspec.ValidationError as error:
         raise _no_moment(field) from error
-    if at.year not in _YEARS:
+    if at.year not in YEARS:
         raise _no_moment(field)
     return at
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, idempotency, pages
 from api.acceptance import Acceptance
 from api.authentication import Asked
-from api.fields import Email, MomentInQuery, PaymentMethod, Sku, moment
+from api.fields import Email, MomentInQuery, PaymentMethod, moment
 from api.links import LinkedOrder, link
 from api.problems import InvalidRequest
 from api.strict import NO_CARD_NUMBERS
@@ -27,6 +27,7 @@ from db.placements import Placement
 from domain import claim, funds, order
 from domain.actor import actor_of
 from domain.address import Destination
+from domain.catalogue import Sku
 from domain.event import CancelReason
 from domain.money import Currency
 from domain.order import Change, Order

@@ -90,6 +90,12 @@ POLICIES: Mapping[str, Policy] = {
     "PUT /v1/categories/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "DELETE /v1/categories/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "PUT /v1/variants/{sku}": Policy(_OPS, Scope.CATALOGUE_WRITE),
+    "DELETE /v1/variants/{sku}": Policy(_OPS, Scope.CATALOGUE_WRITE),
+    # Those who may write the catalogue see what is not public, too.
+    "GET /v1/products": _PUBLIC,
+    "GET /v1/products/{slug}": _PUBLIC,
+    "PUT /v1/products/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),
+    "DELETE /v1/products/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "GET /v1/stock/{sku}": Policy(_STAFF, Scope.STOCK_READ),
     "PUT /v1/stock/{sku}": Policy(_OPS, Scope.STOCK_WRITE),
     "POST /v1/stock/{sku}/adjustments": Policy(_OPS, Scope.STOCK_WRITE),

@@ -1,46 +1,37 @@
 """Variants over HTTP, the things that have a SKU: read by everybody, put by staff."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, Router, get, put
+from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
-from msgspec import Meta
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit, conditional
 from api.authentication import Asked
 from api.fields import SkuInPath
-from db import variants
+from db import invalidations, variants
 from db.engine import name_commit
-from domain.money import AMOUNT_MINOR_MAX, Currency
+from domain.principal import writes_catalogue
 from domain.refusal import NotFound
-from domain.text import Text
-from domain.variant import Variant
+from domain.variant import Variant, VariantContent
 from ops.telemetry.faultpoint import Commit
-
-
-class PutVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A variant; `price_minor` is in minor units, e.g. pence."""
-
-    name: Text
-    price_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
-    currency: Currency
-    active: bool = True
 
 
 @get("/{sku:str}")
 async def get_variant(
-    request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], sku: SkuInPath
+    request: Asked, tx: NamedDependency[AsyncConnection], sku: SkuInPath
 ) -> Response[Variant]:
-    """Read a variant."""
-    found = await variants.find(tx, sku)
+    """Read a variant; what it costs the shop is for staff, as are those of hidden products."""
+    of_staff = writes_catalogue(request.user)
+    found = await variants.find(tx, sku, public=not of_staff)
     if found is None:
         raise NotFound(f"There is no variant {sku}.")
-    return conditional.show(request, found, version=found.version)
+    shown = found if of_staff else msgspec.structs.replace(found, cost_minor=UNSET)
+    return conditional.show(request, shown, version=found.version)
 
 
 @put(
@@ -51,19 +42,44 @@ async def put_variant(
     request: Asked,
     tx: NamedDependency[AsyncConnection],
     sku: SkuInPath,
-    data: JSONBody[PutVariant],
+    data: JSONBody[VariantContent],
 ) -> Response[Variant]:
     """Create or replace a variant; orders keep the price they were placed at."""
     was = await variants.find(tx, sku)
-    made = Variant(sku, data.name, data.price_minor, data.currency, data.active, version=0)
+    made = Variant(sku=sku, version=0, **msgspec.structs.asdict(data))
     name_commit(tx, Commit.VARIANT)
     stored = await variants.put(tx, made)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=stored.version - 1 or None)
     await audit.record(tx, request, "variant.put", sku, before=was, after=stored)
+    await invalidations.touch(tx, _tags(sku, was, stored))
     answer = conditional.show(request, stored, version=stored.version)
     answer.status_code = HTTPStatus.CREATED if stored.version == 1 else HTTPStatus.OK
     return answer
 
 
-router = Router("/v1/variants", route_handlers=[get_variant, put_variant], tags=["catalogue"])
+@delete("/{sku:str}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_variant(
+    request: Asked, tx: NamedDependency[AsyncConnection], sku: SkuInPath
+) -> None:
+    """Take a variant off sale for good or until it is put again; again is the same.
+
+    It can be read on as not `active`, as its stock and the orders of it can.
+    """
+    name_commit(tx, Commit.VARIANT)
+    was = await variants.lock(tx, sku)
+    conditional.check(request, version=None if was is None else was.version)
+    if was is not None and was.active:
+        await variants.withdraw(tx, sku)
+        await audit.record(tx, request, "variant.delete", sku, before=was)
+        await invalidations.touch(tx, _tags(sku, was))
+
+
+def _tags(sku: str, *variants: Variant | None) -> list[str]:
+    slugs = {each.product for each in variants if each and each.product}
+    return [f"variant:{sku}", *(f"product:{slug}" for slug in slugs)]
+
+
+router = Router(
+    "/v1/variants", route_handlers=[get_variant, put_variant, delete_variant], tags=["catalogue"]
+)

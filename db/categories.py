@@ -98,6 +98,9 @@ async def delete(tx: AsyncConnection, slug: str) -> Category | None:
     was = await find(tx, slug)
     if was is None:
         return None
+    # Whoever is just putting a product into it is waited for, so that the next statement sees it.
+    locked = "SELECT FROM categories WHERE slug = %(slug)s FOR NO KEY UPDATE"
+    await run(tx, locked, {"slug": slug})
     gone = await run(
         tx,
         """

@@ -123,14 +123,18 @@ def refuse_other(stored: Stored, fingerprint: bytes) -> None:
 
 
 async def prune(tx: AsyncConnection, *, keep_days: int, limit: int) -> int:
-    """Forget keys older than `keep_days`; returns how many went."""
+    """Forget keys older than `keep_days`; returns how many went.
+
+    What is to go is found once: as a subquery it may be run for every key, each with its limit.
+    """
     return await run(
         tx,
         """
-        DELETE FROM idempotency_keys WHERE (scope, key) IN (
+        WITH old AS MATERIALIZED (
             SELECT scope, key FROM idempotency_keys
             WHERE created_at < now() - make_interval(days => %(days)s)
             ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+        DELETE FROM idempotency_keys WHERE (scope, key) IN (SELECT scope, key FROM old)
         """,
         {"days": keep_days, "limit": limit},
     )

@@ -6,12 +6,8 @@ from typing import LiteralString
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import fetch
+from db.products import IS_PUBLIC
 from domain.variant import Offer
-
-# Of a product `p`: whether everybody may see and buy it.
-IS_PUBLIC: LiteralString = (
-    "p.deleted_at IS NULL AND p.status = 'active' AND p.published_at <= now()"
-)
 
 # Of a price list `l`: whether its prices hold now.
 IS_VALID: LiteralString = (

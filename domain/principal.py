@@ -136,6 +136,15 @@ def may(policy: Policy, principal: Principal) -> bool:
             return principal.role in policy.roles and policy.scope in principal.scopes
 
 
+# Who sees all of the catalogue: what is not for sale, and what it costs the shop.
+_WRITES_CATALOGUE = Policy(frozenset({Role.OPS, Role.ADMIN}), Scope.CATALOGUE_WRITE)
+
+
+def writes_catalogue(principal: Principal) -> bool:
+    """Tell whether somebody may write the catalogue, and so see all of it."""
+    return may(_WRITES_CATALOGUE, principal)
+
+
 def may_give(principal: Principal, tier: Tier) -> bool:
     """Decide whether a principal may make a key of a tier: of one's own, or premium as an admin."""
     if tier is Tier.PREMIUM:

@@ -13,3 +13,17 @@ ONE_LINE = (
 ON_ONE_LINE = "text on one line, without line breaks and other control characters"
 
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE, description=ON_ONE_LINE)]
+
+# As above, but that lines and tabs may be in it.
+PROSE = (
+    r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f"
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*\Z"
+)
+Prose = Annotated[
+    str,
+    Meta(
+        max_length=10_000,
+        pattern=PROSE,
+        description="text of up to 10,000 characters, without control characters but line feeds",
+    ),
+]

@@ -1,13 +1,29 @@
 """Variants: what has a SKU, at what price it is for sale, and what an order of them costs."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta, UnsetType
 
-from domain.money import AMOUNT_MINOR_MAX, Money
+from domain.catalogue import Slug
+from domain.money import AMOUNT_MINOR_MAX, Currency, Money
 from domain.refusal import Refusal
 from domain.stock import Line
+from domain.tax import TaxClass
+from domain.text import Text
+
+# A thousand tonnes; and as many places as anybody sorts by hand.
+WEIGHT_G_MAX = 1_000_000_000
+RANK_MAX = 1_000_000
+
+_TAX_CLASSES = "standard, reduced or zero"
+GTIN_LENGTHS = frozenset({8, 12, 13, 14})
+Price = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
+Barcode = Annotated[
+    str, Meta(pattern=r"^[0-9]+\Z", max_length=14, description="a GTIN, e.g. 4006381333931")
+]
+OptionName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=50)]
 
 
 class UnknownSku(Refusal):
@@ -40,8 +56,40 @@ class TotalTooLarge(Refusal):
     code: ClassVar[str] = "total_too_large"
 
 
+class VariantContent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """What staff says of a variant, without its SKU; amounts are in minor units of `currency`.
+
+    `product` is the slug of what it is a variant of, and `options` tell it from the others of
+    that, e.g. size and colour. `compare_at_minor` is what it used to cost, `cost_minor` what it
+    costs the shop, which staff alone sees.
+    """
+
+    name: Text
+    price_minor: Price
+    currency: Currency
+    active: bool = True
+    product: Slug | None = None
+    barcode: Barcode | None = None
+    options: Annotated[dict[OptionName, Text], Meta(max_length=5)] = {}
+    compare_at_minor: Price | None = None
+    cost_minor: Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)] | None = None
+    weight_g: Annotated[int, Meta(ge=0, le=WEIGHT_G_MAX)] | None = None
+    tax_class: Annotated[TaxClass, Meta(description=_TAX_CLASSES)] = TaxClass.STANDARD
+    rank: Annotated[int, Meta(ge=0, le=RANK_MAX)] = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a barcode that is none."""
+        if self.barcode is not None and not is_gtin(self.barcode):
+            raise ValueError("Expected `barcode` to be a GTIN, whose last digit checks the others")
+
+
 class Variant(msgspec.Struct, frozen=True):
-    """A thing for sale; the price is in minor units of its currency."""
+    """A thing for sale as it is stored; without a `product`, a slug, it stands alone.
+
+    `cost_minor` is unset for those who must not see it.
+    """
 
     sku: str
     name: str
@@ -49,6 +97,22 @@ class Variant(msgspec.Struct, frozen=True):
     currency: str
     active: bool
     version: int
+    product: str | None = None
+    barcode: str | None = None
+    options: dict[str, str] = {}
+    compare_at_minor: int | None = None
+    cost_minor: int | UnsetType | None = None
+    weight_g: int | None = None
+    tax_class: TaxClass = TaxClass.STANDARD
+    rank: int = 0
+
+
+def is_gtin(barcode: str) -> bool:
+    """Tell whether digits are a GTIN-8, -12, -13 or -14 (GS1 General Specifications, 7.9)."""
+    if len(barcode) not in GTIN_LENGTHS:
+        return False
+    weighted = (int(digit) * (1 + 2 * (n % 2)) for n, digit in enumerate(reversed(barcode)))
+    return sum(weighted) % 10 == 0
 
 
 class Offer(msgspec.Struct, frozen=True):

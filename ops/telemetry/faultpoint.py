@@ -44,6 +44,7 @@ class Commit(StrEnum):
     WRITE_OFF = "commit-write-off"
     CLAIM = "commit-claim"
     VARIANT = "commit-variant"
+    PRODUCT = "commit-product"
     CATEGORY = "commit-category"
     STOCK = "commit-stock"
     REVIEW = "commit-review"

@@ -107,6 +107,7 @@ WRITES = {
     "cart": Write("POST", "/v1/carts", {"currency": "GBP"}, "GBP", ""),
     "cart line": Write("POST", f"/v1/carts/{ORDER}/lines", {"sku": SKU, "quantity": 5}, SKU, "5"),
     "cart quantity": Write("PUT", f"/v1/carts/{ORDER}/lines/{SKU}", {"quantity": 5}, "", "5"),
+    "products": Write("PUT", "/v1/products/cups", {"name": "Red cups"}, "Red cups", ""),
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
     "adjustment": Write(
         "POST", f"/v1/stock/{SKU}/adjustments", {"delta": 5, "reason": "Found some"}, "Found", "5"
@@ -250,6 +251,10 @@ ROUTES = [
     ("DELETE", f"/v1/carts/{ORDER}/lines"),
     ("DELETE", f"/v1/carts/{ORDER}/lines/{SKU}"),
     ("GET", f"/v1/variants/{SKU}"),
+    ("DELETE", f"/v1/variants/{SKU}"),
+    ("GET", "/v1/products"),
+    ("GET", "/v1/products/cups"),
+    ("DELETE", "/v1/products/cups"),
     ("GET", "/v1/categories"),
     ("GET", "/v1/categories/cups"),
     ("DELETE", "/v1/categories/cups"),

@@ -10,7 +10,7 @@ from litestar import Litestar
 from sqlalchemy import text
 
 from api.policy import POLICIES
-from db import audit, categories, findings, processes, tasks
+from db import audit, categories, findings, processes, products, tasks
 from db.audit import EntryView, Filter
 from db.categories import Category
 from db.engine import Database, transaction
@@ -19,6 +19,7 @@ from db.processes import ProcessKind, Self
 from domain.finding import Finding
 from domain.payment import Declined, Unknown
 from domain.principal import STAFF as STAFF_ROLES
+from domain.product import ProductContent
 from domain.task import Kind, NewTask
 from ops.bench.outside import InstantMailer
 from ops.config import Settings
@@ -161,6 +162,11 @@ async def reviewed(parts: Parts) -> str:
     return (await write_review(parts.client, author, "apple")).json()["id"]
 
 
+async def product(parts: Parts) -> str:
+    async with transaction(parts.database) as tx:
+        return (await products.put(tx, "cups", ProductContent(name="Cups"))).slug
+
+
 async def job(_: Parts) -> str:
     return "prune"
 
@@ -193,6 +199,9 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "PUT /v1/queues/{queue}": (queue, {"paused": True, "running_max": None}),
     "PUT /v1/gateways/{name}/breaker": (gateway, NOTE | {"forced": "open"}),
     "PUT /v1/variants/{sku}": (sku, PRODUCT),
+    "DELETE /v1/variants/{sku}": (sku, None),
+    "PUT /v1/products/{slug}": (product, {"name": "Mugs"}),
+    "DELETE /v1/products/{slug}": (product, None),
     "PUT /v1/categories/{slug}": (category, {"name": "Mugs"}),
     "DELETE /v1/categories/{slug}": (category, None),
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),

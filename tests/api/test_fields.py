@@ -70,7 +70,8 @@ async def test_a_refusal_is_a_sentence_with_an_example_and_without_a_pattern(
 async def test_every_form_that_is_asked_for_is_described(shop: httpx.AsyncClient) -> None:
     document = (await shop.get("/openapi.json")).json()
     schemas = document["components"]["schemas"]
-    bodies = ("PlaceOrder", "OrderItem", "Destination", "PutVariant", "PutStock")
+    goods = ("VariantContent", "ProductContent", "PutStock")
+    bodies = ("PlaceOrder", "OrderItem", "Destination", *goods)
     fields = {
         f"{body}.{name}": [said, *said.get("oneOf", []), *said.get("anyOf", [])]
         for body in bodies
@@ -81,7 +82,7 @@ async def test_every_form_that_is_asked_for_is_described(shop: httpx.AsyncClient
         name: [said for said in forms if "pattern" in said or "enum" in said]
         for name, forms in fields.items()
     }
-    assert {"PlaceOrder.email", "Destination.line2", "PutVariant.name"} <= {
+    assert {"PlaceOrder.email", "Destination.line2", "VariantContent.name"} <= {
         name for name, forms in formed.items() if forms
     }
     assert [n for n, forms in formed.items() if not all("description" in f for f in forms)] == []

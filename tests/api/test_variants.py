@@ -12,6 +12,16 @@ from tests.postgres import until, waiting_for_locks
 from tests.web import assert_problem
 
 APPLE = {"name": "Apple", "price_minor": 250, "currency": "GBP"}
+DETAILS: dict[str, Any] = {
+    "product": None,
+    "barcode": None,
+    "options": {},
+    "compare_at_minor": None,
+    "cost_minor": None,
+    "weight_g": None,
+    "tax_class": "standard",
+    "rank": 0,
+}
 PATH = "/v1/variants/APPLE"
 
 
@@ -31,21 +41,23 @@ async def test_a_product_is_created_then_replaced(
     created = await put(client, staff)
     replaced = await put(client, staff, price_minor=300, active=False)
 
-    first = {"sku": "APPLE", "active": True, "version": 1} | APPLE
+    first = {"sku": "APPLE", "active": True, "version": 1} | APPLE | DETAILS
     second = first | {"price_minor": 300, "active": False, "version": 2}
     assert (created.status_code, created.json()) == (201, first)
     assert (replaced.status_code, replaced.json()) == (200, second)
     assert (created.headers["etag"], replaced.headers["etag"]) == ('"1"', '"2"')
 
 
-async def test_everybody_may_read_a_product(
-    client: httpx.AsyncClient, staff: dict[str, str]
+async def test_everybody_may_read_a_variant_but_for_what_it_costs_the_shop(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, staff: dict[str, str]
 ) -> None:
-    put_ = await put(client, staff)
+    put_ = await put(client, staff, cost_minor=120)
 
-    read = await client.get(PATH)
+    read = await stranger.get(PATH)
 
-    assert (read.status_code, read.content) == (200, put_.content)
+    known = put_.json()
+    assert known.pop("cost_minor") == 120
+    assert (read.status_code, read.json()) == (200, known)
     assert read.headers["etag"] == '"1"'
     assert "no-cache" in read.headers["cache-control"]
 
@@ -104,6 +116,11 @@ async def test_a_sku_that_cannot_be_one_is_refused(
         ({"name": "Apple\nPear"}, "name"),
         ({"currency": "QQQ"}, "currency"),
         ({"version": 7}, "version"),
+        ({"barcode": "4006381333932"}, ""),
+        ({"options": {"Size": "s"}}, "options"),
+        ({"cost_minor": -1}, "cost_minor"),
+        ({"weight_g": -1}, "weight_g"),
+        ({"tax_class": "none"}, "tax_class"),
     ],
 )
 async def test_a_product_has_the_form_it_must_have(
@@ -178,3 +195,33 @@ async def test_a_creation_that_was_overtaken_while_it_waited_replaces_nothing(
 
     assert_problem(await creating, 412, "precondition_failed")
     assert (await client.get(PATH)).json()["name"] == "Theirs"
+
+
+async def test_variant_that_is_deleted_is_off_sale_until_it_is_put_again(
+    client: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    await put(client, staff)
+
+    stale = await client.delete(PATH, headers=staff | {"If-Match": '"9"'})
+    gone = await client.delete(PATH, headers=staff | {"If-Match": '"1"'})
+    again = await client.delete(PATH, headers=staff)
+    unknown = await client.delete("/v1/variants/NOPE", headers=staff)
+    read = await client.get(PATH)
+    back = await put(client, staff)
+
+    assert_problem(stale, 412, "precondition_failed")
+    assert [a.status_code for a in (gone, again, unknown)] == [204, 204, 204]
+    assert (read.json()["active"], read.json()["version"]) == (False, 2)
+    assert (back.json()["active"], back.json()["version"]) == (True, 3)
+
+
+async def test_variant_is_of_a_product_that_is_there(
+    client: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    refused = await put(client, staff, product="fruit")
+    await client.put("/v1/products/fruit", json={"name": "Fruit"}, headers=staff)
+    taken = await put(client, staff, product="fruit", options={"size": "s"}, barcode="96385074")
+
+    assert_problem(refused, 422, "unknown_product", "product")
+    assert (taken.status_code, taken.json()["product"]) == (201, "fruit")
+    assert (await client.get(PATH, headers=staff)).content == taken.content

@@ -11,6 +11,12 @@ async def product(scene: Scene) -> None:
     await scene.write("PUT", f"/v1/variants/{_sku(scene)}", content)
 
 
+async def board(scene: Scene) -> None:
+    """Put a product that variants may be of."""
+    content = {"name": "Cup", "status": "active"}
+    await scene.write("PUT", f"/v1/products/{_sku(scene).lower()}", content)
+
+
 async def category(scene: Scene) -> None:
     """Put a category."""
     await scene.write("PUT", f"/v1/categories/{_sku(scene).lower()}", {"name": "Cups"})

@@ -44,6 +44,7 @@ STORIES: Mapping[Commit | Call, Story] = {
         line="web", before=accounts.buyer, then=accounts.claim, after=accounts.owned
     ),
     Commit.VARIANT: Story(line="web", then=shop.product, ends=_NO_ORDER),
+    Commit.PRODUCT: Story(line="web", then=shop.board, ends=_NO_ORDER),
     Commit.CATEGORY: Story(line="web", then=shop.category, ends=_NO_ORDER),
     Commit.STOCK: Story(line="web", before=shop.product, then=shop.stock, ends=_NO_ORDER),
     Commit.REVIEW: Story(
