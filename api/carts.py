@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional
 from api.authentication import Asked
-from api.fields import Sku, SkuInPath
+from api.fields import SkuInPath
 from api.problems import Forbidden
 from db import cart_lines, cart_views, carts, offers
 from db.cart_views import CartView
 from db.carts import Cart, Holder
 from db.engine import name_commit
 from domain.cart import QUANTITY_MAX
+from domain.catalogue import Sku
 from domain.money import Currency
 from domain.refusal import Refusal
 from domain.variant import Item, price
