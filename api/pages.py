@@ -56,6 +56,15 @@ def link(request: Request[Any, Any, Any], last: UUID) -> dict[str, str]:
 
     The reference is relative (RFC 8288 §3.1), so no Host header gets into it.
     """
-    kept = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
-    query = urlencode([*kept, ("cursor", encode(last))])
+    return _link(request, "cursor", encode(last))
+
+
+def link_after(request: Request[Any, Any, Any], last: str) -> dict[str, str]:
+    """Headers that name the next page of a list that goes by names, from just behind `last` on."""
+    return _link(request, "after", last)
+
+
+def _link(request: Request[Any, Any, Any], name: str, value: str) -> dict[str, str]:
+    kept = [(k, v) for k, v in request.query_params.multi_items() if k != name]
+    query = urlencode([*kept, (name, value)])
     return {"Link": f'<{quote(request.scope["path"])}?{query}>; rel="next"'}

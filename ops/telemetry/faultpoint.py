@@ -45,6 +45,7 @@ class Commit(StrEnum):
     CLAIM = "commit-claim"
     VARIANT = "commit-variant"
     PRODUCT = "commit-product"
+    PRICE_LIST = "commit-price-list"
     CATEGORY = "commit-category"
     STOCK = "commit-stock"
     REVIEW = "commit-review"

@@ -53,6 +53,7 @@ PARAMETERS = {
     "process_id": ORDER,
     "cart_id": ORDER,
     "slug": "cups",
+    "price_list": "sale",
     "job": "prune",
 }
 
@@ -108,6 +109,17 @@ WRITES = {
     "cart line": Write("POST", f"/v1/carts/{ORDER}/lines", {"sku": SKU, "quantity": 5}, SKU, "5"),
     "cart quantity": Write("PUT", f"/v1/carts/{ORDER}/lines/{SKU}", {"quantity": 5}, "", "5"),
     "products": Write("PUT", "/v1/products/cups", {"name": "Red cups"}, "Red cups", ""),
+    "price list": Write(
+        "PUT", "/v1/price-lists/sale", {"currency": "GBP", "priority": 5}, "GBP", "5"
+    ),
+    "prices": Write(
+        "PATCH",
+        "/v1/price-lists/sale/entries",
+        {"put": [{"sku": "NONE", "price_minor": 5}]},
+        "NONE",
+        "5",
+    ),
+    "price": Write("PUT", f"/v1/price-lists/sale/entries/{SKU}", {"price_minor": 5}, "", "5"),
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
     "adjustment": Write(
         "POST", f"/v1/stock/{SKU}/adjustments", {"delta": 5, "reason": "Found some"}, "Found", "5"
@@ -252,6 +264,12 @@ ROUTES = [
     ("DELETE", f"/v1/carts/{ORDER}/lines/{SKU}"),
     ("GET", f"/v1/variants/{SKU}"),
     ("DELETE", f"/v1/variants/{SKU}"),
+    ("GET", "/v1/price-lists"),
+    ("GET", "/v1/price-lists/sale"),
+    ("DELETE", "/v1/price-lists/sale"),
+    ("GET", "/v1/price-lists/sale/entries"),
+    ("GET", f"/v1/price-lists/sale/entries/{SKU}"),
+    ("DELETE", f"/v1/price-lists/sale/entries/{SKU}"),
     ("GET", "/v1/products"),
     ("GET", "/v1/products/cups"),
     ("DELETE", "/v1/products/cups"),

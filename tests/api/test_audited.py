@@ -10,7 +10,16 @@ from litestar import Litestar
 from sqlalchemy import text
 
 from api.policy import POLICIES
-from db import audit, categories, findings, processes, products, tasks
+from db import (
+    audit,
+    categories,
+    findings,
+    price_entries,
+    price_lists,
+    processes,
+    products,
+    tasks,
+)
 from db.audit import EntryView, Filter
 from db.categories import Category
 from db.engine import Database, transaction
@@ -18,6 +27,7 @@ from db.ids import new_id
 from db.processes import ProcessKind, Self
 from domain.finding import Finding
 from domain.payment import Declined, Unknown
+from domain.price_list import Entry, PriceListContent
 from domain.principal import STAFF as STAFF_ROLES
 from domain.product import ProductContent
 from domain.task import Kind, NewTask
@@ -167,6 +177,14 @@ async def product(parts: Parts) -> str:
         return (await products.put(tx, "cups", ProductContent(name="Cups"))).slug
 
 
+async def price_list(parts: Parts) -> str:
+    await put_products(parts.database, APPLE=100)
+    async with transaction(parts.database) as tx:
+        await price_lists.put(tx, "sale", PriceListContent(currency="GBP"))
+        await price_entries.change(tx, "sale", [Entry("APPLE", 1, None)], [])
+    return "sale"
+
+
 async def job(_: Parts) -> str:
     return "prune"
 
@@ -200,6 +218,14 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "PUT /v1/gateways/{name}/breaker": (gateway, NOTE | {"forced": "open"}),
     "PUT /v1/variants/{sku}": (sku, PRODUCT),
     "DELETE /v1/variants/{sku}": (sku, None),
+    "PUT /v1/price-lists/{price_list}": (price_list, {"currency": "GBP"}),
+    "DELETE /v1/price-lists/{price_list}": (price_list, None),
+    "PATCH /v1/price-lists/{price_list}/entries": (
+        price_list,
+        {"put": [{"sku": "APPLE", "price_minor": 2}]},
+    ),
+    "PUT /v1/price-lists/{price_list}/entries/{sku}": (price_list, {"price_minor": 2}),
+    "DELETE /v1/price-lists/{price_list}/entries/{sku}": (price_list, None),
     "PUT /v1/products/{slug}": (product, {"name": "Mugs"}),
     "DELETE /v1/products/{slug}": (product, None),
     "PUT /v1/categories/{slug}": (category, {"name": "Mugs"}),
@@ -237,7 +263,9 @@ async def test_a_write_that_is_for_staff_alone_leaves_one_entry(
     name = await prepare(parts)
     before = await logged(parts.database)
     method, _, template = operation.partition(" ")
-    path = f"{template.partition('{')[0]}{name}{template.partition('}')[2]}"
+    path = f"{template.partition('{')[0]}{name}{template.partition('}')[2]}".replace(
+        "{sku}", "APPLE"
+    )
 
     answer = await parts.client.request(
         method, path, json=body, headers={"Idempotency-Key": str(new_id())}

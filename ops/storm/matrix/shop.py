@@ -1,8 +1,10 @@
 """Stories of what staff put on sale: variants, their categories, their stock, and carts."""
 
 from ops.storm.history import Asked, Op
-from ops.storm.matrix.scene import Scene
+from ops.storm.matrix.scene import Scene, Unexpected
 from ops.storm.plan import CURRENCY
+
+_SALE_MINOR = 90
 
 
 async def product(scene: Scene) -> None:
@@ -15,6 +17,29 @@ async def board(scene: Scene) -> None:
     """Put a product that variants may be of."""
     content = {"name": "Cup", "status": "active"}
     await scene.write("PUT", f"/v1/products/{_sku(scene).lower()}", content)
+
+
+async def sale(scene: Scene) -> None:
+    """Have a price list, and a product on sale."""
+    await product(scene)
+    path = f"/v1/price-lists/{_sku(scene).lower()}"
+    listed = Asked(Op.WRITE, "PUT", path, content={"currency": CURRENCY}, staff=True)
+    await scene.healthy.ask(listed)
+
+
+async def discounted(scene: Scene) -> None:
+    """Put the product into the list at a lower price."""
+    path = f"/v1/price-lists/{_sku(scene).lower()}/entries/{_sku(scene)}"
+    await scene.write("PUT", path, {"price_minor": _SALE_MINOR})
+
+
+async def cheaper(scene: Scene) -> None:
+    """See the lower price in the list."""
+    found = await scene.sql(
+        "SELECT price_minor FROM price_list_entries WHERE sku = %s", _sku(scene)
+    )
+    if found != [(_SALE_MINOR,)]:
+        raise Unexpected(f"The price list has {found}.")
 
 
 async def category(scene: Scene) -> None:

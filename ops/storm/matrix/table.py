@@ -45,6 +45,9 @@ STORIES: Mapping[Commit | Call, Story] = {
     ),
     Commit.VARIANT: Story(line="web", then=shop.product, ends=_NO_ORDER),
     Commit.PRODUCT: Story(line="web", then=shop.board, ends=_NO_ORDER),
+    Commit.PRICE_LIST: Story(
+        line="web", before=shop.sale, then=shop.discounted, after=shop.cheaper, ends=_NO_ORDER
+    ),
     Commit.CATEGORY: Story(line="web", then=shop.category, ends=_NO_ORDER),
     Commit.STOCK: Story(line="web", before=shop.product, then=shop.stock, ends=_NO_ORDER),
     Commit.REVIEW: Story(
