@@ -153,6 +153,12 @@ KINDS: Mapping[str, Kind] = {
     "category_in_use": Kind(
         409, "Category in use", "Move or delete first what is in the category."
     ),
+    "location_in_use": Kind(
+        409, "Location in use", "Transfer first what lies there, or is to come there."
+    ),
+    "not_incoming": Kind(
+        409, "Not to come", "Read GET /v1/stock/{sku}/incoming: it shows what is to come."
+    ),
     "category_misplaced": Kind(422, "Category misplaced", "Choose another parent."),
     "unknown_discount_code": Kind(422, "Unknown code", "Check the code, or leave it out."),
     "discount_not_applicable": Kind(

@@ -74,6 +74,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     capture: Annotated[Capture, Meta(description="automatic or manual")] = Capture.AUTOMATIC
     on_decline: Annotated[OnDecline, Meta(description="cancel or hold")] = OnDecline.CANCEL
     reserve_for_s: Annotated[int, Meta(ge=RESERVE_FOR_S_MIN, le=RESERVE_FOR_S_MAX)] | None = None
+    allow_split: Annotated[bool, Meta(description="in several parcels, if need be")] = False
 
 
 class OrderPage(msgspec.Struct, frozen=True):
@@ -121,6 +122,7 @@ async def place_order(
         capture=data.capture,
         on_decline=data.on_decline,
         reserve_for_s=data.reserve_for_s or settings.reservation_s,
+        allow_split=data.allow_split,
     )
     answer = await acceptance.accept(placement)
     logs.bind(order_id=answer.order_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import snapshots
+from db import backorders, snapshots
 from db.engine import fetch
 from db.payables import AttemptRow, attempt_of
 from db.tasks import KNOWN
@@ -18,7 +18,6 @@ from domain.explanation import BreakerState, DatedAttempt, Facts, QueueState, Su
 from domain.money import Money
 from domain.refusal import NotFound
 from domain.status import Status
-from domain.stock import Short
 from domain.task import Kind, Queue, State
 from ops.config import Settings
 
@@ -52,7 +51,8 @@ async def get(tx: AsyncConnection, order_id: UUID, settings: Settings) -> Facts:
     row = await _row(tx, order_id)
     order = _subject(row)
     if order.status is Status.BACKORDERED:
-        order = msgspec.structs.replace(order, short=await _short(tx, order_id))
+        waiting = await backorders.waiting(tx, order_id, limit=SHORT_MAX)
+        order = msgspec.structs.replace(order, waiting=waiting)
     return Facts(
         order,
         await _tasks(tx, order_id, timedelta(seconds=settings.lease_s)),
@@ -102,21 +102,6 @@ def _subject(row: _Row) -> Subject:
         disputed=None if disputed is None else msgspec.convert(disputed, PaymentDisputed),
         disputed_at=row.disputed_at,
     )
-
-
-async def _short(tx: AsyncConnection, order_id: UUID) -> tuple[Short, ...]:
-    found = await fetch(
-        tx,
-        Short,
-        """
-        SELECT sku, quantity, coalesce(on_hand - reserved, 0)
-        FROM order_lines LEFT JOIN stock USING (sku)
-        WHERE order_id = %(id)s AND quantity > coalesce(on_hand - reserved, 0)
-        ORDER BY line LIMIT %(limit)s
-        """,
-        {"id": order_id, "limit": SHORT_MAX},
-    )
-    return tuple(found)
 
 
 def _work(task_id: int, kind: str, state: str, *columns: Any) -> Work:  # noqa: ANN401 - those of a Work

@@ -23,7 +23,10 @@ WAITING_MAX = 5000
 
 
 class Movement(msgspec.Struct, frozen=True):
-    """What a person did to what is on hand; `by` is the address of who did it."""
+    """What a person did to what is on hand; `by` is the address of who did it.
+
+    `level` is what was at the location then; what lies at none has no `location`.
+    """
 
     version: int
     at: datetime
@@ -32,6 +35,9 @@ class Movement(msgspec.Struct, frozen=True):
     on_hand_delta: int
     on_hand: int
     note: str | None
+    location: str | None
+    level: int | None
+    incoming_id: UUID | None
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -104,8 +110,10 @@ async def page(
         tx,
         Movement,
         """
-        SELECT m.version, m.at, m.cause, u.email, m.on_hand_delta, m.on_hand, m.note
+        SELECT m.version, m.at, m.cause, u.email, m.on_hand_delta, m.on_hand, m.note, l.code,
+               m.level, m.incoming_id
         FROM stock_movements m LEFT JOIN users u ON u.id = m.actor
+        LEFT JOIN locations l ON l.id = m.location_id
         WHERE m.sku = %(sku)s AND m.version < %(before)s
         ORDER BY m.version DESC LIMIT %(limit)s
         """,

@@ -1,7 +1,7 @@
 """Orders: read, locked and changed; nothing else writes an order's status."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import events, stock, tables, tasks
+from db import backorders, events, reservations, tables, tasks
 from db.engine import count_after_commit, fetch, run
 from db.ids import first_id
 from domain import saga
@@ -29,7 +29,10 @@ _CHARGED = frozenset({Status.RESERVED, Status.REVIEW})
 
 
 class OrderView(msgspec.Struct, frozen=True):
-    """An order as people see it."""
+    """An order as people see it.
+
+    `expected_on` is when all that an order waits for is to be there, if anybody knows.
+    """
 
     id: UUID
     email: str
@@ -39,7 +42,9 @@ class OrderView(msgspec.Struct, frozen=True):
     total_minor: int
     capture: str
     on_decline: str
+    allow_split: bool
     reserved_until: datetime | None
+    expected_on: date | None
     ship_to: Address
     version: int
     created_at: datetime
@@ -122,7 +127,8 @@ async def change_many(
     await tasks.insert(tx, changes)
     moves = [(c.order.id, before[c.order.id].status, c.order.status) for c in changes]
     effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
-    await stock.apply(tx, [(order_id, effect) for order_id, effect in effects if effect])
+    parts = [(c.order.id, part) for c in changes for part in c.parts]
+    await reservations.apply(tx, [(id_, effect) for id_, effect in effects if effect], parts)
     ended = [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]
     await _end_charges(tx, ended)
     count_after_commit(tx, [(to, ages[each]) for each, was, to in moves if was is not to])
@@ -254,6 +260,7 @@ _VIEW = (
     tables.orders.c.total_minor,
     tables.orders.c.capture,
     tables.orders.c.on_decline,
+    tables.orders.c.allow_split,
     tables.orders.c.reserved_until,
     tables.orders.c.ship_to,
     tables.orders.c.version,
@@ -265,12 +272,14 @@ _VIEW = (
 async def _views(tx: AsyncConnection, query: Select[*tuple[Any, ...]]) -> list[OrderView]:
     rows = (await tx.execute(query)).mappings().all()
     lines = await _lines(tx, [row["id"] for row in rows])
-    return [_view(dict(row), lines.get(row["id"], [])) for row in rows]
+    waiting = [row["id"] for row in rows if row["status"] == Status.BACKORDERED]
+    days = await backorders.expected_on(tx, waiting)
+    return [_view(dict(row), lines.get(row["id"], []), days.get(row["id"])) for row in rows]
 
 
-def _view(row: dict[Any, Any], lines: list[Line]) -> OrderView:
+def _view(row: dict[Any, Any], lines: list[Line], expected_on: date | None) -> OrderView:
     row["ship_to"] = msgspec.convert(row["ship_to"], Address)
-    return OrderView(**row, lines=tuple(lines))
+    return OrderView(**row, expected_on=expected_on, lines=tuple(lines))
 
 
 async def _lines(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[Line]]:

@@ -53,6 +53,7 @@ class Placement(msgspec.Struct, frozen=True):
     capture: Capture = Capture.AUTOMATIC
     on_decline: OnDecline = OnDecline.CANCEL
     reserve_for_s: int = RESERVE_FOR_S
+    allow_split: bool = False
     user_id: UUID | None = None  # the account that places it, if one does
     actor: Actor | None = None
 
@@ -174,7 +175,9 @@ def _decide(
         total_minor=total.minor,
         capture=placement.capture.value,
         on_decline=placement.on_decline.value,
+        allow_split=placement.allow_split,
         reserved_until=None,
+        expected_on=None,
         ship_to=placement.ship_to,
         version=change.order.version,
         created_at=now,
@@ -222,15 +225,17 @@ async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> Non
         tx,
         """
         INSERT INTO orders (id, email, status, currency, total_minor, payment_method, ship_to,
-                            version, traceparent, capture, on_decline, reserve_for_s, user_id)
+                            version, traceparent, capture, on_decline, reserve_for_s, user_id,
+                            allow_split)
         SELECT id, email, status, currency, total_minor, payment_method, ship_to::jsonb,
-               version, traceparent, capture, on_decline, reserve_for_s, user_id
+               version, traceparent, capture, on_decline, reserve_for_s, user_id, allow_split
         FROM unnest(%(id)b::uuid[], %(email)b::text[], %(status)b::text[], %(currency)b::text[],
                     %(total_minor)b::bigint[], %(payment_method)b::text[], %(ship_to)b::text[],
                     %(version)b::int[], %(traceparent)b::text[], %(capture)b::text[],
-                    %(on_decline)b::text[], %(reserve_for_s)b::int[], %(user_id)b::uuid[])
+                    %(on_decline)b::text[], %(reserve_for_s)b::int[], %(user_id)b::uuid[],
+                    %(allow_split)b::bool[])
           AS o (id, email, status, currency, total_minor, payment_method, ship_to, version,
-                traceparent, capture, on_decline, reserve_for_s, user_id)
+                traceparent, capture, on_decline, reserve_for_s, user_id, allow_split)
         """,
         {
             "id": [r.placement.order_id for r in accepted],
@@ -245,6 +250,7 @@ async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> Non
             "capture": [r.placement.capture.value for r in accepted],
             "on_decline": [r.placement.on_decline.value for r in accepted],
             "reserve_for_s": [r.placement.reserve_for_s for r in accepted],
+            "allow_split": [r.placement.allow_split for r in accepted],
             "user_id": [r.placement.user_id for r in accepted],
         },
     )

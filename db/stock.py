@@ -1,6 +1,11 @@
-"""Stock and who holds it; rows are always locked in the order of their SKU."""
+"""Stock as people change it, in all and by location; each change has its cause and its actor.
+
+The row of a SKU is locked first, as orders lock it: its levels at locations are only written under
+that lock. Locations that are named are kept from being deleted before it.
+"""
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 import msgspec
@@ -9,11 +14,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import func
 
-from db import stock_tables, tables
+from db import invalidations, stock_tables, tables, tasks
 from db.engine import fetch, run
 from domain.refusal import NotFound
-from domain.saga import StockEffect
-from domain.stock import Cause, Wanted, refuse_level
+from domain.stock import Cause, Moving, refuse_level
+from domain.task import Kind, NewTask
+
+_s = tables.stock.c
+_LEVEL = (_s.sku, _s.on_hand, _s.reserved, _s.version)
 
 
 class StockLevel(msgspec.Struct, frozen=True):
@@ -23,10 +31,17 @@ class StockLevel(msgspec.Struct, frozen=True):
     version: int
 
 
-class _WantedRow(msgspec.Struct):
-    order_id: UUID
-    skus: list[str]
-    quantities: list[int]
+class Shelved(msgspec.Struct, frozen=True):
+    """What lies at one location, or at none, of which orders hold some."""
+
+    on_hand: int
+    reserved: int
+
+
+async def find(tx: AsyncConnection, sku: str) -> StockLevel | None:
+    """Read the stock of a SKU."""
+    row = (await tx.execute(select(*_LEVEL).where(_s.sku == sku))).one_or_none()
+    return None if row is None else StockLevel(*row)
 
 
 class _Available(msgspec.Struct):
@@ -34,131 +49,153 @@ class _Available(msgspec.Struct):
     available: int
 
 
-async def wanted(tx: AsyncConnection, order_ids: Sequence[UUID]) -> list[Wanted]:
-    """Read what orders ask for, in the order of `order_ids`."""
-    rows = await fetch(
-        tx,
-        _WantedRow,
-        """
-        SELECT order_id, array_agg(sku ORDER BY line), array_agg(quantity ORDER BY line)
-        FROM order_lines WHERE order_id = ANY (%(ids)b::uuid[]) GROUP BY order_id
-        """,
-        {"ids": list(order_ids)},
-    )
-    by_id = {row.order_id: dict(zip(row.skus, row.quantities, strict=True)) for row in rows}
-    return [Wanted(order_id, by_id[order_id]) for order_id in order_ids]
-
-
-async def lock(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
-    """Lock the stock of `skus` until the transaction ends; returns what is for sale of each."""
-    rows = await fetch(
-        tx,
-        _Available,
-        """
-        SELECT sku, on_hand - reserved FROM stock WHERE sku = ANY (%(skus)b::text[])
-        ORDER BY sku FOR NO KEY UPDATE
-        """,
-        {"skus": sorted(skus)},
-    )
-    return {row.sku: row.available for row in rows}
-
-
 async def available(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
-    """Read what is for sale of `skus`; it may be less as soon as it has been read."""
+    """Read what new orders can have of `skus`; it may be less as soon as it has been read."""
     rows = await fetch(
         tx,
         _Available,
-        "SELECT sku, on_hand - reserved FROM stock WHERE sku = ANY (%(skus)b::text[])",
+        """
+        SELECT sku, greatest(on_hand - reserved - backordered, 0) FROM stock
+        WHERE sku = ANY (%(skus)b::text[])
+        """,
         {"skus": list(skus)},
     )
     return {row.sku: row.available for row in rows}
 
 
-async def apply(tx: AsyncConnection, effects: Sequence[tuple[UUID, StockEffect]]) -> None:
-    """Hold, commit, release or restock the lines of orders, as their moves demand."""
-    if not effects:
-        return
-    params = {
-        "order_id": [order_id for order_id, _ in effects],
-        "on_hand": [effect.on_hand for _, effect in effects],
-        "reserved": [effect.reserved for _, effect in effects],
-        "state": [effect.reservation for _, effect in effects],
-    }
-    await run(
-        tx,
-        """
-        INSERT INTO reservations (order_id, sku, quantity, state)
-        SELECT order_id, sku, quantity, e.state
-        FROM unnest(%(order_id)b::uuid[], %(state)b::text[]) AS e (order_id, state)
-        JOIN order_lines USING (order_id)
-        ON CONFLICT (order_id, sku) DO UPDATE SET state = excluded.state
-        """,
-        params,
-    )
-    await run(
-        tx,
-        """
-        WITH delta AS MATERIALIZED (
-            SELECT sku, sum(quantity * e.on_hand) AS on_hand, sum(quantity * e.reserved) AS reserved
-            FROM unnest(%(order_id)b::uuid[], %(on_hand)b::int[], %(reserved)b::int[])
-              AS e (order_id, on_hand, reserved)
-            JOIN order_lines USING (order_id) GROUP BY sku
-        ), locked AS MATERIALIZED (
-            SELECT sku FROM stock WHERE sku IN (SELECT sku FROM delta)
-            ORDER BY sku FOR NO KEY UPDATE
-        )
-        UPDATE stock s
-        SET on_hand = s.on_hand + delta.on_hand, reserved = s.reserved + delta.reserved,
-            version = s.version + 1, updated_at = now()
-        FROM locked JOIN delta USING (sku) WHERE s.sku = locked.sku
-        """,
-        params,
-    )
-
-
-async def find(tx: AsyncConnection, sku: str) -> StockLevel | None:
-    """Read the stock of a SKU."""
-    s = tables.stock.c
-    row = (
-        await tx.execute(select(s.sku, s.on_hand, s.reserved, s.version).where(s.sku == sku))
-    ).one_or_none()
-    return None if row is None else StockLevel(*row)
+async def lock(tx: AsyncConnection, sku: str) -> StockLevel:
+    """Lock the stock of a SKU until the transaction ends; raises NotFound."""
+    query = select(*_LEVEL).where(_s.sku == sku).with_for_update(key_share=True)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no stock of {sku}: put it first.")
+    return StockLevel(*row)
 
 
 async def put(
     tx: AsyncConnection, sku: str, on_hand: int, *, actor: UUID | None = None
 ) -> StockLevel:
-    """Set what is on hand, as counted; the product exists.
+    """Set what is on hand, as counted; the product exists. What changes lies at no location.
 
     Raises StockBelowReserved if orders hold more than that.
     """
     if created := await _create(tx, sku, on_hand):
-        await _keep(tx, created, Cause.COUNT, on_hand, actor)
+        await keep(tx, created, Moving(Cause.COUNT, on_hand, actor=actor))
         return created
-    was = await _locked(tx, sku)
-    return await _set(tx, was, on_hand, Cause.COUNT, actor)
+    was = await lock(tx, sku)
+    return await change(tx, was, Moving(Cause.COUNT, on_hand - was.on_hand, actor=actor))
 
 
-async def adjust(
-    tx: AsyncConnection, sku: str, delta: int, *, note: str, actor: UUID | None
+async def adjust(  # noqa: PLR0913 - a movement says all of this
+    tx: AsyncConnection,
+    sku: str,
+    delta: int,
+    *,
+    note: str,
+    actor: UUID | None,
+    location_id: UUID | None = None,
 ) -> StockLevel:
     """Change what is on hand by so much, for a reason.
 
     Raises NotFound, StockBelowReserved or Conflict.
     """
-    was = await _locked(tx, sku)
-    return await _set(tx, was, was.on_hand + delta, Cause.ADJUSTMENT, actor, note)
+    moving = Moving(Cause.ADJUSTMENT, delta, location_id, actor, note)
+    return await change(tx, await lock(tx, sku), moving)
+
+
+async def count(  # noqa: PLR0913 - a count says all of this
+    tx: AsyncConnection,
+    sku: str,
+    counted: int,
+    *,
+    shown: int | None = None,
+    actor: UUID | None = None,
+    note: str | None = None,
+    location_id: UUID | None = None,
+) -> StockLevel:
+    """Set what was counted at a location, or at none.
+
+    If it is said what was `shown` when counting began, what orders took meanwhile stays taken.
+    Raises NotFound, StockBelowReserved or Conflict.
+    """
+    was = await lock(tx, sku)
+    before = await shelved(tx, was, location_id)
+    delta = counted - (before.on_hand if shown is None else shown)
+    return await change(tx, was, Moving(Cause.COUNT, delta, location_id, actor, note))
+
+
+async def change(tx: AsyncConnection, was: StockLevel, moving: Moving) -> StockLevel:
+    """Move locked stock in or out, at a location or at none; orders that wait are looked at again.
+
+    Raises StockBelowReserved or Conflict.
+    """
+    before = await shelved(tx, was, moving.location_id)
+    refuse_level(was.sku, before.on_hand + moving.delta, reserved=before.reserved)
+    refuse_level(was.sku, was.on_hand + moving.delta, reserved=was.reserved)
+    if moving.location_id is not None:
+        await shelve(tx, was.sku, moving.location_id, moving.delta)
+    level = await write(tx, was.sku, moving.delta, located=moving.location_id is not None)
+    at = None if moving.location_id is None else before.on_hand + moving.delta
+    await keep(tx, level, moving, level=at)
+    if moving.delta > 0:
+        await fill(tx, was.sku)
+    return level
+
+
+async def shelved(tx: AsyncConnection, was: StockLevel, location_id: UUID | None) -> Shelved:
+    """Read what lies at a location, or what locked stock the locations leave."""
+    [found] = await fetch(
+        tx,
+        Shelved,
+        """
+        SELECT coalesce(sum(on_hand), 0)::bigint, coalesce(sum(reserved), 0)::bigint
+        FROM stock_levels WHERE sku = %(sku)s
+          AND (%(location_id)s::uuid IS NULL OR location_id = %(location_id)s::uuid)
+        """,
+        {"sku": was.sku, "location_id": location_id},
+    )
+    if location_id is not None:
+        return found
+    return Shelved(was.on_hand - found.on_hand, was.reserved - found.reserved)
+
+
+async def fill(tx: AsyncConnection, sku: str) -> None:
+    """Have the orders looked at that wait for a SKU, if there are any; its stock is locked."""
+    waited_for = select(_s.sku).where(_s.sku == sku, _s.backordered > 0)
+    if (await tx.execute(waited_for)).one_or_none() is not None:
+        await tasks.schedule(tx, NewTask(Kind.FILL_BACKORDERS, {"sku": sku}))
 
 
 async def set_threshold(tx: AsyncConnection, sku: str, low_at: int | None) -> int | None:
     """Say from what on a SKU is low; gives what was said before. Raises NotFound."""
-    s = tables.stock
-    held = select(s.c.low_at).where(s.c.sku == sku).with_for_update(key_share=True)
-    before = (await tx.execute(held)).one_or_none()
-    if before is None:
-        raise NotFound(f"There is no stock of {sku}.")
-    await tx.execute(update(s).where(s.c.sku == sku).values(low_at=low_at))
-    return before[0]
+    await lock(tx, sku)
+    before = (await tx.execute(select(_s.low_at).where(_s.sku == sku))).scalar_one()
+    if before != low_at:
+        values = {"low_at": low_at, "version": _s.version + 1}
+        await tx.execute(update(tables.stock).where(_s.sku == sku).values(values))
+    return before
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """How much of a SKU may be promised beyond what there is, and from when on there is some."""
+
+    backorder_max: int
+    available_from: date | None = None
+
+
+async def set_terms(tx: AsyncConnection, sku: str, terms: Terms) -> Terms:
+    """Say how much may be promised; gives what was said before. Raises NotFound.
+
+    What is promised already stays so.
+    """
+    await lock(tx, sku)
+    query = select(_s.backorder_max, _s.available_from).where(_s.sku == sku)
+    before = Terms(*(await tx.execute(query)).one())
+    if before != terms:
+        values = {**msgspec.structs.asdict(terms), "version": _s.version + 1}
+        await tx.execute(update(tables.stock).where(_s.sku == sku).values(values))
+        await invalidations.touch(tx, [f"stock:{sku}"])
+    return before
 
 
 async def _create(tx: AsyncConnection, sku: str, on_hand: int) -> StockLevel | None:
@@ -168,55 +205,55 @@ async def _create(tx: AsyncConnection, sku: str, on_hand: int) -> StockLevel | N
     return None if row is None else StockLevel(*row)
 
 
-async def _locked(tx: AsyncConnection, sku: str) -> StockLevel:
-    query = select(*_LEVEL).where(tables.stock.c.sku == sku).with_for_update(key_share=True)
-    row = (await tx.execute(query)).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no stock of {sku}: put it first.")
-    return StockLevel(*row)
-
-
-async def _set(  # noqa: PLR0913, PLR0917 - a movement says all of this
-    tx: AsyncConnection,
-    was: StockLevel,
-    on_hand: int,
-    cause: Cause,
-    actor: UUID | None,
-    note: str | None = None,
+async def write(
+    tx: AsyncConnection, sku: str, delta: int, *, located: bool, moves: int = 1
 ) -> StockLevel:
-    refuse_level(was.sku, on_hand, reserved=was.reserved)
-    s = tables.stock
-    values = {"on_hand": on_hand, "version": s.c.version + 1, "updated_at": func.now()}
-    query = update(s).where(s.c.sku == was.sku).values(values).returning(*_LEVEL)
-    level = StockLevel(*(await tx.execute(query)).one())
-    await _keep(tx, level, cause, on_hand - was.on_hand, actor, note)
-    return level
+    """Write what there is in all; its version counts the movements."""
+    values = {
+        "on_hand": _s.on_hand + delta,
+        "located": _s.located | located,
+        "version": _s.version + moves,
+        "updated_at": func.now(),
+    }
+    query = update(tables.stock).where(_s.sku == sku).values(values).returning(*_LEVEL)
+    return StockLevel(*(await tx.execute(query)).one())
 
 
-async def _keep(  # noqa: PLR0913, PLR0917 - a movement says all of this
-    tx: AsyncConnection,
-    level: StockLevel,
-    cause: Cause,
-    delta: int,
-    actor: UUID | None,
-    note: str | None = None,
+async def shelve(tx: AsyncConnection, sku: str, location_id: UUID, delta: int) -> None:
+    """Write what a location has, which becomes so much more or less."""
+    await run(
+        tx,
+        """
+        INSERT INTO stock_levels AS l (sku, location_id, on_hand)
+        VALUES (%(sku)s, %(location_id)s, greatest(%(delta)s::bigint, 0))
+        ON CONFLICT (sku, location_id) DO UPDATE SET on_hand = l.on_hand + %(delta)s::bigint
+        """,
+        {"sku": sku, "location_id": location_id, "delta": delta},
+    )
+
+
+async def keep(
+    tx: AsyncConnection, now: StockLevel, moving: Moving, *, level: int | None = None
 ) -> None:
     """Write down what a person did; what orders do stands in reservations and timelines."""
     movement = {
-        "sku": level.sku,
-        "version": level.version,
-        "cause": cause.value,
-        "actor": actor,
-        "on_hand_delta": delta,
-        "on_hand": level.on_hand,
-        "note": note,
+        "sku": now.sku,
+        "version": now.version,
+        "cause": moving.cause.value,
+        "actor": moving.actor,
+        "on_hand_delta": moving.delta,
+        "on_hand": now.on_hand,
+        "note": moving.note,
+        "location_id": moving.location_id,
+        "level": level,
+        "incoming_id": moving.incoming_id,
     }
     await tx.execute(insert(stock_tables.stock_movements).values(movement))
+    await invalidations.touch(tx, [f"stock:{now.sku}"])
 
 
-_LEVEL = (
-    tables.stock.c.sku,
-    tables.stock.c.on_hand,
-    tables.stock.c.reserved,
-    tables.stock.c.version,
-)
+async def touch(tx: AsyncConnection, sku: str) -> None:
+    """Count a change of what is shown of a SKU besides its numbers."""
+    values = {"version": _s.version + 1}
+    await tx.execute(update(tables.stock).where(_s.sku == sku).values(values))
+    await invalidations.touch(tx, [f"stock:{sku}"])

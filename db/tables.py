@@ -53,6 +53,7 @@ class OrderColumns(TypedColumns):
     reserve_for_s: Named[int] = Column(Integer(), server_default=text("3600"))
     reserved_until: Named[datetime | None] = Column(DateTime(timezone=True))
     user_id: Named[UUID | None] = Column(Uuid())
+    allow_split: Named[bool] = Column(server_default=text("false"))
     version: Named[int] = Column(Integer())
     traceparent: Named[str | None] = Column(Text())
     created_at: Named[datetime] = moment()

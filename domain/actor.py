@@ -51,6 +51,7 @@ def gateway(name: str) -> Actor:
 CAUSES: Mapping[str, str] = {
     "order_placed": "a request",
     "stock_reserved": "its reservation",
+    "order_backordered": "a lack of stock",
     "order_paid": "the gateway's answer",
     "payment_authorized": "the gateway's answer",
     "payment_declined": "the gateway's answer",

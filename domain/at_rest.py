@@ -76,7 +76,7 @@ def because(facts: Facts) -> str:
         case CancelReason.CUSTOMER:
             return f"by the customer{detail}"
         case CancelReason.OUT_OF_STOCK:
-            return f"because stock was short ({lack(told.short)})"
+            return f"because stock was short ({lack(told.short) or told.detail})"
         case CancelReason.PAYMENT_DECLINED:
             return f"because its payment was declined{detail}"
         case CancelReason.EXPIRED:

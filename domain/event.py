@@ -31,6 +31,13 @@ class StockReserved(_Fact, frozen=True, tag="stock_reserved"):
     pass
 
 
+class OrderBackordered(_Fact, frozen=True, tag="order_backordered"):
+    """All of it is promised; it waits for what is `short`, or for one place to have all of it."""
+
+    short: tuple[Short, ...] = ()
+    scattered: bool = False
+
+
 class OrderPaid(_Fact, frozen=True, tag="order_paid"):
     attempt_id: UUID
     gateway_ref: str
@@ -171,6 +178,7 @@ class OrderCancelled(_Fact, frozen=True, tag="order_cancelled"):
 Event = (
     OrderPlaced
     | StockReserved
+    | OrderBackordered
     | OrderPaid
     | PaymentAuthorized
     | PaymentDeclined

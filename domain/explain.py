@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from domain.at_rest import at_rest, lack
+from domain.at_rest import at_rest
 from domain.awaited import authentication, capture, dispute, other_method, review, shortfall
+from domain.awaited_stock import backordered
 from domain.explanation import Code, Explanation, Facts, Owner, Work, iso
 from domain.funds import AttemptState
 from domain.holding import by_need, holding, owed, unsettled, what
@@ -24,7 +25,7 @@ def explain(facts: Facts) -> Explanation:
     | 3  | has work that was given up                            | staff                   |
     | 4  | needs the customer to authenticate the payment        | customer                |
     | 5  | was declined and is held for another payment method   | customer                |
-    | 6  | is backordered, and stock is still short              | staff                   |
+    | 6  | is backordered: stock is short, or at several places  | staff, platform         |
     | 7  | has work to do; `standing` says why it is not done    | platform, gateway, staff |
     | 8  | has something left to do and no work that does it     | staff                   |
     | 9  | is paid, and the customer asked the bank for it back  | staff                   |
@@ -56,20 +57,6 @@ def _window_over(facts: Facts) -> Explanation | None:
 def _given_up(facts: Facts) -> Explanation | None:
     dead = [task for task in holding(facts) if task.state is State.DEAD]
     return _of_task(dead[0], facts) if dead else None
-
-
-def _no_stock(facts: Facts) -> Explanation | None:
-    order = facts.order
-    if order.status is not Status.BACKORDERED or not order.short:
-        return None
-    return Explanation(
-        f"The order waits since {iso(order.since)} for stock: {lack(order.short)}.",
-        order.since,
-        Owner.STAFF,
-        f"PUT /v1/stock/{order.short[0].sku}",
-        Code.NO_STOCK,
-        "stock",
-    )
 
 
 def _work(facts: Facts) -> Explanation | None:
@@ -143,7 +130,7 @@ RULES: Sequence[Callable[[Facts], Explanation | None]] = (
     _given_up,
     authentication,
     other_method,
-    _no_stock,
+    backordered,
     _work,
     _nothing_under_way,
     dispute,

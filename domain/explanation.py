@@ -8,12 +8,12 @@ from uuid import UUID
 import msgspec
 
 from domain.attempt import Window
+from domain.backorder import Waiting
 from domain.event import OrderCancelled, PaymentDisputed
 from domain.funds import Attempt, Funds, funds
 from domain.money import Money
 from domain.notice import amount
 from domain.status import Status
-from domain.stock import Short
 from domain.task import Kind, Queue, State
 
 
@@ -36,6 +36,8 @@ class Code(StrEnum):
     CUSTOMER_AUTHENTICATION = "customer_authentication"
     OTHER_PAYMENT_METHOD = "other_payment_method"
     NO_STOCK = "no_stock"
+    NO_SINGLE_LOCATION = "no_single_location"
+    BACKORDER_FILLING = "backorder_filling"
     RUNNING = "running"
     WORKER_LOST = "worker_lost"
     QUEUE_PAUSED = "queue_paused"
@@ -82,7 +84,7 @@ class Subject(msgspec.Struct, frozen=True):
     reserved_until: datetime | None = None
     cancelled: OrderCancelled | None = None
     had_stock: bool = False
-    short: tuple[Short, ...] = ()  # what a backordered order lacks
+    waiting: Waiting = Waiting()  # what a backordered order waits for
     disputed: PaymentDisputed | None = None  # the newest one
     disputed_at: datetime | None = None
 

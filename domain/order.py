@@ -9,11 +9,13 @@ from domain import saga
 from domain.event import (
     CancelReason,
     Event,
+    OrderBackordered,
     OrderCancelled,
     OrderPlaced,
     OrderShipped,
     StockReserved,
 )
+from domain.location import Part
 from domain.money import Money
 from domain.refusal import Refusal
 from domain.status import MOVES, Status
@@ -48,6 +50,7 @@ class Change(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     tasks: tuple[NewTask, ...] = ()
     cancel_reason: CancelReason | None = None
+    parts: tuple[Part, ...] = ()  # where what is held from now on lies
 
 
 def place(order_id: UUID, lines: tuple[Line, ...], total: Money, traceparent: str | None) -> Change:
@@ -57,9 +60,16 @@ def place(order_id: UUID, lines: tuple[Line, ...], total: Money, traceparent: st
     return append(placed, event, *saga.forward(Status.PLACED))
 
 
-def reserve(order: Order) -> Change:
-    """Hold stock for a placed order."""
-    return append(move(order, Status.RESERVED), StockReserved(), *saga.forward(Status.RESERVED))
+def reserve(order: Order, parts: tuple[Part, ...] = ()) -> Change:
+    """Hold stock for an order that was just placed, or waits."""
+    reserved = move(order, Status.RESERVED)
+    change = append(reserved, StockReserved(), *saga.forward(Status.RESERVED))
+    return msgspec.structs.replace(change, parts=parts) if parts else change
+
+
+def backorder(order: Order, short: tuple[Short, ...]) -> Change:
+    """Have an order wait for stock; without what is `short` it lies at too many places."""
+    return append(move(order, Status.BACKORDERED), OrderBackordered(short, not short))
 
 
 def ship(order: Order) -> Change:

@@ -79,7 +79,7 @@ def fold(events: Iterable[Happened], *, manual: bool = False) -> Past:
             past,
             version=past.version + 1,
             status=one.status,
-            stock=past.stock if effect is None else effect.reservation,
+            stock=past.stock if effect is None else effect.reservation or past.stock,
         )
         if one.fact is not None:
             past = _money(past, one.fact, manual=manual)

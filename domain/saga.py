@@ -56,17 +56,23 @@ class StockEffect(msgspec.Struct, frozen=True):
 
     on_hand: int
     reserved: int
-    reservation: str  # its state after the move
+    reservation: str | None  # its state after the move; None of what was never held
+    promised: int = 0
 
 
 HOLD = StockEffect(on_hand=0, reserved=+1, reservation="held")
 COMMIT = StockEffect(on_hand=-1, reserved=-1, reservation="committed")
 RELEASE = StockEffect(on_hand=0, reserved=-1, reservation="released")
 RESTOCK = StockEffect(on_hand=+1, reserved=0, reservation="released")
+PROMISE = StockEffect(on_hand=0, reserved=0, reservation=None, promised=+1)
+FILL = StockEffect(on_hand=0, reserved=+1, reservation="held", promised=-1)
+FORGO = StockEffect(on_hand=0, reserved=0, reservation=None, promised=-1)
 
 STOCK_EFFECTS: Mapping[tuple[Status, Status], StockEffect] = {
     (Status.PLACED, Status.RESERVED): HOLD,
-    (Status.BACKORDERED, Status.RESERVED): HOLD,
+    (Status.PLACED, Status.BACKORDERED): PROMISE,
+    (Status.BACKORDERED, Status.RESERVED): FILL,
+    (Status.BACKORDERED, Status.CANCELLED): FORGO,
     (Status.RESERVED, Status.PAID): COMMIT,
     (Status.REVIEW, Status.PAID): COMMIT,
     (Status.RESERVED, Status.CANCELLED): RELEASE,

@@ -24,6 +24,7 @@ class Queue(StrEnum):
 
 class Kind(StrEnum):
     RESERVE = "reserve"
+    FILL_BACKORDERS = "fill_backorders"
     CHARGE = "charge"
     CAPTURE = "capture"
     VOID = "void"
@@ -52,6 +53,7 @@ class Notice(StrEnum):
 
 QUEUE_OF: Mapping[Kind, Queue] = {
     Kind.RESERVE: Queue.INVENTORY,
+    Kind.FILL_BACKORDERS: Queue.INVENTORY,
     Kind.CHARGE: Queue.PAYMENTS,
     Kind.CAPTURE: Queue.PAYMENTS,
     Kind.VOID: Queue.PAYMENTS,
@@ -68,6 +70,7 @@ QUEUE_OF: Mapping[Kind, Queue] = {
 # open at the gateway is asked after without end, and so is what waits for something else.
 ATTEMPTS_MAX: Mapping[Kind, int] = {
     Kind.RESERVE: 8,
+    Kind.FILL_BACKORDERS: 8,
     Kind.CHARGE: 20,
     Kind.CAPTURE: 20,
     Kind.VOID: 60,

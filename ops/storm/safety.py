@@ -23,7 +23,7 @@ _ONCE_PER_ATTEMPT = frozenset(
 # Only a person could have a task that ended done again, and none does in a storm.
 _OVER = frozenset({"done", "dead", "cancelled"})
 _CANARY = re.compile(rf"{CANARY}[\w-]+")
-_ONCE = frozenset({"order_placed", "stock_reserved", "order_cancelled"})
+_ONCE = frozenset({"order_placed", "order_backordered", "stock_reserved", "order_cancelled"})
 
 
 def oversold(e: Evidence) -> Found:

@@ -50,6 +50,7 @@ class Commit(StrEnum):
     STOCK = "commit-stock"
     REVIEW = "commit-review"
     CART = "commit-cart"
+    LOCATION = "commit-location"
     FINDING = "commit-finding"
     TASK = "commit-task"
     QUEUE = "commit-queue"

@@ -52,6 +52,7 @@ PARAMETERS = {
     "review_id": ORDER,
     "process_id": ORDER,
     "cart_id": ORDER,
+    "incoming_id": ORDER,
     "slug": "cups",
     "price_list": "sale",
     "job": "prune",
@@ -136,6 +137,26 @@ WRITES = {
         {"state": "rejected", "reason": "No words like these."},
         "No words",
         "",
+    ),
+    "count": Write(
+        "POST", f"/v1/stock/{SKU}/counts", {"counted": 5, "reason": "Inventory"}, "Inventory", "5"
+    ),
+    "receipt": Write(
+        "POST", f"/v1/stock/{SKU}/receipts", {"quantity": 5, "reason": "By lorry"}, "lorry", "5"
+    ),
+    "transfer": Write(
+        "POST",
+        f"/v1/stock/{SKU}/transfers",
+        {"quantity": 5, "source": "north", "reason": "Rebalanced"},
+        "Rebalanced",
+        "5",
+    ),
+    "to come": Write(
+        "POST", f"/v1/stock/{SKU}/incoming", {"quantity": 5, "note": "By ship"}, "By ship", "5"
+    ),
+    "backorders": Write("PUT", f"/v1/stock/{SKU}/backorders", {"max": 5}, "", "5"),
+    "location": Write(
+        "PUT", "/v1/locations/cups", {"name": "North", "country": "GB", "priority": 5}, "North", "5"
     ),
     "threshold": Write("PUT", f"/v1/stock/{SKU}/threshold", {"low_at": 5}, "", "5"),
     "finding": Write("POST", "/v1/findings/1/close", {"note": "Paid by hand"}, "Paid by hand", ""),
@@ -282,6 +303,13 @@ ROUTES = [
     ("DELETE", MINE),
     ("GET", "/v1/reviews"),
     ("GET", f"/v1/reviews/{ORDER}"),
+    ("GET", f"/v1/stock/{SKU}/movements"),
+    ("GET", f"/v1/stock/{SKU}/incoming"),
+    ("GET", "/v1/stock-events"),
+    ("POST", f"/v1/incoming/{ORDER}/cancel"),
+    ("GET", "/v1/locations"),
+    ("GET", "/v1/locations/cups"),
+    ("DELETE", "/v1/locations/cups"),
     ("GET", "/v1/findings"),
     ("GET", "/v1/tasks"),
     ("POST", "/v1/tasks/1/replay"),

@@ -14,6 +14,8 @@ from db import (
     audit,
     categories,
     findings,
+    incoming,
+    locations,
     price_entries,
     price_lists,
     processes,
@@ -24,6 +26,8 @@ from db.audit import EntryView, Filter
 from db.categories import Category
 from db.engine import Database, transaction
 from db.ids import new_id
+from db.incoming import Expected
+from db.locations import LocationView
 from db.processes import ProcessKind, Self
 from domain.finding import Finding
 from domain.payment import Declined, Unknown
@@ -185,6 +189,23 @@ async def price_list(parts: Parts) -> str:
     return "sale"
 
 
+async def location(parts: Parts) -> str:
+    async with transaction(parts.database) as tx:
+        made = LocationView("north", "North", "GB", None, 0, version=0)
+        return (await locations.put(tx, made)).code
+
+
+async def stocked(parts: Parts) -> str:
+    await location(parts)
+    return await sku(parts)
+
+
+async def coming(parts: Parts) -> str:
+    made = await sku(parts)
+    async with transaction(parts.database) as tx:
+        return str((await incoming.insert(tx, made, Expected(5))).id)
+
+
 async def job(_: Parts) -> str:
     return "prune"
 
@@ -234,6 +255,14 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "POST /v1/stock/{sku}/adjustments": (sku, {"delta": -1, "reason": "Broken."}),
     "PUT /v1/stock/{sku}/threshold": (sku, {"low_at": 5}),
     "PUT /v1/reviews/{review_id}/moderation": (reviewed, {"state": "published"}),
+    "PUT /v1/stock/{sku}/backorders": (sku, {"max": 5}),
+    "POST /v1/stock/{sku}/counts": (sku, {"counted": 5}),
+    "POST /v1/stock/{sku}/receipts": (sku, {"quantity": 5}),
+    "POST /v1/stock/{sku}/transfers": (stocked, {"quantity": 1, "target": "north", "reason": "-"}),
+    "POST /v1/stock/{sku}/incoming": (sku, {"quantity": 5}),
+    "POST /v1/incoming/{incoming_id}/cancel": (coming, None),
+    "PUT /v1/locations/{slug}": (location, {"name": "North", "country": "GB"}),
+    "DELETE /v1/locations/{slug}": (location, None),
     "PATCH /v1/users/{user_id}": (person, {"role": "support"}),
 }
 

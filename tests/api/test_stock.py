@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from db import stock
+from db import reservations, stock
 from db.engine import Database, transaction
 from domain.stock import ON_HAND_MAX
 from tests.builders import put_products
@@ -37,8 +37,10 @@ async def test_stock_is_put_then_replaced_and_read(
     replaced = await put(client, staff, 7)
     read = await client.get(PATH, headers=staff)
 
-    assert created.json() == {"sku": "APPLE", "on_hand": 5, "reserved": 0, "version": 1}
-    assert replaced.json() == {"sku": "APPLE", "on_hand": 7, "reserved": 0, "version": 2}
+    shown = {"sku": "APPLE", "reserved": 0, "backordered": 0, "incoming": 0, "backorder_max": 0}
+    shown |= {"available_from": None, "low_at": None, "is_low": False, "locations": []}
+    assert created.json() == shown | {"on_hand": 5, "available": 5, "version": 1}
+    assert replaced.json() == shown | {"on_hand": 7, "available": 7, "version": 2}
     assert [a.status_code for a in (created, replaced, read)] == [201, 200, 200]
     assert [a.headers["etag"] for a in (created, replaced, read)] == ['"1"', '"2"', '"2"']
     assert read.content == replaced.content
@@ -166,7 +168,7 @@ async def test_changes_of_stock_wait_for_no_order_of_another_product(
     await put_products(database, APPLE=10, PEAR=10)
 
     async with transaction(database) as tx:
-        await stock.lock(tx, ["PEAR"])
+        await reservations.lock(tx, ["PEAR"])
         assert (await put(client, staff, 20)).status_code == 200
 
 

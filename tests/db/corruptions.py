@@ -41,6 +41,29 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         ["INSERT INTO reservations VALUES (:undone, 'chair', 1, 'released')"],
     ),
     (
+        "S1 locations have what orders hold there, and no more than there is",
+        ["INSERT INTO stock_levels VALUES ('lamp', gen_random_uuid(), 99, 0)"],
+    ),
+    (
+        "S1 locations have what orders hold there, and no more than there is",
+        ["INSERT INTO stock_levels VALUES ('lamp', gen_random_uuid(), 3, 1)"],
+    ),
+    (
+        "S1 an order is allocated no more than it holds",
+        ["INSERT INTO reservation_parts VALUES (:paid, 'lamp', gen_random_uuid(), 9)"],
+    ),
+    (
+        "S1 promised stock is what orders wait for",
+        ["UPDATE stock SET backordered = 1 WHERE sku = 'lamp'"],
+    ),
+    (
+        "S1 an order waits for what its lines say",
+        [
+            "INSERT INTO backorders VALUES ('lamp', :paid, 2)",
+            "UPDATE stock SET backordered = 2 WHERE sku = 'lamp'",
+        ],
+    ),
+    (
         "S2 one charge of an order is live, and one call open, at most",
         [
             "DROP INDEX payment_attempts_taking",

@@ -11,8 +11,10 @@ from sqlalchemy import text
 from db import breakers, explanations, orders, payables, payments, stock
 from db.engine import Database, transaction
 from db.ids import new_id
+from db.stock import Terms
 from domain import order, settlement
 from domain.attempt import Window
+from domain.backorder import Waiting
 from domain.event import CancelReason, PaymentDisputed
 from domain.explanation import Facts, QueueState, Subject
 from domain.funds import Attempt, AttemptKind, AttemptState
@@ -120,15 +122,18 @@ async def test_newest_dispute_is_told_with_its_time(database: Database, order_id
 
 async def test_backordered_order_names_what_is_short_now(database: Database) -> None:
     await put_products(database, APPLE=10, PEAR=1)
+    async with transaction(database) as tx:
+        await stock.set_terms(tx, "PEAR", Terms(5))
     [waiting] = await place(database, a_placement(("APPLE", 2), ("PEAR", 3)))
-    await _execute(database, "UPDATE orders SET status = 'backordered', version = version + 1")
+    await drain_inventory(database)
     before = await _facts(database, waiting)
     async with transaction(database) as tx:
         await stock.put(tx, "PEAR", 3)
 
     after = await _facts(database, waiting)
 
-    assert (before.order.short, after.order.short) == ((Short("PEAR", 3, 1),), ())
+    assert before.order.waiting == Waiting((Short("PEAR", 3, 1),))
+    assert after.order.waiting == Waiting(filling=True)
 
 
 async def test_running_and_dead_work_is_dated_and_done_work_left_out(

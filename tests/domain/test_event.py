@@ -12,6 +12,7 @@ from domain.event import (
     CancelReason,
     Event,
     LatePayment,
+    OrderBackordered,
     OrderCancelled,
     OrderPaid,
     OrderPlaced,
@@ -39,6 +40,7 @@ ATTEMPT = new_id()
 SAMPLES: list[Event] = [
     OrderPlaced(lines=2, total_minor=1000, currency="GBP"),
     StockReserved(),
+    OrderBackordered((Short("APPLE", 2, 1),)),
     OrderPaid(new_id(), "pi_1", 1000),
     PaymentAuthorized(new_id(), "pi_1", 1000),
     PaymentDeclined(new_id(), "card_declined"),

@@ -1,9 +1,10 @@
 """What goes first of several reasons, and what is told when nothing is under way."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
+from domain.backorder import Waiting
 from domain.event import CancelReason
 from domain.explain import explain
 from domain.explanation import Code, Explanation, Facts, Owner, QueueState
@@ -13,7 +14,6 @@ from domain.stock import Short
 from domain.task import Kind, Queue, State
 from tests.domain.facts import (
     ATTEMPT,
-    EARLIER,
     JUST_NOW,
     LATER,
     NOON,
@@ -32,16 +32,26 @@ AT = "2026-11-21T11:00:00Z"
 
 
 def test_backordered_order_waits_for_stock() -> None:
-    order = subject(Status.BACKORDERED, short=(Short("TEA", 3, 1),))
+    short, day = (Short("TEA", 3, 1),), date(2026, 12, 24)
+    order = subject(Status.BACKORDERED, waiting=Waiting(short, expected_on=day))
 
-    assert explain(facts(order, work(Kind.RESERVE, run_at=SOON))) == Explanation(
-        sentence=f"The order waits since {AT} for stock: 3 of TEA wanted and 1 for sale.",
-        since=EARLIER,
-        owner=Owner.STAFF,
-        action="PUT /v1/stock/TEA",
-        code=Code.NO_STOCK,
-        waits_for="stock",
+    found = explain(facts(order))
+
+    assert found.sentence == (
+        "The order waits since 2026-11-21T11:00:00Z for stock: 3 of TEA wanted and 1 for sale, and"
+        " all of it is expected on 2026-12-24."
     )
+    assert (found.code, found.owner) == (Code.NO_STOCK, Owner.STAFF)
+    assert found.action == "POST /v1/stock/TEA/receipts"
+
+
+def test_backordered_order_waits_for_its_turn_or_for_all_of_it_at_one_location() -> None:
+    turn = explain(facts(subject(Status.BACKORDERED, waiting=Waiting(filling=True))))
+    apart = explain(facts(subject(Status.BACKORDERED, waiting=Waiting(scattered=True))))
+
+    assert (turn.code, turn.owner) == (Code.BACKORDER_FILLING, Owner.PLATFORM)
+    assert (apart.code, apart.owner) == (Code.NO_SINGLE_LOCATION, Owner.STAFF)
+    assert "at one location" in apart.sentence
 
 
 def test_backordered_order_whose_stock_is_there_waits_for_its_reservation() -> None:

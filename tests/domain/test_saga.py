@@ -8,17 +8,17 @@ from domain.saga import STEPS, STOCK_EFFECTS, compensation, forward
 from domain.status import MOVES, Status
 from domain.task import Kind, NewTask, Notice
 
-# What an order of one unit has done to (on_hand, reserved), and the state of its reservation.
+# What an order of one unit has done to (on_hand, reserved, promised), and its reservation's state.
 # What comes back is counted in by people, so of `returned` nothing is said.
 STANDING = {
-    Status.PLACED: (0, 0),
-    Status.BACKORDERED: (0, 0),
-    Status.RESERVED: (0, 1),
-    Status.REVIEW: (0, 1),
-    Status.PAID: (-1, 0),
-    Status.SHIPPED: (-1, 0),
-    Status.DELIVERED: (-1, 0),
-    Status.CANCELLED: (0, 0),
+    Status.PLACED: (0, 0, 0),
+    Status.BACKORDERED: (0, 0, 1),
+    Status.RESERVED: (0, 1, 0),
+    Status.REVIEW: (0, 1, 0),
+    Status.PAID: (-1, 0, 0),
+    Status.SHIPPED: (-1, 0, 0),
+    Status.DELIVERED: (-1, 0, 0),
+    Status.CANCELLED: (0, 0, 0),
 }
 RESERVATION = {Status.RESERVED: "held", Status.PAID: "committed", Status.CANCELLED: "released"}
 
@@ -31,16 +31,16 @@ EVERY_MOVE = [(was, to) for was, ways in MOVES.items() for to in sorted(ways)]
 
 @pytest.mark.parametrize(("was", "to"), [m for m in EVERY_MOVE if m[1] is not Status.RETURNED])
 def test_move_changes_stock_by_what_its_ends_differ(was: Status, to: Status) -> None:
-    (on_hand, reserved), (on_hand_then, reserved_then) = STANDING[was], STANDING[to]
-    difference = (on_hand_then - on_hand, reserved_then - reserved)
+    difference = tuple(then - now for now, then in zip(STANDING[was], STANDING[to], strict=True))
 
     effect = STOCK_EFFECTS.get((was, to))
 
     if effect is None:
-        assert difference == (0, 0)
+        assert difference == (0, 0, 0)
     else:
-        assert (effect.on_hand, effect.reserved) == difference
-        assert effect.reservation == RESERVATION[to]
+        assert (effect.on_hand, effect.reserved, effect.promised) == difference
+        held = Status.BACKORDERED not in {was, to} or to is Status.RESERVED
+        assert effect.reservation == (RESERVATION[to] if held else None)
 
 
 def test_no_effect_is_declared_for_what_is_no_move_or_changes_nothing() -> None:

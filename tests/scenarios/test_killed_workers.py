@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from db import stock
+from db import reservations
 from db.engine import Database, transaction
 from tests.bank import Bank
 from tests.builders import a_placement, place, put_products
@@ -61,7 +61,7 @@ async def test_worker_killed_while_it_reserves(
     async with running(surroundings, "worker", "clock") as fleet:
         async with transaction(database) as tx:
             await be_patient(tx)
-            await stock.lock(tx, ["APPLE"])
+            await reservations.lock(tx, ["APPLE"])
             await eventually(partial(waits_for_a_lock, database, WORKER))
             await fleet.kill("worker")
 

@@ -67,5 +67,11 @@ async def fill_cart(scene: Scene) -> None:
     )
 
 
+async def location(scene: Scene) -> None:
+    """Put a place where stock lies."""
+    content = {"name": "North", "country": "GB"}
+    await scene.write("PUT", f"/v1/locations/{_sku(scene).lower()}", content)
+
+
 def _sku(scene: Scene) -> str:
     return f"SKU-{scene.name}".upper()

@@ -54,6 +54,7 @@ STORIES: Mapping[Commit | Call, Story] = {
         line="web", before=reviewers.customer, then=reviewers.review, after=reviewers.reviewed
     ),
     Commit.CART: Story(line="web", before=shop.cart, then=shop.fill_cart, ends=_NO_ORDER),
+    Commit.LOCATION: Story(line="web", then=shop.location, ends=_NO_ORDER),
     Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
     Commit.QUEUE: Story(line="web", before=s.paid, then=backlog.pause, after=backlog.resume),
     Commit.BULK: Story(
