@@ -96,6 +96,7 @@ POLICIES: Mapping[str, Policy] = {
     "GET /v1/products/{slug}": _PUBLIC,
     "PUT /v1/products/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "DELETE /v1/products/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),
+    "GET /v1/exports/products": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "GET /v1/price-lists": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "GET /v1/price-lists/{price_list}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "PUT /v1/price-lists/{price_list}": Policy(_OPS, Scope.CATALOGUE_WRITE),

@@ -285,6 +285,7 @@ ROUTES = [
     ("DELETE", f"/v1/carts/{ORDER}/lines/{SKU}"),
     ("GET", f"/v1/variants/{SKU}"),
     ("DELETE", f"/v1/variants/{SKU}"),
+    ("GET", "/v1/exports/products"),
     ("GET", "/v1/price-lists"),
     ("GET", "/v1/price-lists/sale"),
     ("DELETE", "/v1/price-lists/sale"),

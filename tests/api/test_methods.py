@@ -58,6 +58,7 @@ ALLOWED = {
     "/v1/schedules/prune/run": "OPTIONS, POST",
     "/v1/findings/1/close": "OPTIONS, POST",
     f"/v1/variants/{SKU}": "DELETE, GET, HEAD, OPTIONS, PUT",
+    "/v1/exports/products": "GET, HEAD, OPTIONS",
     "/v1/price-lists": "GET, HEAD, OPTIONS",
     "/v1/price-lists/sale": "DELETE, GET, HEAD, OPTIONS, PUT",
     "/v1/price-lists/sale/entries": "GET, HEAD, OPTIONS, PATCH",
