@@ -71,11 +71,13 @@ from api.methods import answer_options
 from api.policy import POLICIES, enforce, refuse_unruled
 from api.proxies import Proxies
 from api.query import refuse_stray_parameters
+from api.recall import Addresses, Recalled
 from api.reception import Reception
 from api.scraped import Scraped
 from api.standing import Standings
 from api.strict import StrictRequest
 from api.versions import ENDINGS, announcing
+from db.cache import Cache
 from db.doorbell import Doorbell, broker
 from db.engine import Database, act_as, connect, transaction
 from db.heartbeat import Heartbeat
@@ -198,11 +200,15 @@ def routed() -> Litestar:
 def equip(app: Litestar, config: Settings) -> Litestar:
     """Give a routed application what its requests share, and the edge around it."""
     faultpoint.arm(config.faultpoint)
-    database = connect(config, name="orderflow web", ring=Doorbell(broker(config)).ring)
+    cache = Cache(config)
+    ring = Doorbell(broker(config)).ring
+    database = connect(config, name="orderflow web", ring=ring, forget=cache.forget)
     limits = Limits(config)
     app.state = _state(config, database, limits, Keyring(config))
+    app.state.cache, app.state.addresses = cache, Addresses()
+    recalled = Recalled(app.asgi_handler, cache, app.state.addresses)
     # From the inside out: what is put between the two knows who asks by scope["user"].
-    limited = Limited(app.asgi_handler, limits, exempt=QUIET)
+    limited = Limited(recalled, limits, exempt=QUIET)
     identified = Authentication(limited, app.state, exempt=QUIET)
     door = staff_login.Door(identified, app.state.cookies)
     app.state.site = Site(database, Reach(config.redis_url), POLICIES, door)
@@ -219,6 +225,7 @@ async def _living(app: Litestar) -> AsyncGenerator[None]:
     await app.state.site.close()
     await heartbeat.close()
     await app.state.limits.close()
+    await app.state.cache.close()
     await app.state.standings.close()
     app.state.keyring.passwords.close()
     await asyncio.to_thread(trace.close)

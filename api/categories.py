@@ -1,28 +1,35 @@
 """Categories over HTTP: the tree for everybody, its shape for staff."""
 
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, put
+from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import audit, conditional
+from api import audit, cached, conditional
 from api.authentication import Asked
 from api.fields import SlugInPath
 from db import categories
+from db.cache import Read
 from db.categories import Category
-from db.engine import name_commit
+from db.engine import name_commit, reading
+from db.invalidations import CATALOGUE
 from domain.catalogue import Slug
+from domain.principal import writes_catalogue
 from domain.refusal import NotFound
 from domain.text import Text
 from ops.telemetry.faultpoint import Commit
 
 RANK_MAX = 1_000_000
+
+TREE = cached.pages("categories", control=cached.MAY_LAG)
+CATEGORY = cached.pages("category")
 
 
 class Tree(msgspec.Struct, frozen=True):
@@ -40,20 +47,33 @@ class PutCategory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("")
-async def list_categories(tx: NamedDependency[AsyncConnection]) -> Tree:
+async def list_categories(request: Asked) -> Response[Tree]:
     """Read the whole tree."""
-    return Tree(await categories.page(tx))
+    if not writes_catalogue(request.user):
+        return await cached.show(request, TREE, "", _read_tree)
+    async with reading(request.app.state.database) as tx:
+        return Response(Tree(await categories.page(tx)))
+
+
+async def _read_tree(tx: AsyncConnection) -> Read[Tree]:
+    return Read(Tree(await categories.page(tx)), frozenset({CATALOGUE, "categories"}))
 
 
 @get("/{slug:str}")
-async def get_category(
-    request: Request[Any, Any, Any], tx: NamedDependency[AsyncConnection], slug: SlugInPath
-) -> Response[Category]:
+async def get_category(request: Asked, slug: SlugInPath) -> Response[Category]:
     """Read a category."""
-    found = await categories.find(tx, slug)
+    absent = f"There is no category {slug}."
+    if not writes_catalogue(request.user):
+        return await cached.show(request, CATEGORY, slug, partial(_read, slug), absent=absent)
+    async with reading(request.app.state.database) as tx:
+        found = await categories.find(tx, slug)
     if found is None:
-        raise NotFound(f"There is no category {slug}.")
+        raise NotFound(absent)
     return conditional.show(request, found, version=found.version)
+
+
+async def _read(slug: str, tx: AsyncConnection) -> Read[Category]:
+    return Read(await categories.find(tx, slug), frozenset({CATALOGUE, f"category:{slug}"}))
 
 
 @put(

@@ -41,11 +41,20 @@ def show(
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, Cookie",
     }
-    if request.method == "GET":
-        known = _given(request, "If-None-Match")
-        if known == [_ANY] or tag in map(_weakened, known):
-            return Response(cast("T", None), status_code=304, headers=headers)
+    if is_known(request, tag):
+        return Response(cast("T", None), status_code=304, headers=headers)
     return Response(content, headers=headers)
+
+
+def is_known(request: Request[Any, Any, Any], tag: str) -> bool:
+    """Tell whether a GET names the tag in If-None-Match; raises InvalidRequest for another word."""
+    return request.method == "GET" and names(_value(request, "If-None-Match"), tag)
+
+
+def names(value: str, tag: str) -> bool:
+    """Tell whether If-None-Match names a tag, strong or weak; raises InvalidRequest as above."""
+    known = _tags(value, "If-None-Match")
+    return known == [_ANY] or tag in map(_weakened, known)
 
 
 def check(request: Request[Any, Any, Any], *, version: int | None) -> None:
@@ -65,7 +74,15 @@ def check(request: Request[Any, Any, Any], *, version: int | None) -> None:
 
 def _given(request: Request[Any, Any, Any], header: str) -> list[str]:
     """Entity tags of a header, or `*` alone; raises InvalidRequest if it has neither."""
-    value = ", ".join(request.headers.getall(header, [])).strip()
+    return _tags(_value(request, header), header)
+
+
+def _value(request: Request[Any, Any, Any], header: str) -> str:
+    return ", ".join(request.headers.getall(header, []))
+
+
+def _tags(given: str, header: str) -> list[str]:
+    value = given.strip()
     if value in {"", _ANY}:
         return [value] if value else []
     if not _TAGS.fullmatch(value):

@@ -1,5 +1,6 @@
 """Variants over HTTP, the things that have a SKU: read by everybody, put by staff."""
 
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -10,28 +11,39 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import audit, conditional
+from api import audit, cached, conditional
 from api.authentication import Asked
 from api.fields import SkuInPath
-from db import invalidations, variants
-from db.engine import name_commit
+from db import edges, invalidations, variants
+from db.cache import Read
+from db.engine import name_commit, reading
+from db.invalidations import CATALOGUE
 from domain.principal import writes_catalogue
 from domain.refusal import NotFound
 from domain.variant import Variant, VariantContent
 from ops.telemetry.faultpoint import Commit
 
+VARIANT = cached.pages("variant")
+
 
 @get("/{sku:str}")
-async def get_variant(
-    request: Asked, tx: NamedDependency[AsyncConnection], sku: SkuInPath
-) -> Response[Variant]:
+async def get_variant(request: Asked, sku: SkuInPath) -> Response[Variant]:
     """Read a variant; what it costs the shop is for staff, as are those of hidden products."""
-    of_staff = writes_catalogue(request.user)
-    found = await variants.find(tx, sku, public=not of_staff)
+    absent = f"There is no variant {sku}."
+    if not writes_catalogue(request.user):
+        return await cached.show(request, VARIANT, sku, partial(_public, sku), absent=absent)
+    async with reading(request.app.state.database) as tx:
+        found = await variants.find(tx, sku)
     if found is None:
-        raise NotFound(f"There is no variant {sku}.")
-    shown = found if of_staff else msgspec.structs.replace(found, cost_minor=UNSET)
-    return conditional.show(request, shown, version=found.version)
+        raise NotFound(absent)
+    return conditional.show(request, found, version=found.version)
+
+
+async def _public(sku: str, tx: AsyncConnection) -> Read[Variant]:
+    found = await variants.find(tx, sku, public=True)
+    shown = None if found is None else msgspec.structs.replace(found, cost_minor=UNSET)
+    tags = frozenset({CATALOGUE, f"variant:{sku}"})
+    return Read(shown, tags, await edges.of_variant(tx, sku))
 
 
 @put(

@@ -69,6 +69,13 @@ class Edge(Watching, frozen=True, kw_only=True):
             " with commas between. Empty: none."
         ),
     ] = ""
+    cache_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="What a web process keeps of the catalogue in memory; Redis has more.",
+        ),
+    ] = 4_000_000
     requests_max: Annotated[
         int, Meta(ge=1, description="Requests one web process has under way; more get a 503.")
     ] = 500

@@ -178,6 +178,35 @@ db_statements_slow = _counter(
     "statement",
 )
 
+cache_hits = _counter(
+    "orderflow_cache_hits_total",
+    "Readings that a cache answered; level is process, or redis for all processes.",
+    "kind",
+    "level",
+)
+cache_misses = _counter(
+    "orderflow_cache_misses_total", "Readings that Postgres had to answer.", "kind"
+)
+cache_waits = _counter(
+    "orderflow_cache_waits_total",
+    "Readings that waited for the answer to another one instead of asking, too.",
+    "kind",
+)
+cache_refusals = _counter(
+    "orderflow_cache_refusals_total",
+    "Answers that were not kept or shown: something newer was known of by then.",
+    "level",
+)
+cache_invalidations = _counter(
+    "orderflow_cache_invalidations_total", "Tags whose contents a process learned to forget."
+)
+cache_errors = _counter(
+    "orderflow_cache_errors_total",
+    "Failed questions: to redis for a value, to postgres whether values still hold.",
+    "level",
+)
+cache_bytes = _gauge("orderflow_cache_bytes", "What the caches in processes hold.")
+
 log_records = _counter(
     "orderflow_log_records_total", "Records of the log of level warning and above.", "level"
 )

@@ -8,6 +8,7 @@ from db.categories import Category
 from db.engine import Database, transaction
 from db.invalidations import CATALOGUE, TAGS_MAX
 from domain.variant import Variant
+from tests.db.backends import Admin
 
 
 async def told(tx: AsyncConnection) -> list[list[str]]:
@@ -57,3 +58,60 @@ async def test_what_is_old_goes_but_for_the_transaction_that_was_last(database: 
 
     async with transaction(database) as tx:
         assert (gone, await told(tx)) == (1, [["b"], ["c"]])
+
+
+async def test_changes_are_told_by_the_last_transaction_that_touched_each(
+    database: Database, admin: Admin
+) -> None:
+    before = await invalidations.changes(admin, since=0)
+    for tags in (["a", "b"], ["b"]):
+        async with transaction(database) as tx:
+            await invalidations.touch(tx, tags)
+
+    found = await invalidations.changes(admin, since=before.settled)
+
+    assert list(found.touched) == ["a", "b"]
+    assert before.settled <= found.touched["a"] < found.touched["b"] < found.settled
+    again = await invalidations.changes(admin, since=found.settled)
+    assert (again.touched, again.history) == ({}, before.history)
+
+
+async def test_nothing_is_settled_from_the_oldest_transaction_under_way_on(
+    database: Database, admin: Admin
+) -> None:
+    async with transaction(database) as early:
+        await invalidations.touch(early, ["early"])
+        async with transaction(database) as late:
+            await invalidations.touch(late, ["late"])
+        during = await invalidations.changes(admin, since=0)
+    after = await invalidations.changes(admin, since=during.settled)
+
+    assert during.touched.keys() == {"late"}
+    assert during.settled <= after.touched["early"] < after.touched["late"] < after.settled
+
+
+async def test_of_more_than_can_be_told_nothing_older_is_trusted(
+    database: Database, admin: Admin
+) -> None:
+    async with transaction(database) as tx:
+        await invalidations.touch(tx, ["a", "b", "c"])
+
+    found = await invalidations.changes(admin, since=0, told_max=2)
+
+    assert found.touched == {}
+    assert 0 < found.floor < found.settled
+
+
+async def test_what_was_pruned_is_not_trusted_by_who_asks_for_all(
+    database: Database, admin: Admin
+) -> None:
+    for tag in ("a", "b"):
+        async with transaction(database) as tx:
+            await invalidations.touch(tx, [tag])
+    known = (await invalidations.changes(admin, since=0)).touched
+    async with transaction(database) as tx:
+        await tx.execute(text("UPDATE invalidations SET at = now() - interval '1 h'"))
+        await invalidations.prune(tx)
+        await invalidations.touch(tx, ["c"])
+
+    assert (await invalidations.changes(admin, since=0)).floor == known["b"]
