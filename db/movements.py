@@ -18,7 +18,7 @@ from domain.shelf import Shelf
 # The newest lines of one SKU that are looked at: what is held is among them, and counting them
 # takes a tenth of a second.
 LINES_MAX = 20_000
-# Orders that are not reserved yet, whose wants are added up.
+# Orders that were just placed, whose wants are added up.
 WAITING_MAX = 5000
 
 
@@ -53,7 +53,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Level(msgspec.Struct, frozen=True):
-    """A SKU as lists show it; `wanted` is what orders wait for that hold nothing yet."""
+    """A SKU as lists show it; `wanted` is what orders want that were just placed."""
 
     sku: str
     name: str
@@ -61,11 +61,12 @@ class Level(msgspec.Struct, frozen=True):
     reserved: int
     low_at: int | None
     wanted: int
+    promised: int
 
     @property
     def available(self) -> int:
-        """Give what is for sale."""
-        return self.on_hand - self.reserved
+        """Give what is for sale; below zero, what is promised beyond what there is."""
+        return self.on_hand - self.reserved - self.promised
 
 
 async def shelf(tx: AsyncConnection, sku: str, *, lines_max: int = LINES_MAX) -> Shelf:
@@ -78,7 +79,7 @@ async def shelf(tx: AsyncConnection, sku: str, *, lines_max: int = LINES_MAX) ->
         Shelf,
         """
         SELECT s.sku, p.name, s.on_hand, s.reserved, s.low_at, s.version, m.counted, r.sold,
-               r.held, r.lines >= %(most)s
+               r.held, r.lines >= %(most)s, s.backordered
         FROM stock s JOIN variants p USING (sku)
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(on_hand_delta), 0)::bigint AS counted
@@ -159,17 +160,15 @@ async def scarce(tx: AsyncConnection, *, limit: int) -> Sequence[Level]:
         """
         WITH waiting AS MATERIALIZED (
             SELECT sku, sum(quantity)::bigint AS wanted
-            FROM ((SELECT id FROM orders WHERE status = 'placed'
-                   ORDER BY id DESC LIMIT %(most)s)
-                  UNION ALL
-                  (SELECT id FROM orders WHERE status = 'backordered'
-                   ORDER BY id DESC LIMIT %(most)s)) AS o
+            FROM (SELECT id FROM orders WHERE status = 'placed'
+                  ORDER BY id DESC LIMIT %(most)s) AS o
             JOIN order_lines ON order_id = id GROUP BY sku
         )
-        SELECT sku, name, on_hand, reserved, low_at, coalesce(wanted, 0)
+        SELECT sku, name, on_hand, reserved, low_at, coalesce(wanted, 0), backordered
         FROM stock s JOIN variants p USING (sku) LEFT JOIN waiting w USING (sku)
-        WHERE on_hand - reserved <= coalesce(low_at, 0) OR wanted > on_hand - reserved
-        ORDER BY on_hand - reserved - coalesce(wanted, 0), sku LIMIT %(limit)s
+        WHERE on_hand - reserved - backordered <= coalesce(low_at, 0)
+           OR wanted > on_hand - reserved - backordered
+        ORDER BY on_hand - reserved - backordered - coalesce(wanted, 0), sku LIMIT %(limit)s
         """,
         {"most": WAITING_MAX, "limit": limit},
     )
@@ -181,7 +180,7 @@ async def find(tx: AsyncConnection, text: str, *, limit: int) -> Sequence[Level]
         tx,
         Level,
         """
-        SELECT sku, name, on_hand, reserved, low_at, 0
+        SELECT sku, name, on_hand, reserved, low_at, 0, backordered
         FROM stock JOIN variants USING (sku)
         WHERE sku >= %(text)s AND starts_with(sku, %(text)s) ORDER BY sku LIMIT %(limit)s
         """,

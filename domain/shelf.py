@@ -7,7 +7,8 @@ class Shelf(msgspec.Struct, frozen=True):
     """The stock of a SKU, and what it comes from.
 
     `counted` is all that people ever put there or took away, `sold` what paid orders took of it,
-    `held` what orders hold now. It is `partial` if not all lines of orders were looked at.
+    `held` what orders hold now, and `promised` what orders that wait are to get. It is `partial`
+    if not all lines of orders were looked at.
     """
 
     sku: str
@@ -20,11 +21,12 @@ class Shelf(msgspec.Struct, frozen=True):
     sold: int
     held: int
     partial: bool = False
+    promised: int = 0
 
     @property
     def available(self) -> int:
-        """Give what is for sale."""
-        return self.on_hand - self.reserved
+        """Give what is for sale; below zero, what is promised beyond what there is."""
+        return self.on_hand - self.reserved - self.promised
 
     @property
     def is_low(self) -> bool:
@@ -47,9 +49,10 @@ class Shelf(msgspec.Struct, frozen=True):
 
 def why(shelf: Shelf) -> str:
     """Say in one sentence why so much is for sale."""
+    promised = f" and {shelf.promised} promised to orders that wait" if shelf.promised else ""
     sentence = (
         f"{shelf.available} are for sale: {shelf.on_hand} on hand less {shelf.reserved} that orders"
-        f" hold; on hand are {shelf.counted} counted in less {shelf.sold} sold"
+        f" hold{promised}; on hand are {shelf.counted} counted in less {shelf.sold} sold"
     )
     rest = shelf.unexplained
     if not rest and not shelf.unheld:

@@ -15,6 +15,7 @@ from db.doorbell import Doorbell, WakingBroker, broker
 from db.engine import Database, connect
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
+from domain.location import Preference
 from domain.mail import Mailer
 from domain.payment import Gateway
 from domain.task import Queue
@@ -139,8 +140,9 @@ def _drains(
     database: Database, settings: Settings, tills: Mapping[str, Till], mailer: Mailer
 ) -> dict[Queue, Drain]:
     """Give what works off each queue."""
+    allocate = partial(inventory.reserve, preference=Preference(settings.allocate_by))
     reserve = claimed.Stage(
-        database, Queue.INVENTORY, inventory.reserve, settings.group_max, settings.lease_s
+        database, Queue.INVENTORY, allocate, settings.group_max, settings.lease_s
     )
     prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1, settings.lease_s)
     pay = payments.stage(payments.Cashier(database, tills, settings))

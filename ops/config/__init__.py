@@ -76,6 +76,14 @@ class Settings(Accounts, frozen=True, kw_only=True):
     reservation_s: Annotated[
         int, Meta(gt=0, le=2_592_000, description="Stock is held this long for a payment.")
     ] = 3600
+    allocate_by: Annotated[
+        str,
+        Meta(
+            pattern="^(priority|nearest)$",
+            description="Which location serves an order, of those that have all of it: priority or"
+            " nearest, the one in its country whose postcode is most like its own.",
+        ),
+    ] = "priority"
     unpaid_orders_max: Annotated[
         int, Meta(ge=1, description="Orders a customer may have that are not paid yet.")
     ] = 100

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import movements
+from db import incoming, levels, locations, movements
 from domain.shelf import why
 from ops.dashboard.page import Page
 
@@ -45,11 +45,15 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
 async def show_one(tx: AsyncConnection, asked: AskedOne) -> Mapping[str, object]:
     """Explain one; raises NotFound."""
     shelf = await movements.shelf(tx, asked.sku)
+    stock = await levels.get(tx, asked.sku)
     takers = await movements.takers(tx, asked.sku, before=asked.before, limit=SHOWN_MAX + 1)
     moved = await movements.page(tx, asked.sku, before=asked.version, limit=SHOWN_MAX + 1)
     return {
         "shelf": shelf,
         "why": why(shelf),
+        "stock": stock,
+        "coming": await incoming.page(tx, asked.sku),
+        "locations": await locations.page(tx),
         "takers": takers[:SHOWN_MAX],
         "more": takers[SHOWN_MAX - 1].order_id if len(takers) > SHOWN_MAX else None,
         "movements": moved[:SHOWN_MAX],

@@ -3,6 +3,8 @@ import httpx
 from db.engine import Database
 from tests.api.paid import Pay, ask
 from tests.builders import put_products
+from tests.stages import drain_inventory
+from tests.web import post_order
 
 
 async def test_page_of_a_sku_explains_every_number_of_it(
@@ -24,6 +26,29 @@ async def test_page_of_a_sku_explains_every_number_of_it(
     ):
         assert expected in page, expected
     assert "explained by no movement" not in page
+
+
+async def test_page_of_a_sku_shows_where_it_lies_what_is_to_come_and_what_is_promised(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await put_products(database, APPLE=1)
+    await client.put("/v1/locations/north", json={"name": "North", "country": "GB"})
+    await client.put("/v1/stock/APPLE/backorders", json={"max": 7})
+    await ask(client, "/v1/stock/APPLE/receipts", {"quantity": 2, "location": "north"})
+    await ask(client, "/v1/stock/APPLE/incoming", {"quantity": 40, "note": "<i>By ship</i>"})
+    await post_order(client, ("APPLE", 6))
+    await drain_inventory(database)
+
+    page = (await client.get("/ops/stock/APPLE")).text
+
+    for expected in (
+        "-3 are for sale: 3 on hand less 0 that orders hold and 6 promised to orders that wait;",
+        '<option value="north">north</option>',
+        "&lt;i&gt;By ship&lt;/i&gt;",
+        'data-api="POST /v1/stock/APPLE/receipts"',
+        'data-api="PUT /v1/stock/APPLE/backorders"',
+    ):
+        assert expected in page, expected
 
 
 async def test_scarce_skus_come_first_and_others_are_found_by_how_they_begin(
