@@ -155,6 +155,25 @@ async def test_order_waits_for_all_of_its_skus_and_keeps_what_is_there_from_othe
     await assert_sound(database)
 
 
+async def test_who_is_next_for_one_sku_still_waits_for_older_orders_of_another(
+    database: Database,
+) -> None:
+    await put_products(database, APPLE=0, PEAR=1)
+    for sku in ("APPLE", "PEAR"):
+        await allow(database, 5, sku)
+    [older] = await place(database, a_placement(("PEAR", 2)))
+    [both] = await place(database, a_placement(("APPLE", 1), ("PEAR", 1)))
+    await drain_inventory(database)
+
+    await receive(database, 1)
+    await drain_inventory(database)
+    assert await states(database, [older, both]) == ["backordered", "backordered"]
+
+    await receive(database, 2, "PEAR")
+    await drain_inventory(database)
+    assert await states(database, [older, both]) == ["reserved", "reserved"]
+
+
 async def test_more_orders_than_one_pass_fills_are_filled_by_the_next(database: Database) -> None:
     await put_products(database, APPLE=0)
     await allow(database, 230)
