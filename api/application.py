@@ -45,6 +45,7 @@ from api import (
     resolutions,
     reviews,
     schedules,
+    search,
     sessions,
     staff_login,
     stock,
@@ -80,6 +81,7 @@ from api.versions import ENDINGS, announcing
 from db.cache import Cache
 from db.doorbell import Doorbell, broker
 from db.engine import Database, act_as, connect, transaction
+from db.finds import Finds
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
 from db.reach import Reach
@@ -115,6 +117,7 @@ ROUTES = [
     price_entries.router,
     exports.router,
     categories.router,
+    search.router,
     stock.router,
     reviews.router,
     moderation.router,
@@ -252,6 +255,7 @@ def _state(config: Settings, database: Database, limits: Limits, keyring: Keyrin
             "settings": config,
             "database": database,
             "policies": POLICIES,
+            "search": Finds(database),
             "in_flight": InFlight(),
             "exporting": asyncio.Lock(),
             "limits": limits,

@@ -2,13 +2,16 @@
 
 import base64
 import zlib
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
+import msgspec
 from litestar import Request
 
 from api.problems import InvalidCursor
+
+Kind = TypeVar("Kind")
 
 # A UUIDv7 begins with its time, so one id is a place in a list ordered by creation.
 _ID_BYTES = 16
@@ -47,6 +50,25 @@ def decode_number(cursor: str) -> int:
     return place
 
 
+def encode_place(place: object, *, of: bytes) -> str:
+    """Make the cursor for what comes after a place in one list, and in no other one."""
+    raw = msgspec.json.encode(place)
+    sealed = raw + zlib.crc32(raw + of).to_bytes(_CHECKSUM_BYTES, "big")
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def decode_place(cursor: str, kind: type[Kind], *, of: bytes) -> Kind:
+    """Read such a cursor; raises InvalidCursor unless it was made for this list."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        place = msgspec.json.decode(raw[:-_CHECKSUM_BYTES], type=kind)
+    except ValueError as error:
+        raise InvalidCursor("The cursor is not one of ours.", field="cursor") from error
+    if encode_place(place, of=of) != cursor:
+        raise InvalidCursor("The cursor is of another list.", field="cursor")
+    return place
+
+
 def _sealed(raw: bytes) -> bytes:
     return raw + zlib.crc32(raw).to_bytes(_CHECKSUM_BYTES, "big")
 
@@ -56,7 +78,12 @@ def link(request: Request[Any, Any, Any], last: UUID) -> dict[str, str]:
 
     The reference is relative (RFC 8288 §3.1), so no Host header gets into it.
     """
-    return _link(request, "cursor", encode(last))
+    return link_to(request, encode(last))
+
+
+def link_to(request: Request[Any, Any, Any], cursor: str) -> dict[str, str]:
+    """Headers that name the next page, by a cursor that is made already."""
+    return _link(request, "cursor", cursor)
 
 
 def link_after(request: Request[Any, Any, Any], last: str) -> dict[str, str]:

@@ -86,6 +86,7 @@ POLICIES: Mapping[str, Policy] = {
     "DELETE /v1/carts/{cart_id}/lines": _CART_WRITE,
     "GET /v1/variants/{sku}": _PUBLIC,
     "GET /v1/categories": _PUBLIC,
+    "GET /v1/search": _PUBLIC,
     "GET /v1/categories/{slug}": _PUBLIC,
     "PUT /v1/categories/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),
     "DELETE /v1/categories/{slug}": Policy(_OPS, Scope.CATALOGUE_WRITE),

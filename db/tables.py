@@ -34,6 +34,7 @@ from db import (
     operation_tables,
     review_tables,
     sample_tables,
+    search_tables,
     stock_tables,
 )
 from db.metadata import index_grown, metadata, moment, xid
@@ -203,7 +204,7 @@ class NotificationColumns(TypedColumns):
 accounts, audits, gateways = account_tables, audit_tables, gateway_tables
 operations, movements = operation_tables, stock_tables
 sampled, bulks, reviewed = sample_tables, bulk_tables, review_tables
-carts = cart_tables
+carts, searched = cart_tables, search_tables
 
 variants = catalogue_tables.variants
 stock = stock_tables.stock

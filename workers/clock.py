@@ -10,9 +10,10 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import bulk_steps, cron, orders, queues, reconciliation, samples, tasks, upkeep
+from db import bulk_steps, cron, find_upkeep, orders, queues, reconciliation, samples, tasks, upkeep
 from db.doorbell import Doorbell, broker
 from db.engine import Database, Unavailable, act_as, connect, name_commit, transaction
+from db.find_upkeep import TURNED_BATCH_MAX
 from db.groups import in_savepoints
 from db.heartbeat import Heartbeat
 from db.processes import ProcessKind
@@ -62,6 +63,7 @@ async def run_once(database: Database, gateways: Sequence[str] = ()) -> None:
         "bulk": step_bulk,
         "end drains": end_drains,
         "ring": ring,
+        "search": settle_search,
         "sample": sample,
     }
     for name, part in parts.items():
@@ -157,6 +159,16 @@ async def sample(database: Database) -> None:
         if await cron.take_slot(tx, Job.SAMPLE, every_s=SCHEDULES[Job.SAMPLE].every_s):
             name_commit(tx, Commit.CRON_SAMPLE)
             await samples.take(tx)
+
+
+async def settle_search(database: Database) -> None:
+    """Have search know which products can be bought now, of those whose stock has turned."""
+    turned = TURNED_BATCH_MAX
+    while turned == TURNED_BATCH_MAX:
+        async with transaction(database) as tx:
+            turned = await find_upkeep.settle(tx)
+            if turned:
+                name_commit(tx, Commit.SEARCH)
 
 
 async def ring(database: Database) -> None:

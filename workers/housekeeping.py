@@ -10,6 +10,7 @@ from db import (
     bulks,
     carts,
     codes,
+    find_upkeep,
     invalidations,
     keys,
     processes,
@@ -57,6 +58,7 @@ async def prune(
         await samples.prune(tx, keep_days=SAMPLES_KEEP_DAYS, limit=batch_max)
         await invalidations.prune(tx)
         await bulks.prune(tx, keep_days=BULKS_KEEP_DAYS)
+        await find_upkeep.tidy(tx)
         abandoned = await carts.prune(tx, keep_days=CARTS_KEEP_DAYS, limit=batch_max)
         if batch_max in {gone, forgotten, abandoned, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))

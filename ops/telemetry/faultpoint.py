@@ -56,6 +56,7 @@ class Commit(StrEnum):
     QUEUE = "commit-queue"
     BULK = "commit-bulk"  # a batch of it
     DRAINED = "commit-drained"
+    SEARCH = "commit-search"  # what has turned is written down
     PROCESS = "commit-process"
     SCHEDULE = "commit-schedule"
     USER = "commit-user"

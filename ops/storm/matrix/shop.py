@@ -53,6 +53,11 @@ async def stock(scene: Scene) -> None:
     scene.lane.stocked[_sku(scene)] = 5
 
 
+async def turned(scene: Scene) -> None:
+    """Have search behind on a product whose stock has turned."""
+    await scene.sql("INSERT INTO search_stale (sku) VALUES (%s)", _sku(scene))
+
+
 async def cart(scene: Scene) -> None:
     """Have a cart open, and a product on sale."""
     await product(scene)

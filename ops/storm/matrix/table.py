@@ -99,6 +99,7 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.EXPIRE_AUTHORIZATIONS: Story(
         line="clock", before=s.authorized, then=s.authorization_over, ends=_CANCELLED
     ),
+    Commit.SEARCH: Story(line="clock", then=shop.turned, ends=_NO_ORDER),
     Commit.CRON_PRUNE: Story(line="clock", then=s.forgotten("prune"), ends=_NO_ORDER),
     Commit.CRON_RECONCILE: Story(line="clock", then=s.forgotten("reconcile"), ends=_NO_ORDER),
     Commit.CRON_AUDIT: _AUDIT,
