@@ -70,7 +70,7 @@ async def _read(request: Request[Any, Any, Any], read: Reading[Any]) -> Read[Pag
     if found.value is None:
         return Read(None, found.tags, found.fresh_s)
     body = msgspec.json.encode(found.value)
-    return Read(Page(body, _tag(body)), found.tags, found.fresh_s)
+    return Read(Page(body, _tag(body), dict(found.headers)), found.tags, found.fresh_s)
 
 
 def _tag(body: bytes) -> str:

@@ -1,7 +1,9 @@
 """Products over HTTP: those that are public for everybody, all of them for staff."""
 
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, cast
+from uuid import UUID
 
 import msgspec
 from litestar import Response, Router, delete, get, put
@@ -10,18 +12,22 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import audit, conditional, pages
+from api import audit, cached, conditional, pages
 from api.authentication import Asked
 from api.fields import CurrencyInQuery, SlugInPath, SlugInQuery
 from api.problems import Forbidden
-from db import categories, invalidations, products, showcase
-from db.engine import name_commit
+from db import categories, edges, invalidations, products, showcase
+from db.cache import SHORT_S, Read
+from db.engine import name_commit, reading
+from db.invalidations import CATALOGUE
 from db.products import Filter
 from db.showcase import ShownVariant
 from domain.principal import writes_catalogue
 from domain.product import Product, ProductContent, ProductStatus
 from domain.refusal import NotFound
 from ops.telemetry.faultpoint import Commit
+
+PRODUCT, LIST = cached.pages("product"), cached.pages("products")
 
 
 class ProductView(Product, frozen=True, kw_only=True):
@@ -39,7 +45,6 @@ class ProductPage(msgspec.Struct, frozen=True):
 @get("")
 async def list_products(  # noqa: PLR0913, PLR0917 - one parameter per filter
     request: Asked,
-    tx: NamedDependency[AsyncConnection],
     category: SlugInQuery = None,
     status: Annotated[ProductStatus | None, QueryParameter(description="for staff")] = None,
     currency: CurrencyInQuery = None,
@@ -50,31 +55,78 @@ async def list_products(  # noqa: PLR0913, PLR0917 - one parameter per filter
     public = not writes_catalogue(request.user)
     if public and status not in {None, ProductStatus.ACTIVE}:
         raise Forbidden("Only staff sees products that are not active.", field="status")
-    below = None if category is None else await categories.below(tx, category)
     before = None if cursor is None else pages.decode(cursor)
-    wanted = Filter(public, status, below)
-    found = await products.page(tx, wanted, before=before, limit=limit + 1)
-    shown = [product for _, product in found[:limit]]
-    of = await showcase.page(tx, [p.slug for p in shown], currency=currency, public=public)
-    headers = pages.link(request, found[limit - 1][0]) if len(found) > limit else {}
-    return Response(ProductPage([_view(p, of[p.slug]) for p in shown]), headers=headers)
+    read = partial(_list, request, _Asked(category, status, currency, before, limit, public))
+    if public:
+        # All that is public is active.
+        key = f"{category or ''}:{currency or ''}:{cursor or ''}:{limit}"
+        return await cached.show(request, LIST, key, read)
+    async with reading(request.app.state.database) as tx:
+        found = await read(tx)
+    return Response(cast("ProductPage", found.value), headers=found.headers)
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    category: str | None
+    status: ProductStatus | None
+    currency: str | None
+    before: UUID | None
+    limit: int
+    public: bool
+
+
+async def _list(request: Asked, asked: _Asked, tx: AsyncConnection) -> Read[ProductPage]:
+    below = None if asked.category is None else await categories.below(tx, asked.category)
+    wanted = Filter(asked.public, asked.status, below)
+    found = await products.page(tx, wanted, before=asked.before, limit=asked.limit + 1)
+    shown = [product for _, product in found[: asked.limit]]
+    slugs = [product.slug for product in shown]
+    of = await showcase.page(tx, slugs, currency=asked.currency, public=asked.public)
+    more = len(found) > asked.limit
+    headers = pages.link(request, found[asked.limit - 1][0]) if more else {}
+    return Read(
+        ProductPage([_view(p, of[p.slug]) for p in shown]),
+        frozenset({CATALOGUE, "products", "variants", "categories", "prices"}),
+        min(SHORT_S, await edges.of_products(tx, slugs)),
+        headers,
+    )
 
 
 @get("/{slug:str}")
 async def get_product(
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    slug: SlugInPath,
-    currency: CurrencyInQuery = None,
+    request: Asked, slug: SlugInPath, currency: CurrencyInQuery = None
 ) -> Response[ProductView]:
     """Read a product with its variants; without a `currency` each has the price of its own."""
     public = not writes_catalogue(request.user)
-    found = await products.find(tx, slug, public=public)
+    read = partial(_find, slug, currency, public)
+    absent = f"There is no product {slug}."
+    if public:
+        key = f"{slug}:{currency or ''}"
+        return await cached.show(request, PRODUCT, key, read, absent=absent)
+    async with reading(request.app.state.database) as tx:
+        found = (await read(tx)).value
     if found is None:
-        raise NotFound(f"There is no product {slug}.")
-    variants = await showcase.page(tx, [slug], currency=currency, public=public)
-    view = _view(found, variants[slug])
-    return conditional.show(request, view, version=found.version, parts=view.variants)
+        raise NotFound(absent)
+    return conditional.show(request, found, version=found.version, parts=found.variants)
+
+
+async def _find(
+    slug: str,
+    currency: str | None,
+    public: bool,  # noqa: FBT001 - it is bound, not called
+    tx: AsyncConnection,
+) -> Read[ProductView]:
+    found = await products.find(tx, slug, public=public)
+    tags = {CATALOGUE, "prices", f"product:{slug}"}
+    if found is None:
+        return Read(None, frozenset(tags), await edges.of_products(tx, [slug]))
+    variants = (await showcase.page(tx, [slug], currency=currency, public=public))[slug]
+    skus = [variant.sku for variant in variants]
+    return Read(
+        _view(found, variants),
+        frozenset(tags | {f"variant:{sku}" for sku in skus} | {f"stock:{sku}" for sku in skus}),
+        min(SHORT_S, await edges.of_products(tx, [slug])),
+    )
 
 
 @put(

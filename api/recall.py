@@ -25,10 +25,11 @@ ADDRESS_BYTES_MAX = 256
 
 
 class Page(msgspec.Struct, frozen=True):
-    """The content of an answer in JSON, and its entity tag."""
+    """The content of an answer in JSON, its entity tag, and headers of its own."""
 
     body: bytes
     etag: str
+    headers: dict[str, str] = {}
 
 
 class Pages(msgspec.Struct, frozen=True):
@@ -119,7 +120,7 @@ class Recalled:
 
 def headers(of: Pages, page: Page) -> dict[str, str]:
     """Tell caches between us and who asks what they may do with a page."""
-    return {"ETag": page.etag, "Cache-Control": of.control, "Vary": VARY}
+    return {"ETag": page.etag, "Cache-Control": of.control, "Vary": VARY, **page.headers}
 
 
 def _headers(of: Pages, page: Page, *, known: bool) -> list[Header]:

@@ -9,7 +9,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -24,8 +24,10 @@ from db.shelf import Entry, Shelf
 from ops.config import Settings
 from ops.telemetry import metrics
 
-# For how long Redis keeps what is of the catalogue.
-CATALOGUE_S = 300.0
+# For how long Redis keeps what is of the catalogue, and of an account.
+CATALOGUE_S, PROFILE_S = 300.0, 60.0
+# Orders change whether there are any left, and tell no cache: they have better things to do.
+SHORT_S = 10.0
 # Even a change that nobody has told of, e.g. by psql, is shown after this and the time in Redis.
 IN_PROCESS_S = 5.0
 # What was read at once does not end at once.
@@ -56,12 +58,14 @@ class Kind(msgspec.Struct, Generic[T], frozen=True):
 class Read(msgspec.Struct, Generic[T], frozen=True):
     """What was read, None if it is not there; all it was made of is among the tags.
 
-    It holds `fresh_s` from the beginning of the reading on, e.g. until a price begins.
+    It holds `fresh_s` from the beginning of the reading on, e.g. until a price begins. `headers`
+    go with it where it is shown.
     """
 
     value: T | None
     tags: frozenset[str]
     fresh_s: float = math.inf
+    headers: Mapping[str, str] = {}
 
 
 Load = Callable[[], Awaitable[Read[T]]]
@@ -137,7 +141,7 @@ class Cache:
 
     def _is_good(self, entry: Entry) -> bool:
         is_due = self._clock() < entry.until
-        return is_due and self.freshness.holds(entry.as_of, entry.tags)
+        return is_due and self.freshness.holds(entry.seen, entry.tags)
 
     async def _begin(self, kind: Kind[T], name: str, load: Load[T]) -> Entry:
         """Find a value in Redis or load it, for all who ask for it meanwhile."""
@@ -155,18 +159,18 @@ class Cache:
         return await self._loaded(kind, name, load)
 
     async def _loaded(self, kind: Kind[T], name: str, load: Load[T]) -> Entry:
-        # Whatever ended before it was last asked what has changed, the reading sees.
-        began, as_of, history = self._clock(), self.freshness.settled, self.freshness.history
+        # Whatever was committed when it was last asked what has changed, the reading sees.
+        began, seen, history = self._clock(), self.freshness.seen, self.freshness.history
         metrics.cache_misses.labels(kind.name).inc()
         read = await load()
         value = msgspec.msgpack.encode(read.value)
         keep_s = IN_PROCESS_S if read.value is not None else ABSENT_S
         until = began + min(_jittered(keep_s), read.fresh_s)
-        entry = Entry(read.value, tuple(read.tags), as_of, until, len(value))
+        entry = Entry(read.value, tuple(read.tags), seen, until, len(value))
         if self._put(name, entry) and read.value is not None and kind.keep_s:
             left_s = min(_jittered(kind.keep_s), read.fresh_s - (self._clock() - began))
-            kept = Kept(entry.tags, msgspec.Raw(value))
-            storing = self._depot.put(history, name, kept, as_of=as_of, keep_s=left_s)
+            kept = Kept(str(seen), entry.tags, msgspec.Raw(value))
+            storing = self._depot.put(history, name, kept, keep_s=left_s)
             self._storing.add(task := asyncio.create_task(storing))
             task.add_done_callback(self._storing.discard)
         return entry
@@ -179,12 +183,12 @@ class Cache:
             metrics.cache_errors.labels(level="redis").inc()
             return None
         until = self._clock() + min(_jittered(IN_PROCESS_S), found.left_s)
-        entry = Entry(value, found.tags, found.as_of, until, len(found.value))
+        entry = Entry(value, found.tags, found.seen, until, len(found.value))
         return entry if self._put(name, entry) else None
 
     def _put(self, name: str, entry: Entry) -> bool:
         """Keep an entry in the process unless something newer is known of."""
-        if not self.freshness.holds(entry.as_of, entry.tags):
+        if not self.freshness.holds(entry.seen, entry.tags):
             metrics.cache_refusals.labels(level="process").inc()
             return False
         self._shelf.put(name, entry)

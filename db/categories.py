@@ -84,7 +84,7 @@ async def put(tx: AsyncConnection, wanted: Category) -> Category:
             "rank": wanted.rank,
         },
     )
-    await invalidations.touch(tx, ["categories", f"category:{wanted.slug}"])
+    await invalidations.touch(tx, [f"category:{wanted.slug}"])
     return await _get(tx, wanted.slug)
 
 
@@ -115,7 +115,7 @@ async def delete(tx: AsyncConnection, slug: str) -> Category | None:
     )
     if not gone:
         raise CategoryInUse(f"Something is still in {slug}: move or delete that first.")
-    await invalidations.touch(tx, ["categories", f"category:{slug}"])
+    await invalidations.touch(tx, [f"category:{slug}"])
     return was
 
 

@@ -14,6 +14,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from db.snapshots import Snapshot
 from ops.config import VERSION, Settings
 from ops.telemetry import metrics
 
@@ -31,29 +32,30 @@ _MS_PER_S = 1000
 
 # The value, and for how long it still is one.
 _FIND = "local found = redis.call('GET', KEYS[1]) return {found, redis.call('PTTL', KEYS[1])}"
-# Each begins with the number it is as of, in twenty digits, which compare as text.
+# Each begins with the place of its snapshot, in so many digits, which compare as text.
 _PUT = """
-local kept = redis.call('GETRANGE', KEYS[1], 0, 19)
-if kept > string.sub(ARGV[1], 1, 20) then return 0 end
+local kept = redis.call('GETRANGE', KEYS[1], 0, 39)
+if kept > string.sub(ARGV[1], 1, 40) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-_DIGITS = 20
+_DIGITS = 20  # of each of the two numbers of a place
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """A value as it was encoded, with its tags."""
+    """A value as it was encoded, with its tags and a snapshot from before it was read."""
 
+    seen: str
     tags: tuple[str, ...]
     value: msgspec.Raw
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What Redis had: as of which transaction, and for how long it may still be shown."""
+    """What Redis had, and for how long it may still be shown."""
 
+    seen: Snapshot
     tags: tuple[str, ...]
     value: bytes
-    as_of: int
     left_s: float
 
 
@@ -83,12 +85,13 @@ class Depot:
         found, left_ms = cast("tuple[bytes | None, int]", answer)
         return None if found is None else _decoded(found, left_ms)
 
-    async def put(self, history: str, key: str, kept: Kept, *, as_of: int, keep_s: float) -> None:
+    async def put(self, history: str, key: str, kept: Kept, *, keep_s: float) -> None:
         """Keep a value for so long, unless a newer one is there."""
         keep_ms = int(keep_s * _MS_PER_S)
         if self._put is None or self._is_away() or keep_ms <= 0:
             return
-        content = b"%0*d" % (_DIGITS, as_of) + msgspec.msgpack.encode(kept)
+        place = b"".join(b"%0*d" % (_DIGITS, part) for part in Snapshot.parse(kept.seen).place)
+        content = place + msgspec.msgpack.encode(kept)
         if len(content) > VALUE_BYTES_MAX:
             return
         name = self._name(history, key)
@@ -121,13 +124,13 @@ class Depot:
 def _decoded(content: bytes, left_ms: int) -> Found | None:
     """Read what was written; None of what is nothing of ours."""
     try:
-        kept = msgspec.msgpack.decode(content[_DIGITS:], type=Kept)
-        as_of = int(content[:_DIGITS])
+        kept = msgspec.msgpack.decode(content[2 * _DIGITS :], type=Kept)
+        seen = Snapshot.parse(kept.seen)
     except (msgspec.MsgspecError, ValueError):
         metrics.cache_errors.labels(level="redis").inc()
         return None
     # What has no end was written by nobody here.
-    return Found(kept.tags, bytes(kept.value), as_of, max(0, left_ms) / _MS_PER_S)
+    return Found(seen, kept.tags, bytes(kept.value), max(0, left_ms) / _MS_PER_S)
 
 
 def _connect(url: str) -> "redis.asyncio.Redis":

@@ -16,6 +16,7 @@ from db import invalidations
 from db.engine import Unavailable
 from db.invalidations import Changes
 from db.link import LINK, address, cut_late, session
+from db.snapshots import Snapshot
 from ops.config import Settings
 from ops.telemetry import metrics
 
@@ -30,8 +31,12 @@ KNOWN_S = 0.75
 AWAY_S = 5.0
 # A question takes a millisecond. Requests wait for this one.
 ANSWER_WITHIN_S = 0.5
+# Of each tag; it is enough while transactions last for less time than passes between so many.
+TOUCHES_MAX = 4
 # Some hundred bytes each.
 REMEMBERED_MAX = 50_000
+# Of a process that has not asked yet.
+NOTHING = Snapshot(0, 0, ())
 OUTAGES = (psycopg.OperationalError, OSError, TimeoutError)
 
 
@@ -52,9 +57,11 @@ class Freshness:
         self._asked_at = self._failed_at = -math.inf
         # How often somebody committed here, and how often when it was last asked.
         self._commits, self._commits_seen = 0, -1
-        self._touched: dict[str, int] = {}
-        self._floor = self._since = 0
-        self.settled = 0
+        # By tag: transactions that touched it. Of those up to the first no more is remembered.
+        self._touched: dict[str, tuple[int, ...]] = {}
+        self._floor = 0
+        self._since: Snapshot | None = None
+        self.seen = NOTHING
         self.history: str = ""
 
     def forget(self) -> None:
@@ -86,12 +93,17 @@ class Freshness:
         if self._commits_seen < commits or self._clock() - self._asked_at > AWAY_S:
             raise Unavailable("The database does not say whether what is cached still holds.")
 
-    def holds(self, as_of: int, tags: Iterable[str]) -> bool:
-        """Tell whether nothing is known to have touched `tags` since `settled` was `as_of`."""
-        touched = self._touched
-        return self._floor < as_of <= self.settled and all(
-            touched.get(tag, 0) < as_of for tag in tags
-        )
+    def holds(self, seen: Snapshot, tags: Iterable[str]) -> bool:
+        """Tell whether nothing is known to have touched `tags` that a snapshot does not see."""
+        if not (self._floor < seen.xmin and seen.xmax <= self.seen.xmax):
+            return False
+        for tag in tags:
+            xids = self._touched.get(tag)
+            if xids is not None and not (
+                xids[0] < seen.xmin and all(seen.sees(xid) for xid in xids[1:])
+            ):
+                return False
+        return True
 
     async def close(self) -> None:
         """Let go of Postgres."""
@@ -135,7 +147,7 @@ class Freshness:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             self._link = await self._open()
         # It may be another server by now, or have gone back to a backup.
-        self._since = 0
+        self._since = None
         return await self._changes(self._link)
 
     async def _changes(self, link: psycopg.AsyncConnection[Any]) -> Changes:
@@ -148,16 +160,20 @@ class Freshness:
             cut.cancel()
 
     def _take(self, found: Changes) -> None:
-        if found.history != self.history or found.settled < self.settled:
+        if found.history != self.history or found.seen.xmax < self.seen.xmax:
             self._touched.clear()
             self._floor, self.history = 0, found.history
         self._floor = max(self._floor, found.floor)
-        for tag, xid in found.touched.items():
+        for tag, xids in found.touched.items():
             # To the end: those are forgotten that were touched first.
-            self._touched[tag] = max(xid, self._touched.pop(tag, 0))
+            before = self._touched.pop(tag, (0,))
+            first, *later = sorted({*before[1:], *xids})[-TOUCHES_MAX - 1 :]
+            dropped = first if len(later) == TOUCHES_MAX else 0
+            kept = later if dropped else [first, *later]
+            self._touched[tag] = (max(before[0], dropped), *kept)
         while len(self._touched) > REMEMBERED_MAX:
-            self._floor = max(self._floor, self._touched.pop(next(iter(self._touched))))
-        self.settled = self._since = found.settled
+            self._floor = max(self._floor, *self._touched.pop(next(iter(self._touched))))
+        self.seen = self._since = found.seen
         metrics.cache_invalidations.inc(len(found.touched))
 
 

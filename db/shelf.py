@@ -2,6 +2,7 @@
 
 import msgspec
 
+from db.snapshots import Snapshot
 from ops.telemetry import metrics
 
 # What an entry costs beside its value: key, tags, and itself in a dictionary.
@@ -9,11 +10,11 @@ ENTRY_BYTES = 600
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A value, under which tags it was read and as of which transaction; `until` is monotonic."""
+    """A value, its tags, and a snapshot from before it was read; `until` is monotonic."""
 
     value: object
     tags: tuple[str, ...]
-    as_of: int
+    seen: Snapshot
     until: float
     size_bytes: int
 
@@ -37,7 +38,7 @@ class Shelf:
     def put(self, key: str, entry: Entry) -> bool:
         """Keep an entry unless a newer one is there; says whether it is kept."""
         before = self._entries.get(key)
-        if before is not None and before.as_of > entry.as_of:
+        if before is not None and before.seen.place > entry.seen.place:
             return False
         self.drop(key)
         cost = entry.size_bytes + ENTRY_BYTES

@@ -24,6 +24,15 @@ class Snapshot(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.xmin}:{self.xmax}:{','.join(map(str, self.running))}"
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Tell which of two is later, unless they are nearly the same."""
+        return self.xmax, self.xmin
+
+    def sees(self, xid: int) -> bool:
+        """Tell whether what a transaction wrote was committed by then."""
+        return xid < self.xmin or (xid < self.xmax and xid not in self.running)
+
     def until(self, xid: int) -> Self:
         """Give the snapshot for which the transactions from `xid` on have not begun."""
         running = tuple(other for other in self.running if other < xid)

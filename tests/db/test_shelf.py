@@ -3,10 +3,11 @@
 import pytest
 
 from db.shelf import ENTRY_BYTES, Entry, Shelf
+from db.snapshots import Snapshot
 
 
-def an_entry(value: object = "value", *, as_of: int = 1, size_bytes: int = 1000) -> Entry:
-    return Entry(value, ("tag",), as_of, 0.0, size_bytes)
+def an_entry(value: object = "value", *, number: int = 1, size_bytes: int = 1000) -> Entry:
+    return Entry(value, ("tag",), Snapshot(number, number, ()), 0.0, size_bytes)
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def test_entry_that_grows_takes_the_room_of_others(shelf: Shelf) -> None:
 
 
 def test_older_entry_does_not_replace_a_newer_one(shelf: Shelf) -> None:
-    shelf.put("a", an_entry("new", as_of=2))
+    shelf.put("a", an_entry("new", number=2))
 
-    assert not shelf.put("a", an_entry("old", as_of=1))
+    assert not shelf.put("a", an_entry("old", number=1))
 
     found = shelf.find("a")
     assert found is not None
