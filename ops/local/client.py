@@ -132,6 +132,14 @@ class Client:
         content = {"name": name, "price_minor": price_minor, "currency": currency}
         await self._ask("PUT", f"/v1/variants/{sku}", content, self._staff)
 
+    async def put(self, path: str, content: object) -> None:
+        """Put something as staff."""
+        await self._ask("PUT", path, content, self._staff)
+
+    async def patch(self, path: str, content: object) -> None:
+        """Change something as staff; whatever it says is so is so if it is said again."""
+        await self._ask("PATCH", path, content, self._staff)
+
     async def put_stock(self, sku: str, on_hand: int) -> Level:
         """Set what is on hand of a product, including what orders hold."""
         answer = await self._ask("PUT", f"/v1/stock/{sku}", {"on_hand": on_hand}, self._staff)

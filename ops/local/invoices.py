@@ -5,7 +5,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -46,12 +46,16 @@ class Invoice(msgspec.Struct, frozen=True):
 
 
 class Article(msgspec.Struct, frozen=True):
-    """A product, at the price it had most often, and how much of it the file sells."""
+    """A thing that was sold, at the price it had most often, and how much of it the file sells.
+
+    `weeks` has the price that it had most often in each week, by the week's Monday.
+    """
 
     sku: str
     name: str
     price_minor: int
     sold: int
+    weeks: Mapping[date, int] = {}
 
 
 class Sales(msgspec.Struct, frozen=True):
@@ -133,9 +137,18 @@ def _articles(sold: Sequence[Entry]) -> list[Article]:
             name=next((entry.name for entry in entries if entry.name), sku),
             price_minor=Counter(entry.price_minor for entry in entries).most_common(1)[0][0],
             sold=sum(entry.quantity for entry in entries),
+            weeks=_weeks(entries),
         )
         for sku, entries in lines.items()
     ]
+
+
+def _weeks(entries: Sequence[Entry]) -> dict[date, int]:
+    prices: dict[date, Counter[int]] = {}
+    for entry in entries:
+        monday = entry.at.date() - timedelta(days=entry.at.weekday())
+        prices.setdefault(monday, Counter())[entry.price_minor] += 1
+    return {monday: counted.most_common(1)[0][0] for monday, counted in prices.items()}
 
 
 def _lines(path: Path) -> Iterator[Entry | Refusal]:

@@ -19,15 +19,17 @@ from domain.event import CancelReason
 from domain.status import Status
 from ops.local import audit, settling
 from ops.local.access import Access, running_or_own
+from ops.local.assortment import Assortment, assort
 from ops.local.audit import NotSettled
 from ops.local.client import PlatformFailed, Refused, connected
 from ops.local.entries import REASONS
 from ops.local.interrupt import run_until_told
 from ops.local.invoices import FileUnusable, Sales, load
 from ops.local.progress import shown
+from ops.local.seeding import seed, size
 from ops.local.settling import Observer, Settled, observing
 from ops.local.state import DEFAULT_STATE, CannotStart
-from ops.local.traffic import AT_ONCE, Moved, Traffic, seed, unknown_countries
+from ops.local.traffic import AT_ONCE, Moved, Traffic, unknown_countries
 
 MAX = "max"
 # What an interrupted run left over is done by then, unless somebody has to look at it.
@@ -44,8 +46,18 @@ class Cancellations(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The last line; every invoice is accepted, refused or a cancellation."""
+    """The last line; every invoice is accepted, refused or a cancellation.
 
+    `prices` are those of weeks in which something did not cost what it mostly does, `customers`
+    those of accepted orders whom the file tells apart.
+    """
+
+    categories: int
+    products: int
+    variants: int
+    price_lists: int
+    prices: int
+    customers: int
     invoices: int
     accepted: int
     refused: Mapping[str, int]
@@ -60,6 +72,7 @@ class Ran(msgspec.Struct, frozen=True):
     """A replay that came to its end; `seconds` are from the first order to the last at rest."""
 
     sales: Sales
+    assortment: Assortment
     moved: Moved
     settled: Settled
     seconds: float
@@ -121,8 +134,9 @@ async def run(access: Access, sales: Sales, speed: float | None, console: Consol
     loop = asyncio.get_running_loop()
     async with observing(access) as observer, connection as client:
         await _let_leftovers_end(observer, console)
-        with shown(console, "Seeding the catalogue", len(sales.articles)) as progress:
-            await seed(client, sales.articles, progress)
+        assortment = assort(sales.articles)
+        with shown(console, "Seeding the catalogue", size(assortment, sales.articles)) as progress:
+            await seed(client, assortment, sales.articles, progress)
         traffic, began = Traffic(client, secrets.token_hex(3), speed), loop.time()
         with shown(console, "Sending invoices", len(sent)) as progress:
             await traffic.send(sent, progress)
@@ -130,7 +144,7 @@ async def run(access: Access, sales: Sales, speed: float | None, console: Consol
         await settling.wait(observer, placed, console)
         seconds = loop.time() - began
         settled = await settling.read_back(observer, client, placed, console)
-    return Ran(sales, traffic.moved, settled, seconds)
+    return Ran(sales, assortment, traffic.moved, settled, seconds)
 
 
 async def _let_leftovers_end(observer: Observer, console: Console) -> None:
@@ -168,7 +182,14 @@ def refusals(ran: Ran) -> Counter[str]:
 def summary(ran: Ran, *, violations: int) -> Result:
     """Sum a replay up."""
     statuses = Counter(end.status for end in ran.settled.ends)
+    accepted = {i.customer for i in ran.sales.invoices if i.number in ran.moved.accepted}
     return Result(
+        categories=len(ran.assortment.categories),
+        products=len(ran.assortment.products),
+        variants=len(ran.sales.articles),
+        price_lists=len(ran.assortment.price_lists),
+        prices=sum(len(each.prices) for each in ran.assortment.price_lists),
+        customers=len(accepted - {""}),
         invoices=len(ran.sales.invoices),
         accepted=len(ran.moved.accepted),
         refused=dict(refusals(ran).most_common()),
@@ -202,6 +223,12 @@ def _tell(console: Console, ran: Ran, result: Result, wrong: Sequence[str], refu
     table = Table(box=SIMPLE, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right")
+    table.add_row("categories", f"{result.categories:,}")
+    table.add_row("products", f"{result.products:,}")
+    table.add_row("variants of them", f"{result.variants:,}")
+    table.add_row("price lists, by week", f"{result.price_lists:,}")
+    table.add_row("prices in them", f"{result.prices:,}")
+    table.add_row("customers", f"{result.customers:,}")
     table.add_row("invoices", f"{result.invoices:,}")
     table.add_row("accepted", f"{result.accepted:,}")
     for reason, count in result.refused.items():

@@ -11,7 +11,7 @@ from ops.local import countries
 from ops.local.client import Accepted, Client, Item, NewOrder, Refused
 from ops.local.crowd import each
 from ops.local.entries import email, sku
-from ops.local.invoices import Article, Invoice
+from ops.local.invoices import Invoice
 from ops.local.progress import Progress
 
 AT_ONCE = 32
@@ -29,31 +29,6 @@ class Moved(msgspec.Struct):
     # Orders by what undid them.
     cancelled_by: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     unmatched: list[str] = msgspec.field(default_factory=list[str])
-
-
-async def seed(client: Client, articles: Sequence[Article], progress: Progress) -> None:
-    """Put the products of a file, and as much stock of each as the file sells."""
-
-    async def put(article: Article) -> None:
-        await client.put_product(
-            article.sku, name=article.name, price_minor=article.price_minor, currency=CURRENCY
-        )
-        await _stock(client, article.sku, article.sold)
-        progress.advance()
-
-    await each(articles, put, at_once=AT_ONCE)
-
-
-async def _stock(client: Client, sku: str, needed: int) -> None:
-    """Set stock so that as much as needed is for sale, whatever earlier orders hold of it."""
-    try:
-        level = await client.put_stock(sku, needed)
-    except Refused as refused:
-        if refused.code != "stock_below_reserved":
-            raise
-        level = await client.stock(sku)
-    if level.reserved:
-        await client.put_stock(sku, needed + level.reserved)
 
 
 class Traffic:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from ops.local.assortment import Assortment
 from ops.local.audit import End
 from ops.local.client import Accepted, Refused
 from ops.local.invoices import COLUMNS, Invoice, Sales
@@ -37,6 +38,12 @@ ROWS = (
     ("C536370", "D", "Discount", "-1", "2010-12-01 09:01:00", "27.5", "17850.0", "France"),
 )
 SUMMED_UP = {
+    "categories": 1,
+    "products": 4,
+    "variants": 4,
+    "price_lists": 0,
+    "prices": 0,
+    "customers": 1,
     "invoices": 6,
     "accepted": 2,
     "refused": {"price_not_positive": 1, "total_too_large": 1},
@@ -125,7 +132,8 @@ def a_run(
         End(UUID(int=n), "paid" if label == "paid" else "cancelled", label, None, frozenset())
         for n, label in enumerate(labels)
     ]
-    return Ran(Sales(invoices, [], []), moved, Settled([], ends, [], wrong), seconds=2.0)
+    nothing = Assortment([], [], [])
+    return Ran(Sales(invoices, [], []), nothing, moved, Settled([], ends, [], wrong), seconds=2.0)
 
 
 def test_nothing_is_wrong_with_orders_paid_unless_their_customer_cancelled_them() -> None:

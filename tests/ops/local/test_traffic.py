@@ -1,7 +1,6 @@
 """Invoices are sent in their order and pace, and undo exactly what they take back."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,9 +8,9 @@ from uuid import UUID
 from aiohttp import web
 
 from ops.local.client import Refused
-from ops.local.invoices import Article, Invoice
-from ops.local.traffic import Traffic, order, seed, undoable, unknown_countries
-from tests.ops.local.answering import ACCEPTED, accepts, answers, says, serving
+from ops.local.invoices import Invoice
+from ops.local.traffic import Traffic, order, undoable, unknown_countries
+from tests.ops.local.answering import accepts, answers, says, serving
 
 BEGAN = datetime(2010, 12, 1, 8, 26)  # noqa: DTZ001 - the file names no zone
 
@@ -137,27 +136,3 @@ async def test_invoices_keep_their_distance_divided_by_the_speed() -> None:
         "replay-run-2",
     ]
     assert at[1] - at[0] >= 0.09
-
-
-async def test_stock_is_set_so_that_all_of_it_is_for_sale_whatever_is_held() -> None:
-    article = Article(sku="lamp", name="Lamp", price_minor=500, sold=10)
-    held = answers({"on_hand": 10, "reserved": 3})
-
-    async with serving(answers(ACCEPTED), held, held) as (client, asked):
-        await seed(client, [article], Uncounted())
-    free = await _bodies(asked)
-
-    async with serving(answers(ACCEPTED), says(409, "stock_below_reserved"), held, held) as (
-        client,
-        asked,
-    ):
-        await seed(client, [article], Uncounted())
-    refused = await _bodies(asked)
-
-    assert free[1:] == [{"on_hand": 10}, {"on_hand": 13}]
-    assert refused[1:] == [{"on_hand": 10}, None, {"on_hand": 13}]
-
-
-async def _bodies(asked: list[web.Request]) -> list[object]:
-    """What was sent, as the server has read it."""
-    return [json.loads(body) if (body := await request.read()) else None for request in asked]
