@@ -71,9 +71,14 @@ def a_payable(
 
 
 def a_product(
-    sku: str, *, price_minor: int = 500, currency: str = "GBP", active: bool = True
+    sku: str,
+    *,
+    price_minor: int = 500,
+    currency: str = "GBP",
+    active: bool = True,
+    product: str | None = None,
 ) -> Variant:
-    return Variant(sku, f"Product {sku}", price_minor, currency, active, 0)
+    return Variant(sku, f"Product {sku}", price_minor, currency, active, 0, product)
 
 
 def an_offer(

@@ -10,10 +10,11 @@ import pytest
 from litestar import Litestar
 from sqlalchemy import text
 
-from db import catalogue_export
+from db import catalogue_export, products
 from db.catalogue_export import BATCH_LINES
 from db.engine import Database, reading, transaction
 from domain.catalogue_line import CatalogueLine
+from domain.product import ProductContent
 from tests.builders import put_products
 from tests.web import assert_problem
 
@@ -99,16 +100,18 @@ async def test_table_has_the_same_cells(client: httpx.AsyncClient, staff: Staff)
 async def test_file_is_of_one_moment_however_long_it_takes(database: Database) -> None:
     count = BATCH_LINES + 1
     await put_products(database, **{f"A{n}": 1 for n in range(count)})
+    async with transaction(database) as tx:
+        await products.put(tx, "board", ProductContent(name="Board"))
 
     async with reading(database) as tx:
         read = catalogue_export.batches(tx)
         first = await anext(read)
         async with transaction(database) as other:
             await other.execute(text("UPDATE variants SET name = 'late'"))
-        rest = [line async for batch in read for line in batch]
+        rest = [batch async for batch in read]
 
-    assert (len(first), len(rest)) == (BATCH_LINES, 1)
-    assert not any("late" in line for line in (*first, *rest))
+    assert [len(batch) for batch in (first, *rest)] == [1, BATCH_LINES, 1]
+    assert not any("late" in line for batch in rest for line in batch)
 
 
 async def test_second_export_of_a_process_waits_for_the_first_to_end(
