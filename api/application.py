@@ -26,6 +26,7 @@ from api import (
     findings,
     gateways,
     health,
+    imports,
     incoming,
     ledger,
     locations,
@@ -119,6 +120,7 @@ ROUTES = [
     categories.router,
     search.router,
     stock.router,
+    imports.router,
     reviews.router,
     moderation.router,
     stock.list_stock_events,
@@ -242,6 +244,7 @@ def _at_the_edge(app: ASGIApp, config: Settings) -> Edge:
         at_once_max=config.requests_max,
         timeout_s=config.request_timeout_s,
         exempt=(*QUIET, dashboard.LIVE),
+        longer={imports.PATH: config.body_timeout_s + config.request_timeout_s},
     )
     whole = WholeBodies(bounded, bytes_max=BODY_BYTES_MAX)
     shared = Cors(whole, config.cors_origins)

@@ -97,6 +97,9 @@ KINDS: Mapping[str, Kind] = {
         "Wait until it is settled: GET /v1/orders/{id}/payments shows it.",
         {"Retry-After": "5"},
     ),
+    "import_over": Kind(
+        409, "Too late for the import", "GET /v1/imports/{id} says what became of it."
+    ),
     "not_bought": Kind(
         403, "Not bought", "Review what you have bought, logged in as who bought it."
     ),

@@ -123,6 +123,8 @@ class Once:
     ) -> Response[bytes]:
         """Act in a transaction of its own, or replay; what `act` gives is answered as JSON.
 
+        `{id}` in the location stands for the id that the first request came with.
+
         Raises what `act` refuses with, IdempotencyInProgress or IdempotencyKeyReused.
         """
         operation = Operation(self._scope, self._key, fingerprint(self._name, content), order_id)
@@ -135,7 +137,7 @@ class Once:
             async with transaction(state.database) as tx:
                 act_as(tx, actor_of(self.request.user))
                 answer = await operations.once(tx, operation, rendered)
-        return respond(answer, location)
+        return respond(answer, location.replace("{id}", str(answer.order_id)))
 
 
 async def provide_once(request: Asked, key: NamedDependency[str]) -> Once:

@@ -1,7 +1,7 @@
 """Load: more work than can be done in time is refused at once, and none goes on for ever."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import final
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,6 +9,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from api.answers import refuse
 from api.problems import problem
 from ops.telemetry import activity
+
+_NONE: Mapping[str, float] = {}
 
 
 @final
@@ -21,12 +23,22 @@ class Bounded:
     """
 
     def __init__(
-        self, app: ASGIApp, *, at_once_max: int, timeout_s: float, exempt: Collection[str]
+        self,
+        app: ASGIApp,
+        *,
+        at_once_max: int,
+        timeout_s: float,
+        exempt: Collection[str],
+        longer: Mapping[str, float] = _NONE,
     ) -> None:
-        """Let requests to the paths in `exempt` always in: probes must see through a flood."""
+        """Let requests to the paths in `exempt` always in: probes must see through a flood.
+
+        Those in `longer` have a time of their own: their bodies take long to come.
+        """
         self._app = app
         self._at_once_max = at_once_max
         self._timeout_s = timeout_s
+        self._longer = longer
         self._exempt = frozenset(exempt)
         self._under_way = 0
         activity.count_of("requests", lambda: self._under_way)
@@ -45,7 +57,7 @@ class Bounded:
 
     async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = False
-        within = asyncio.timeout(self._timeout_s)
+        within = asyncio.timeout(self._longer.get(scope["path"], self._timeout_s))
 
         async def watched(message: Message) -> None:
             nonlocal began

@@ -31,6 +31,7 @@ from db import (
     cart_tables,
     catalogue_tables,
     gateway_tables,
+    import_tables,
     operation_tables,
     review_tables,
     sample_tables,
@@ -202,6 +203,7 @@ class NotificationColumns(TypedColumns):
 
 # Who has this module's metadata has the other tables in it, too.
 accounts, audits, gateways = account_tables, audit_tables, gateway_tables
+imported = import_tables
 operations, movements = operation_tables, stock_tables
 sampled, bulks, reviewed = sample_tables, bulk_tables, review_tables
 carts, searched = cart_tables, search_tables

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     NOTIFY = "notify"
     NOTIFY_ACCOUNT = "notify_account"
     PRUNE = "prune"
+    IMPORT = "import"
 
 
 class State(StrEnum):
@@ -63,6 +64,7 @@ QUEUE_OF: Mapping[Kind, Queue] = {
     Kind.NOTIFY: Queue.NOTIFICATIONS,
     Kind.NOTIFY_ACCOUNT: Queue.NOTIFICATIONS,
     Kind.PRUNE: Queue.HOUSEKEEPING,
+    Kind.IMPORT: Queue.HOUSEKEEPING,
 }
 
 # A pure database step fails only by bug or outage: eight tries span a minute on average.
@@ -80,6 +82,7 @@ ATTEMPTS_MAX: Mapping[Kind, int] = {
     Kind.NOTIFY: 60,
     Kind.NOTIFY_ACCOUNT: 60,
     Kind.PRUNE: 3,
+    Kind.IMPORT: 8,
 }
 
 # Full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015), in seconds.

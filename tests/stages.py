@@ -9,7 +9,7 @@ from domain.task import Queue
 from ops.bench.outside import InstantGateway, InstantMailer
 from ops.config import Settings
 from tests.records import left, make_due
-from workers import claimed, inventory, leased, notifications, payments
+from workers import claimed, housekeeping, inventory, leased, notifications, payments
 from workers.bell import Bell
 from workers.breaker import Breaker
 from workers.payments import Cashier, Till
@@ -36,6 +36,11 @@ async def run_stages(
 
 async def drain_inventory(database: Database, *, group_max: int = 200) -> None:
     stage = claimed.Stage(database, Queue.INVENTORY, inventory.reserve, group_max, LEASE_S)
+    await Bell(partial(claimed.drain, stage)).answer()
+
+
+async def drain_housekeeping(database: Database) -> None:
+    stage = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.keep_house, 1, LEASE_S)
     await Bell(partial(claimed.drain, stage)).answer()
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from types import FrameType
 
 import dramatiq
+import msgspec
 import uvloop
 from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
 from dramatiq.middleware import AsyncIO
@@ -144,7 +145,10 @@ def _drains(
     reserve = claimed.Stage(
         database, Queue.INVENTORY, allocate, settings.group_max, settings.lease_s
     )
-    prune = claimed.Stage(database, Queue.HOUSEKEEPING, housekeeping.prune, 1, settings.lease_s)
+    patient = msgspec.structs.replace(database, timeout_s=housekeeping.PATIENCE_S)
+    keep_house = claimed.Stage(
+        patient, Queue.HOUSEKEEPING, housekeeping.keep_house, 1, housekeeping.PATIENCE_S
+    )
     pay = payments.stage(payments.Cashier(database, tills, settings))
     reconcile = reconciliation.stage(reconciliation.Clerk(database, tills, settings))
     return {
@@ -153,6 +157,6 @@ def _drains(
         Queue.NOTIFICATIONS: partial(
             leased.drain, notifications.stage(notifications.Postman(database, mailer, settings))
         ),
-        Queue.HOUSEKEEPING: partial(claimed.drain, prune),
+        Queue.HOUSEKEEPING: partial(claimed.drain, keep_house),
         Queue.RECONCILIATION: partial(leased.drain, reconcile),
     }

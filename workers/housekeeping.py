@@ -1,6 +1,7 @@
-"""Housekeeping: what is done and old goes, a batch at a time."""
+"""Housekeeping: what is done and old goes, and imports come in, a step at a time."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,6 +12,8 @@ from db import (
     carts,
     codes,
     find_upkeep,
+    import_steps,
+    imports,
     invalidations,
     keys,
     processes,
@@ -41,8 +44,21 @@ SAMPLES_KEEP_DAYS = 7
 ACCOUNT_MAILS_KEEP_DAYS = 30
 SESSIONS_KEEP_DAYS = 30
 SECURITY_EVENTS_KEEP_DAYS = 365
+# Whoever wonders where a price came from does so within weeks.
+IMPORTS_KEEP_DAYS = 30
+# An import of 100,000 rows is published in one transaction of less than half a minute.
+PATIENCE_S = 180.0
 # Rows one transaction deletes; small enough for the statement timeout.
 PRUNE_BATCH_MAX = 10_000
+
+
+async def keep_house(tx: AsyncConnection, group: Sequence[Task]) -> None:
+    """Do the work of a group, each in its turn."""
+    for task in group:
+        if task.kind is Kind.IMPORT:
+            await import_steps.step(tx, UUID(task.payload[imports.OF_IMPORT]))
+        else:
+            await prune(tx, [task])
 
 
 async def prune(
@@ -59,6 +75,7 @@ async def prune(
         await invalidations.prune(tx)
         await bulks.prune(tx, keep_days=BULKS_KEEP_DAYS)
         await find_upkeep.tidy(tx)
+        await imports.prune(tx, keep_days=IMPORTS_KEEP_DAYS)
         abandoned = await carts.prune(tx, keep_days=CARTS_KEEP_DAYS, limit=batch_max)
         if batch_max in {gone, forgotten, abandoned, *await _prune_accounts(tx, batch_max)}:
             await tasks.schedule(tx, NewTask(Kind.PRUNE))

@@ -49,6 +49,7 @@ class Commit(StrEnum):
     CATEGORY = "commit-category"
     STOCK = "commit-stock"
     REVIEW = "commit-review"
+    IMPORT = "commit-import"
     CART = "commit-cart"
     LOCATION = "commit-location"
     FINDING = "commit-finding"

@@ -167,6 +167,12 @@ async def category(parts: Parts) -> str:
         return (await categories.put(tx, Category("cups", "Cups", None, 0, version=0))).slug
 
 
+async def imported(parts: Parts) -> str:
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/jsonl"}
+    sent = await parts.client.post("/v1/imports", content=b"{}", headers=headers)
+    return _id(sent.headers["location"])
+
+
 async def reviewed(parts: Parts) -> str:
     await put_products(parts.database, APPLE=100)
     async with transaction(parts.database) as tx:
@@ -211,7 +217,7 @@ async def job(_: Parts) -> str:
 
 
 NOTE = {"note": "Done by hand."}
-WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
+WRITES: dict[str, tuple[Prepare, dict[str, Any] | bytes | None]] = {
     "POST /v1/orders/{order_id}/capture": (held, {}),
     "POST /v1/orders/{order_id}/void": (held, {}),
     "POST /v1/orders/{order_id}/refunds": (paid, {"reason": "duplicate"}),
@@ -254,6 +260,8 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | None]] = {
     "PUT /v1/stock/{sku}": (sku, {"on_hand": 5}),
     "POST /v1/stock/{sku}/adjustments": (sku, {"delta": -1, "reason": "Broken."}),
     "PUT /v1/stock/{sku}/threshold": (sku, {"low_at": 5}),
+    "POST /v1/imports": (nothing, b'{"variant": {}}'),
+    "POST /v1/imports/{import_id}/cancel": (imported, None),
     "PUT /v1/reviews/{review_id}/moderation": (reviewed, {"state": "published"}),
     "PUT /v1/stock/{sku}/backorders": (sku, {"max": 5}),
     "POST /v1/stock/{sku}/counts": (sku, {"counted": 5}),
@@ -296,9 +304,13 @@ async def test_a_write_that_is_for_staff_alone_leaves_one_entry(
         "{sku}", "APPLE"
     )
 
-    answer = await parts.client.request(
-        method, path, json=body, headers={"Idempotency-Key": str(new_id())}
-    )
+    headers = {"Idempotency-Key": str(new_id())}
+    if isinstance(body, bytes):
+        given = {"content": body, "headers": headers | {"Content-Type": "application/jsonl"}}
+    else:
+        given = {"json": body, "headers": headers}
+
+    answer = await parts.client.request(method, path, **given)
 
     assert answer.is_success, answer.text
     new = [entry for entry in await logged(parts.database) if entry not in before]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from ops.storm.history import Op
-from ops.storm.matrix import accounts, backlog, reviewers, shop
+from ops.storm.matrix import accounts, backlog, importers, reviewers, shop
 from ops.storm.matrix import stories as s
 from ops.storm.matrix.stories import Story
 from ops.telemetry.faultpoint import Action, Call, Commit, Side
@@ -55,6 +55,9 @@ STORIES: Mapping[Commit | Call, Story] = {
     ),
     Commit.CART: Story(line="web", before=shop.cart, then=shop.fill_cart, ends=_NO_ORDER),
     Commit.LOCATION: Story(line="web", then=shop.location, ends=_NO_ORDER),
+    Commit.IMPORT: Story(
+        line="web", then=importers.send_file, after=importers.imported, ends=_NO_ORDER
+    ),
     Commit.TASK: Story(line="web", before=backlog.given_up, then=backlog.replay, ends=_NO_ORDER),
     Commit.QUEUE: Story(line="web", before=s.paid, then=backlog.pause, after=backlog.resume),
     Commit.BULK: Story(
