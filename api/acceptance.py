@@ -22,9 +22,12 @@ GROUPS_WAITING_MAX = 10
 class Acceptance:
     """The door through which orders come in, one per process."""
 
-    def __init__(self, database: Database, *, group_max: int, unpaid_max: int) -> None:
+    def __init__(
+        self, database: Database, *, group_max: int, unpaid_max: int, tax_included: bool
+    ) -> None:
         """Take groups of `group_max` orders, and `unpaid_max` unpaid orders of a customer."""
         self._database = database
+        self.tax_included = tax_included
         self._unpaid_max = unpaid_max
         self._in_flight = InFlight()
         self._gather = Gather(
@@ -46,9 +49,14 @@ class Acceptance:
     async def _accept(self, group: Sequence[Placement]) -> list[Answer | Refusal]:
         started = perf_counter()
         async with transaction(self._database) as tx:
-            name_commit(tx, Commit.ACCEPT)
+            of_carts = any(placement.cart for placement in group)
+            name_commit(tx, Commit.CHECKOUT if of_carts else Commit.ACCEPT)
             answers = await placements.insert_many(
-                tx, group, msgspec.json.encode, unpaid_max=self._unpaid_max
+                tx,
+                group,
+                msgspec.json.encode,
+                unpaid_max=self._unpaid_max,
+                tax_included=self.tax_included,
             )
         if not trace.is_recorded():
             return answers

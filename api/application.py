@@ -18,7 +18,9 @@ from api import (
     bulks,
     carts,
     categories,
+    checkouts,
     claims,
+    discounts,
     docs,
     emails,
     explanations,
@@ -41,6 +43,7 @@ from api import (
     processes,
     products,
     queues,
+    rates,
     registration,
     resets,
     resolutions,
@@ -102,6 +105,10 @@ QUIET = ("/health/live", "/health/ready", "/metrics")
 ROUTES = [
     orders.router,
     carts.router,
+    checkouts.router,
+    discounts.router,
+    rates.taxes,
+    rates.shipping,
     claims.router,
     explanations.router,
     payments.router,
@@ -269,7 +276,10 @@ def _state(config: Settings, database: Database, limits: Limits, keyring: Keyrin
             "tokens": keyring.tokens,
             "keyring": keyring,
             "acceptance": Acceptance(
-                database, group_max=config.group_max, unpaid_max=config.unpaid_orders_max
+                database,
+                group_max=config.group_max,
+                unpaid_max=config.unpaid_orders_max,
+                tax_included=config.prices_include_tax,
             ),
             "reception": Reception(database, group_max=config.group_max),
         }

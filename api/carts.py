@@ -8,23 +8,28 @@ import msgspec
 from litestar import Response, Router, delete, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional
 from api.authentication import Asked
-from api.fields import SkuInPath
+from api.fields import DiscountCodeInPath, SkuInPath
 from api.problems import Forbidden
-from db import cart_lines, cart_views, carts, offers
-from db.cart_views import CartView
+from db import cart_lines, cart_views, carts, discounts, offers
+from db.cart_views import CartView, Eyes
 from db.carts import Cart, Holder
 from db.engine import name_commit
-from domain.cart import QUANTITY_MAX
+from domain.cart import QUANTITY_MAX, refuse_codes
 from domain.catalogue import Sku
+from domain.country import Country
+from domain.discount import normal
 from domain.money import Currency
 from domain.refusal import Refusal
+from domain.tax import Region
+from domain.terms import region_at
 from domain.variant import Item, price
+from ops.config import Settings
 from ops.telemetry.faultpoint import Commit
 
 TOKEN_HEADER = "Cart-Token"  # noqa: S105 - the name of it
@@ -32,6 +37,10 @@ _TOKEN_CHARS_MAX = 200
 _ABOUT_TOKEN = "What came in this header when the cart was opened; accounts need none."  # noqa: S105 - as above
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
+
+
+CountryInQuery = Annotated[Country | None, QueryParameter()]
+RegionInQuery = Annotated[str | None, QueryParameter(min_length=1, max_length=200)]
 
 
 class OpenCart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +89,7 @@ async def open_cart(
         cart = await carts.get(tx, cart_id, carts.holder(None, token))
     else:
         cart, made = await carts.open_for(tx, user_id, data.currency)
-    answer = await _show(tx, cart)
+    answer = await _show(request, tx, cart)
     answer.status_code = HTTPStatus.CREATED if made else HTTPStatus.OK
     answer.headers["Location"] = f"/v1/carts/{cart.id}"
     if token is not None:
@@ -89,21 +98,34 @@ async def open_cart(
 
 
 @get("/mine")
-async def get_my_cart(request: Asked, tx: NamedDependency[AsyncConnection]) -> Response[CartView]:
+async def get_my_cart(
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    country: CountryInQuery = None,
+    region: RegionInQuery = None,
+) -> Response[CartView]:
     """Look at the open cart of one's account."""
     name_commit(tx, Commit.CART)
-    return await _show(tx, await carts.get_open(tx, _account(request)))
+    mine = await carts.get_open(tx, _account(request))
+    return await _show(request, tx, mine, _region(country, region))
 
 
 @get("/{cart_id:uuid}")
-async def get_cart(
+async def get_cart(  # noqa: PLR0913, PLR0917 - who, where and whereto
+    request: Asked,
     tx: NamedDependency[AsyncConnection],
     holder: NamedDependency[Holder],
     cart_id: FromPath[UUID],
+    country: CountryInQuery = None,
+    region: RegionInQuery = None,
 ) -> Response[CartView]:
-    """Look at a cart at today's prices; `changes` of a line are those since it was shown last."""
+    """Look at a cart at today's prices; `changes` of a line are those since it was shown last.
+
+    With the country, and where it matters the region, of the address it tells shipping and taxes.
+    """
     name_commit(tx, Commit.CART)
-    return await _show(tx, await carts.get(tx, cart_id, holder))
+    cart = await carts.get(tx, cart_id, holder)
+    return await _show(request, tx, cart, _region(country, region))
 
 
 @post("/{cart_id:uuid}/merge", status_code=HTTPStatus.OK)
@@ -120,7 +142,7 @@ async def merge_cart(
     name_commit(tx, Commit.CART)
     user_id = _account(request)
     into = await cart_lines.merge(tx, cart_id, holder, user_id)
-    return await _show(tx, await carts.get(tx, into, Holder(user_id)))
+    return await _show(request, tx, await carts.get(tx, into, Holder(user_id)))
 
 
 @post("/{cart_id:uuid}/lines", status_code=HTTPStatus.OK)
@@ -136,7 +158,7 @@ async def add_line(
     cart = await _locked(request, tx, holder, cart_id)
     await _refuse_unsold(tx, cart, data.sku)
     await cart_lines.add(tx, cart, data.sku, data.quantity)
-    return await _show(tx, await carts.bump(tx, cart))
+    return await _show(request, tx, await carts.bump(tx, cart))
 
 
 @put("/{cart_id:uuid}/lines/{sku:str}")
@@ -153,7 +175,7 @@ async def put_line(  # noqa: PLR0913, PLR0917 - who, where and what
     cart = await _locked(request, tx, holder, cart_id)
     await _refuse_unsold(tx, cart, sku)
     await cart_lines.put(tx, cart, sku, data.quantity)
-    return await _show(tx, await carts.bump(tx, cart))
+    return await _show(request, tx, await carts.bump(tx, cart))
 
 
 @delete("/{cart_id:uuid}/lines/{sku:str}", status_code=HTTPStatus.OK)
@@ -181,13 +203,52 @@ async def clear_cart(
     return await _without(request, tx, holder, cart_id, None)
 
 
+@put("/{cart_id:uuid}/codes/{code:str}")
+async def put_code(
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+    code: DiscountCodeInPath,
+) -> Response[CartView]:
+    """Put a code of a discount into a cart; again is the same. One that nothing has is refused.
+
+    Whether it counts may change with the cart: `codes` tells.
+    """
+    name_commit(tx, Commit.CART)
+    cart = await _locked(request, tx, holder, cart_id)
+    name = normal(code)
+    if name not in cart.codes:
+        await discounts.refuse_unknown(tx, name)
+        refuse_codes(len(cart.codes) + 1)
+        cart = await carts.bump(tx, cart, [*cart.codes, name])
+    return await _show(request, tx, cart)
+
+
+@delete("/{cart_id:uuid}/codes/{code:str}", status_code=HTTPStatus.OK)
+async def delete_code(
+    request: Asked,
+    tx: NamedDependency[AsyncConnection],
+    holder: NamedDependency[Holder],
+    cart_id: FromPath[UUID],
+    code: DiscountCodeInPath,
+) -> Response[CartView]:
+    """Take a code out of a cart; again is the same."""
+    name_commit(tx, Commit.CART)
+    cart = await _locked(request, tx, holder, cart_id)
+    left = [each for each in cart.codes if each != normal(code)]
+    if left != cart.codes:
+        cart = await carts.bump(tx, cart, left)
+    return await _show(request, tx, cart)
+
+
 async def _without(
     request: Asked, tx: AsyncConnection, holder: Holder, cart_id: UUID, sku: str | None
 ) -> Response[CartView]:
     cart = await _locked(request, tx, holder, cart_id)
     if await cart_lines.delete(tx, cart, sku):
         cart = await carts.bump(tx, cart)
-    return await _show(tx, cart)
+    return await _show(request, tx, cart)
 
 
 async def _locked(request: Asked, tx: AsyncConnection, holder: Holder, cart_id: UUID) -> Cart:
@@ -206,9 +267,17 @@ async def _refuse_unsold(tx: AsyncConnection, cart: Cart, sku: str) -> None:
         raise
 
 
-async def _show(tx: AsyncConnection, cart: Cart) -> Response[CartView]:
-    view = await cart_views.show(tx, cart)
+async def _show(
+    request: Asked, tx: AsyncConnection, cart: Cart, region: Region | None = None
+) -> Response[CartView]:
+    settings: Settings = request.app.state.settings
+    eyes = Eyes(request.user.user_id, region, settings.prices_include_tax)
+    view = await cart_views.show(tx, cart, eyes)
     return Response(view, headers={"ETag": conditional.etag(view.version)})
+
+
+def _region(country: str | None, region: str | None) -> Region | None:
+    return None if country is None else region_at(country, region)
 
 
 def _account(request: Asked) -> UUID:
@@ -229,6 +298,8 @@ router = Router(
         put_line,
         delete_line,
         clear_cart,
+        put_code,
+        delete_code,
     ],
     tags=["carts"],
 )

@@ -169,6 +169,17 @@ KINDS: Mapping[str, Kind] = {
     ),
     "discount_used_up": Kind(409, "Discount used up", "Leave the code out."),
     "nothing_to_pay": Kind(422, "Nothing to pay", "Leave a discount out, or add goods."),
+    "total_changed": Kind(
+        409,
+        "It costs something else now",
+        "Show `quote` to the customer, then send its `total_minor` as `expected_total_minor`.",
+    ),
+    "discount_in_use": Kind(
+        409, "Discount given more often", "Read the discount: `uses_max` is at least its `uses`."
+    ),
+    "discount_code_taken": Kind(409, "Code taken", "Choose another code."),
+    "discount_misfit": Kind(422, "Discount makes no sense", "Change it as `detail` says."),
+    "cart_empty": Kind(422, "Cart empty", "Put something into the cart first."),
     "cart_full": Kind(422, "Cart full", "Take something out of the cart first."),
     "cart_closed": Kind(409, "Cart closed", "Open another cart: POST /v1/carts."),
     "duplicate_sku": Kind(

@@ -14,6 +14,7 @@ T = TypeVar("T")
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _ANY = "*"
+_VERSION = re.compile(r'"([1-9][0-9]{0,9})"')
 _DIGEST_BYTES = 8
 _PARTS = re.compile(r'-[0-9a-f]{16}"\Z')
 
@@ -70,6 +71,15 @@ def check(request: Request[Any, Any, Any], *, version: int | None) -> None:
         raise PreconditionFailed(f"{_now(version)}, not what If-Match wants.")
     if {_PARTS.sub('"', _weakened(t)) for t in _given(request, "If-None-Match")} & set(current):
         raise PreconditionFailed(f"{_now(version)}, which If-None-Match rules out.")
+
+
+def wanted_versions(request: Request[Any, Any, Any]) -> frozenset[int] | None:
+    """Read the versions that If-Match wants, for who checks them later; None if any will do."""
+    wanted = _given(request, "If-Match")
+    if not wanted or wanted == [_ANY]:
+        return None
+    found = (_VERSION.fullmatch(_PARTS.sub('"', tag)) for tag in wanted)
+    return frozenset(int(one[1]) for one in found if one is not None)
 
 
 def _given(request: Request[Any, Any, Any], header: str) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import ParameterKwarg
@@ -13,7 +14,8 @@ from api.bounds import parameters
 from api.codes import KINDS
 from api.limits import QuotaExceeded
 from api.methods import allowed
-from api.problems import FieldError, Problem, answer, problem
+from api.problems import Costs, FieldError, Problem, answer, problem
+from db.placement import TotalChanged
 from domain.refusal import Refusal
 
 _logger = logging.getLogger(__name__)
@@ -39,6 +41,12 @@ def _refused(request: _Request, refusal: Refusal) -> Response[bytes]:
     if refusal.field is None:
         return answer(problem(refusal.code, refusal.detail))
     return answer(_naming(refusal.code, FieldError(refusal.field, refusal.detail)))
+
+
+def _refused_as_changed(_: _Request, refusal: TotalChanged) -> Response[bytes]:
+    costs = msgspec.convert(refusal.quote, Costs, from_attributes=True)
+    said = problem(refusal.code, refusal.detail)
+    return answer(msgspec.structs.replace(said, quote=costs))
 
 
 def _refused_for_now(_: _Request, refusal: QuotaExceeded) -> Response[bytes]:
@@ -108,6 +116,7 @@ def _failed_in_cleanup(request: _Request, group: ExceptionGroup[Exception]) -> R
 EXCEPTION_HANDLERS: dict[int | type[Exception], Handler] = {
     Refusal: _refused,
     QuotaExceeded: _refused_for_now,
+    TotalChanged: _refused_as_changed,
     HTTPException: _refused_by_litestar,
     ExceptionGroup: _failed_in_cleanup,
     Exception: _failed,

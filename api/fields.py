@@ -36,6 +36,13 @@ Email = Annotated[
     ),
 ]
 
+_CODE = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
+_A_CODE = "a code of a discount, in whatever case, e.g. SUMMER-10"
+DiscountCode = Annotated[str, Meta(pattern=_CODE, max_length=64, description=_A_CODE)]
+DiscountCodeInPath = Annotated[
+    str, PathParameter(pattern=_CODE, max_length=64, description=_A_CODE)
+]
+
 # A token of the gateway; never a card number, not even behind a token's prefix.
 PaymentMethod = Annotated[
     str,

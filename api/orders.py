@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, idempotency, pages
 from api.acceptance import Acceptance
 from api.authentication import Asked
-from api.fields import Email, MomentInQuery, PaymentMethod, moment
+from api.fields import DiscountCode, Email, MomentInQuery, PaymentMethod, moment
 from api.links import LinkedOrder, link
 from api.problems import InvalidRequest
 from api.strict import NO_CARD_NUMBERS
@@ -27,9 +27,11 @@ from db.placements import Placement
 from domain import claim, funds, order
 from domain.actor import actor_of
 from domain.address import Destination
+from domain.cart import CODES_MAX
 from domain.catalogue import Sku
+from domain.discount import normal
 from domain.event import CancelReason
-from domain.money import Currency
+from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.order import Change, Order
 from domain.payment import Capture, OnDecline
 from domain.principal import PrincipalKind, Role
@@ -60,6 +62,18 @@ class OrderItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 
 
+ReserveFor = Annotated[int, Meta(ge=RESERVE_FOR_S_MIN, le=RESERVE_FOR_S_MAX)]
+AllowSplit = Annotated[bool, Meta(description="in several parcels, if need be")]
+ExpectedTotal = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=AMOUNT_MINOR_MAX,
+        description="What the customer was shown; an order that costs something else is refused.",
+    ),
+]
+
+
 class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a customer asks for; prices and totals are ours.
 
@@ -73,8 +87,10 @@ class PlaceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     ship_to: Destination
     capture: Annotated[Capture, Meta(description="automatic or manual")] = Capture.AUTOMATIC
     on_decline: Annotated[OnDecline, Meta(description="cancel or hold")] = OnDecline.CANCEL
-    reserve_for_s: Annotated[int, Meta(ge=RESERVE_FOR_S_MIN, le=RESERVE_FOR_S_MAX)] | None = None
-    allow_split: Annotated[bool, Meta(description="in several parcels, if need be")] = False
+    reserve_for_s: ReserveFor | None = None
+    allow_split: AllowSplit = False
+    discount_codes: Annotated[list[DiscountCode], Meta(max_length=CODES_MAX)] = []
+    expected_total_minor: ExpectedTotal | None = None
 
 
 class OrderPage(msgspec.Struct, frozen=True):
@@ -123,7 +139,14 @@ async def place_order(
         on_decline=data.on_decline,
         reserve_for_s=data.reserve_for_s or settings.reservation_s,
         allow_split=data.allow_split,
+        codes=list(dict.fromkeys(map(normal, data.discount_codes))),
+        expected_total_minor=data.expected_total_minor,
     )
+    return await accepted(request, acceptance, placement)
+
+
+async def accepted(request: Asked, acceptance: Acceptance, placement: Placement) -> Response[bytes]:
+    """Answer with the order, and with the token that opens it to who has no account."""
     answer = await acceptance.accept(placement)
     logs.bind(order_id=answer.order_id)
     response = idempotency.respond(answer, f"/v1/orders/{answer.order_id}")

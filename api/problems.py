@@ -19,6 +19,17 @@ class FieldError(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Costs(msgspec.Struct, frozen=True):
+    """What an order would cost now: goods less discount, plus shipping, plus tax if not in it."""
+
+    goods_minor: int
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
+    tax_included: bool
+    total_minor: int
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why there is no better answer; `code` is what programs should go by."""
 
@@ -29,6 +40,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     errors: tuple[FieldError, ...] = ()
     violated_policies: tuple[str, ...] = msgspec.field(default=(), name="violated-policies")
+    quote: Costs | None = None
 
 
 def problem(

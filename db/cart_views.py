@@ -1,72 +1,166 @@
 """Carts as they are shown: priced and counted anew at each view, against what was seen last."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import cart_lines, carts, offers, stock
+from db import cart_lines, carts, offers, redemptions, stock, terms
 from db.carts import Cart
+from db.engine import fetch
+from db.orders import AppliedDiscount
+from db.terms import SETUP, Asked, Setup
 from domain.cart import KEEP_DAYS, CartLine, CartState, Kept
 from domain.cart import show as show_line
+from domain.discount import Discount
+from domain.pricing import Position, Quote
+from domain.redemption import Customer
+from domain.refusal import Refusal
+from domain.tax import Region, TaxClass, TaxTable
+from domain.terms import Buyer, Terms, quoted
+from domain.variant import Offer
+
+
+class Eyes(msgspec.Struct, frozen=True):
+    """For whom a cart is shown; without a region, shipping and taxes are not known yet."""
+
+    user_id: UUID | None = None
+    region: Region | None = None
+    tax_included: bool = False
+
+
+class CodeView(msgspec.Struct, frozen=True):
+    """A code in a cart, and why it does not count, if it does not."""
+
+    code: str
+    problem: str | None
+    detail: str | None
 
 
 class CartView(msgspec.Struct, frozen=True):
     """A cart at today's prices; `order_id` is what was made of it.
 
-    Lines that are not for sale cost nothing, and cannot be ordered.
+    Lines that are not for sale cost nothing, and cannot be ordered. `total_minor` is what an
+    order would cost; as long as no country is named, without shipping and taxes.
     """
 
     id: UUID
     state: CartState
     currency: str
     lines: list[CartLine]
+    codes: list[CodeView]
+    discounts: list[AppliedDiscount]
     goods_minor: int
+    discount_minor: int
+    shipping_minor: int | None
+    tax_minor: int | None
+    tax_included: bool
+    total_minor: int
     version: int
     order_id: UUID | None
     expires_at: datetime
 
 
-async def get(tx: AsyncConnection, cart: Cart) -> CartView:
+class _Clock(msgspec.Struct):
+    now: datetime
+    taxes: bool
+    shipping: bool
+    automatic: bool
+
+
+class _Shown(msgspec.Struct):
+    lines: list[CartLine]
+    quote: Quote
+    refused: Mapping[str, Refusal]
+
+
+async def get(tx: AsyncConnection, cart: Cart, eyes: Eyes) -> CartView:
     """Read a cart as it would be shown now."""
-    return _view(cart, await _lines(tx, cart, await cart_lines.page(tx, cart.id)))
+    return _view(cart, await _shown(tx, cart, await cart_lines.page(tx, cart.id), eyes), eyes)
 
 
-async def show(tx: AsyncConnection, cart: Cart) -> CartView:
+async def show(tx: AsyncConnection, cart: Cart, eyes: Eyes) -> CartView:
     """Show a cart, and note what is shown: the next view tells what changed since.
 
     A change that is told for the first time counts as one of the cart, whose version goes on.
     """
     kept = await cart_lines.page(tx, cart.id)
-    shown = await _lines(tx, cart, kept)
+    shown = await _shown(tx, cart, kept, eyes)
     if cart.state == CartState.OPEN:
-        cart = await _noted(tx, cart, kept, shown)
-    return _view(cart, shown)
+        cart = await _noted(tx, cart, kept, shown.lines)
+    return _view(cart, shown, eyes)
 
 
-async def _lines(tx: AsyncConnection, cart: Cart, kept: Sequence[Kept]) -> list[CartLine]:
+async def _shown(tx: AsyncConnection, cart: Cart, kept: Sequence[Kept], eyes: Eyes) -> _Shown:
     skus = [line.sku for line in kept]
     found = await offers.find_many(tx, [(sku, cart.currency) for sku in skus])
     available = await stock.available(tx, skus)
-    return [
+    lines = [
         show_line(line, found.get((line.sku, cart.currency)), available=available.get(line.sku, 0))
         for line in kept
     ]
+    return _Shown(lines, *await _quoted(tx, cart, _positions(lines, found), eyes))
 
 
-def _view(cart: Cart, shown: list[CartLine]) -> CartView:
+def _positions(lines: Sequence[CartLine], found: Mapping[tuple[str, str], Offer]) -> list[Position]:
+    classes = {offer.sku: TaxClass(offer.tax_class) for offer in found.values()}
+    return [
+        Position(line.sku, line.quantity, line.unit_minor, classes[line.sku])
+        for line in lines
+        if line.unit_minor is not None
+    ]
+
+
+async def _quoted(
+    tx: AsyncConnection, cart: Cart, positions: Sequence[Position], eyes: Eyes
+) -> tuple[Quote, Mapping[str, Refusal]]:
+    [clock] = await fetch(tx, _Clock, f"SELECT now(), {SETUP}", {})
+    there = Setup(clock.taxes, clock.shipping, clock.automatic)
+    found = Terms(TaxTable({}, included=eyes.tax_included))
+    if there.any or cart.codes:
+        countries = () if eyes.region is None else (eyes.region.country,)
+        asked = Asked(cart.codes, countries, (cart.currency,))
+        found = await terms.read(tx, there, asked, tax_included=eyes.tax_included, hold=False)
+    customer = Customer(eyes.user_id, None)
+    uses = await redemptions.peek(tx, [(d, customer) for d in found.for_codes(cart.codes)])
+
+    def has_room(discount: Discount) -> bool:
+        return uses.has_room(discount, customer)
+
+    return quoted(
+        found, positions, Buyer(cart.currency, cart.codes, eyes.region, clock.now), has_room
+    )
+
+
+def _view(cart: Cart, shown: _Shown, eyes: Eyes) -> CartView:
+    quote, is_shipped = shown.quote, eyes.region is not None
     return CartView(
         id=cart.id,
         state=CartState(cart.state),
         currency=cart.currency,
-        lines=shown,
-        goods_minor=sum(line.amount_minor for line in shown),
+        lines=shown.lines,
+        codes=[_code(code, shown.refused.get(code)) for code in cart.codes],
+        discounts=[
+            AppliedDiscount(a.discount.slug, a.discount.code, a.amount_minor) for a in quote.applied
+        ],
+        goods_minor=quote.goods_minor,
+        discount_minor=quote.discount_minor,
+        shipping_minor=quote.shipping_minor if is_shipped else None,
+        tax_minor=quote.tax_minor if is_shipped else None,
+        tax_included=quote.tax_included,
+        total_minor=quote.total_minor,
         version=cart.version,
         order_id=cart.order_id,
         expires_at=cart.updated_at + timedelta(days=KEEP_DAYS),
     )
+
+
+def _code(code: str, refusal: Refusal | None) -> CodeView:
+    if refusal is None:
+        return CodeView(code, None, None)
+    return CodeView(code, refusal.code, refusal.detail)
 
 
 async def _noted(

@@ -58,6 +58,14 @@ class Cart(msgspec.Struct, frozen=True):
         return self.user_id is not None and self.user_id == holder.user_id
 
 
+class CartClaim(msgspec.Struct, frozen=True):
+    """A cart that somebody orders; with versions, only as it is in one of them."""
+
+    id: UUID
+    asker: Holder
+    versions: frozenset[int] | None = None
+
+
 def holder(user_id: UUID | None, token: str | None) -> Holder:
     """Say who asks by what they sent."""
     return Holder(user_id, None if token is None else _hash(token))
@@ -185,6 +193,8 @@ async def bump(tx: AsyncConnection, cart: Cart, codes: Sequence[str] | None = No
 
 async def close(tx: AsyncConnection, ordered: Sequence[tuple[UUID, UUID]]) -> None:
     """Close locked carts, each with the order that was made of it."""
+    if not ordered:
+        return
     await run(
         tx,
         """

@@ -85,6 +85,14 @@ async def _erase_orders(tx: AsyncConnection, params: Mapping[str, object]) -> No
     await run(
         tx,
         """
+        UPDATE discount_redemptions r SET mailbox = %(pseudonym)s
+        FROM orders o WHERE o.user_id = %(id)s AND r.order_id = o.id
+        """,
+        params,
+    )
+    await run(
+        tx,
+        """
         UPDATE orders
         SET email = %(pseudonym)s,
             ship_to = jsonb_build_object(

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import cart_views, carts, orders, review_pages, security, sessions, users
-from db.cart_views import CartView
+from db.cart_views import CartView, Eyes
 from db.engine import fetch
 from db.orders import Filter, OrderView
 from db.security import SecurityEventView
@@ -101,7 +101,9 @@ async def get(tx: AsyncConnection, user_id: UUID) -> Export:
             msgspec.convert(each, Written, from_attributes=True)
             for each in await review_pages.of_author(tx, user_id, limit=SHOWN_MAX)
         ],
-        carts=[await cart_views.get(tx, cart) for cart in await carts.page(tx, user_id)],
+        carts=[
+            await cart_views.get(tx, cart, Eyes(user_id)) for cart in await carts.page(tx, user_id)
+        ],
         orders=placed[:SHOWN_MAX],
         complete=len(placed) <= SHOWN_MAX,
     )

@@ -5,12 +5,14 @@ from typing import LiteralString
 
 QUERIES: Mapping[str, LiteralString] = {
     "S5 an order's total is what was accepted": """
-    SELECT o.id::text, format('%%s %%s; its lines come to %%s, accepted were %%s %%s',
+    SELECT o.id::text, format('%%s %%s; its parts come to %%s, accepted were %%s %%s',
                               o.total_minor, o.currency, coalesce(l.total_minor, 0),
                               e.data ->> 'total_minor', e.data ->> 'currency')
     FROM orders o LEFT JOIN (
-        SELECT order_id, sum(quantity * unit_minor) AS total_minor FROM order_lines
-        WHERE order_id IN SCOPE GROUP BY order_id
+        SELECT li.order_id, sum(quantity * unit_minor) - p.discount_minor + p.shipping_minor
+                 + CASE WHEN p.tax_included THEN 0 ELSE p.tax_minor END AS total_minor
+        FROM order_lines li JOIN orders p ON p.id = li.order_id
+        WHERE li.order_id IN SCOPE GROUP BY li.order_id, p.id
     ) AS l ON l.order_id = o.id
     LEFT JOIN order_events e
       ON e.order_id = o.id AND e.order_id IN SCOPE AND e.version = 1 AND e.kind = 'order_placed'
@@ -18,6 +20,32 @@ QUERIES: Mapping[str, LiteralString] = {
         OR (e.data ->> 'total_minor')::bigint <> o.total_minor
         OR e.data ->> 'currency' <> o.currency)
     LIMIT %(limit)s
+    """,
+    # What is taxed beside the lines is shipping.
+    "S5 discounts and taxes of an order are those of its lines": """
+    SELECT o.id::text, format('%%s off and %%s tax, of lines %%s and %%s', o.discount_minor,
+                              o.tax_minor, l.discount_minor, l.tax_minor)
+    FROM orders o JOIN (
+        SELECT order_id, sum(discount_minor) AS discount_minor, sum(tax_minor) AS tax_minor
+        FROM order_lines WHERE order_id IN SCOPE GROUP BY order_id
+    ) AS l ON l.order_id = o.id
+    WHERE o.id IN SCOPE AND (o.discount_minor <> l.discount_minor OR o.tax_minor < l.tax_minor
+        OR o.tax_minor > l.tax_minor AND o.shipping_minor = 0)
+    LIMIT %(limit)s
+    """,
+    "S5 an order that is cancelled gives its discounts back, and no other does": """
+    SELECT o.id::text, format('%%s, and %%s given back', o.status,
+                              CASE WHEN r.given_back_at IS NULL THEN 'not' ELSE 'yet' END)
+    FROM discount_redemptions r JOIN orders o ON o.id = r.order_id
+    WHERE r.order_id IN SCOPE AND (o.status = 'cancelled') = (r.given_back_at IS NULL)
+    LIMIT %(limit)s
+    """,
+    "S5 a discount was given as often as it counts": """
+    SELECT d.slug, format('%%s counted, %%s given', d.uses, r.given)
+    FROM discounts d CROSS JOIN LATERAL (
+        SELECT count(*) AS given FROM discount_redemptions r
+        WHERE r.discount_id = d.id AND given_back_at IS NULL
+    ) AS r WHERE d.uses_max IS NOT NULL AND d.uses <> r.given LIMIT %(limit)s
     """,
     # An order and its key are of one transaction, hence of one time; by that time a key is found,
     # until it is forgotten after some days, or with the person whose account is deleted.

@@ -113,6 +113,26 @@ async def find(tx: AsyncConnection, pairs: Sequence[Pair]) -> dict[Pair, Stored]
     return {(row.scope, row.key): row for row in rows}
 
 
+async def of_orders(tx: AsyncConnection, order_ids: Sequence[UUID]) -> dict[UUID, Stored]:
+    """Read the keys by which orders were made, by order; those that are forgotten are left out.
+
+    An order and its key are of one transaction, hence of one time, by which a key is found.
+    """
+    if not order_ids:
+        return {}
+    rows = await fetch(
+        tx,
+        Stored,
+        """
+        SELECT k.scope, k.key, k.fingerprint, k.status, k.body, k.order_id
+        FROM orders o JOIN idempotency_keys k ON k.created_at = o.created_at AND k.order_id = o.id
+        WHERE o.id = ANY (%(ids)b::uuid[])
+        """,
+        {"ids": list(order_ids)},
+    )
+    return {row.order_id: row for row in rows}
+
+
 def refuse_other(stored: Stored, fingerprint: bytes) -> None:
     """Raise IdempotencyKeyReused unless the key was taken for the same request."""
     if stored.fingerprint != fingerprint:

@@ -12,7 +12,7 @@ from db.engine import fetch, run
 from domain.event import CancelReason
 from domain.mail import Delivery, Refused, Sent
 from domain.money import Money
-from domain.notice import Position, Told
+from domain.notice import Position, Told, extras
 from domain.order import IllegalMove
 from domain.refusal import Conflict
 from domain.task import Kind, NewTask, Notice
@@ -29,6 +29,10 @@ class _ToldRow(msgspec.Struct):
     total_minor: int
     currency: str
     cancel_reason: str | None
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
+    tax_included: bool
     names: list[str]
     quantities: list[int]
     amounts: list[int]
@@ -51,6 +55,7 @@ async def insert(tx: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Told]:
             RETURNING order_id, kind, recipient, state
         )
         SELECT n.order_id, n.kind, n.recipient, o.total_minor, o.currency, o.cancel_reason,
+               o.discount_minor, o.shipping_minor, o.tax_minor, o.tax_included,
                l.names, l.quantities, l.amounts
         FROM noted n JOIN orders o ON o.id = n.order_id
         CROSS JOIN LATERAL (
@@ -75,7 +80,14 @@ def _told(row: _ToldRow) -> Told:
     positions = [Position(name, n, Money(minor, row.currency)) for name, n, minor in columns]
     reason = None if row.cancel_reason is None else CancelReason(row.cancel_reason)
     total = Money(row.total_minor, row.currency)
-    return Told(row.order_id, row.email, total, reason, positions)
+    beside = extras(
+        row.currency,
+        discount_minor=row.discount_minor,
+        shipping_minor=row.shipping_minor,
+        tax_minor=row.tax_minor,
+        tax_included=row.tax_included,
+    )
+    return Told(row.order_id, row.email, total, reason, positions, tuple(beside))
 
 
 async def record(tx: AsyncConnection, deliveries: Sequence[tuple[Key, Delivery]]) -> None:

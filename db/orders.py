@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import backorders, events, reservations, tables, tasks
+from db import backorders, events, redemptions, reservations, tables, tasks
 from db.engine import count_after_commit, fetch, run
 from db.ids import first_id
 from domain import saga
@@ -28,10 +28,20 @@ CLOCKS_APART_MAX = timedelta(hours=1)
 _CHARGED = frozenset({Status.RESERVED, Status.REVIEW})
 
 
+class AppliedDiscount(msgspec.Struct, frozen=True):
+    """What a discount took off an order, its shipping included; it is called so by staff."""
+
+    slug: str
+    code: str | None
+    amount_minor: int
+
+
 class OrderView(msgspec.Struct, frozen=True):
     """An order as people see it.
 
-    `expected_on` is when all that an order waits for is to be there, if anybody knows.
+    `expected_on` is when all that an order waits for is to be there, if anybody knows. What its
+    lines cost, less `discount_minor`, plus `shipping_minor` is `total_minor`, plus
+    `tax_minor` unless prices contain it.
     """
 
     id: UUID
@@ -40,6 +50,11 @@ class OrderView(msgspec.Struct, frozen=True):
     cancel_reason: str | None
     currency: str
     total_minor: int
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
+    tax_included: bool
+    discounts: tuple[AppliedDiscount, ...]
     capture: str
     on_decline: str
     allow_split: bool
@@ -129,6 +144,7 @@ async def change_many(
     effects = [(order_id, saga.STOCK_EFFECTS.get((was, to))) for order_id, was, to in moves]
     parts = [(c.order.id, part) for c in changes for part in c.parts]
     await reservations.apply(tx, [(id_, effect) for id_, effect in effects if effect], parts)
+    await redemptions.give_back(tx, [o for o, _, to in moves if to is Status.CANCELLED])
     ended = [o for o, was, to in moves if was in _CHARGED and to is Status.CANCELLED]
     await _end_charges(tx, ended)
     count_after_commit(tx, [(to, ages[each]) for each, was, to in moves if was is not to])
@@ -251,21 +267,10 @@ async def page(
     return await _views(tx, query)
 
 
-_VIEW = (
-    tables.orders.c.id,
-    tables.orders.c.email,
-    tables.orders.c.status,
-    tables.orders.c.cancel_reason,
-    tables.orders.c.currency,
-    tables.orders.c.total_minor,
-    tables.orders.c.capture,
-    tables.orders.c.on_decline,
-    tables.orders.c.allow_split,
-    tables.orders.c.reserved_until,
-    tables.orders.c.ship_to,
-    tables.orders.c.version,
-    tables.orders.c.created_at,
-    tables.orders.c.updated_at,
+_VIEW = tuple(
+    tables.orders.c[name]
+    for name in OrderView.__struct_fields__
+    if name not in {"expected_on", "lines"}
 )
 
 
@@ -279,18 +284,18 @@ async def _views(tx: AsyncConnection, query: Select[*tuple[Any, ...]]) -> list[O
 
 def _view(row: dict[Any, Any], lines: list[Line], expected_on: date | None) -> OrderView:
     row["ship_to"] = msgspec.convert(row["ship_to"], Address)
+    row["discounts"] = msgspec.convert(row["discounts"], tuple[AppliedDiscount, ...])
     return OrderView(**row, expected_on=expected_on, lines=tuple(lines))
 
 
 async def _lines(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[Line]]:
     li = tables.order_lines.c
     query = (
-        select(li.order_id, li.sku, li.quantity, li.unit_minor, li.name, li.tax_class)
+        select(li.order_id, *(li[name] for name in Line.__struct_fields__))
         .where(li.order_id.in_(ids))
         .order_by(li.order_id, li.line)
     )
     found: dict[UUID, list[Line]] = {}
-    for order_id, sku, quantity, unit_minor, name, tax_class in await tx.execute(query):
-        line = Line(sku, quantity, unit_minor, name, tax_class)
-        found.setdefault(order_id, []).append(line)
+    for order_id, *columns in await tx.execute(query):
+        found.setdefault(order_id, []).append(Line(*columns))
     return found

@@ -1,27 +1,26 @@
 """Accepting orders: a group of requests becomes orders, lines, timeline and tasks at once."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import ClassVar
 from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import events, keys, offers, tasks
-from db.engine import count_after_commit, fetch, run
+from db import checkouts, keys, offers, placed, redemptions, terms
+from db.checkouts import Ordered
+from db.engine import fetch, run
 from db.keys import Answer, Claim, IdempotencyKeyReused, Stored
-from db.orders import OrderView
-from domain import order
-from domain.actor import Actor
-from domain.address import Address
-from domain.order import RESERVE_FOR_S, Change
-from domain.payment import Capture, OnDecline
+from db.placement import Known, Placement, Ready, Render, TooManyUnpaid, decide
+from db.terms import SETUP, Asked, Setup
+from domain.cart import CartClosed
+from domain.redemption import Uses
 from domain.refusal import Refusal
-from domain.stock import Line
-from domain.variant import Item, Offer, price
+from domain.variant import Offer
+
+__all__ = ["Answer", "Placement", "TooManyUnpaid", "insert_many"]
 
 # A key that another process holds is waited for; its commit takes tens of milliseconds. Should that
 # process hang, halving finds the member within eight such waits, and the others go on.
@@ -30,65 +29,20 @@ KEY_WAIT_MS = 500
 # Unpaid orders hold stock that others could buy.
 UNPAID_MAX = 100
 
-
-class TooManyUnpaid(Refusal):
-    """A customer holds stock for as many unpaid orders as one may."""
-
-    code: ClassVar[str] = "too_many_unpaid_orders"
-
-
-class Placement(msgspec.Struct, frozen=True):
-    """A request to place an order; `scope` and `key` make it happen once."""
-
-    order_id: UUID
-    scope: str
-    key: str
-    fingerprint: bytes
-    email: str
-    currency: str
-    items: Sequence[Item]
-    payment_method: str
-    ship_to: Address
-    traceparent: str | None = None
-    capture: Capture = Capture.AUTOMATIC
-    on_decline: OnDecline = OnDecline.CANCEL
-    reserve_for_s: int = RESERVE_FOR_S
-    allow_split: bool = False
-    user_id: UUID | None = None  # the account that places it, if one does
-    actor: Actor | None = None
-
-    @property
-    def pair(self) -> tuple[str, str]:
-        """Give scope and key."""
-        return self.scope, self.key
-
-    @property
-    def customer(self) -> str:
-        """Give what tells customers apart: mail goes to one mailbox in whatever case.
-
-        And by whom it is named: anybody can name the address of somebody else.
-        """
-        return f"{self.user_id or ''} {self.email.lower()}"
+Decided = Ready | Ordered | Refusal
 
 
 class _Clock(msgspec.Struct):
     now: datetime
     lock_timeout: str
+    taxes: bool
+    shipping: bool
+    automatic: bool
 
 
 class _Unpaid(msgspec.Struct):
     customer: str
     orders: int
-
-
-class _Ready(msgspec.Struct):
-    placement: Placement
-    change: Change
-    lines: tuple[Line, ...]
-    body: bytes
-
-
-Render = Callable[[OrderView], bytes]
 
 
 async def insert_many(
@@ -97,31 +51,46 @@ async def insert_many(
     render: Render,
     *,
     unpaid_max: int = UNPAID_MAX,
+    tax_included: bool = False,
 ) -> list[Answer | Refusal]:
     """Accept a group of placements; each gets its answer or its refusal, in order.
 
     A customer has `unpaid_max` unpaid orders at most, whatever other processes accept meanwhile.
+    A cart that is ordered is closed; prices contain taxes if `tax_included`.
 
     No two members share scope and key. A key that another transaction is just using is
     waited for. `render` makes the body that is stored and replayed. Run again with the same
     placements, it gives the same answers.
     """
+    group, ended = await checkouts.fill(tx, group)
     catalogue = await offers.find_many(tx, {(i.sku, p.currency) for p in group for i in p.items})
-    patience = "SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true)"
+    patience = f"SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true), {SETUP}"
     [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
     room = {customer: unpaid_max - n for customer, n in (await _unpaid(tx, group)).items()}
-    # Near the limit, what was accepted before is known first, as it takes no more of it.
-    wanted = Counter(p.customer for p in group)
-    before = await keys.find(tx, [p.pair for p in group if wanted[p.customer] > room[p.customer]])
-    decided: dict[UUID, _Ready | Refusal] = {}
+    known = await _known(tx, group, catalogue, clock, tax_included=tax_included)
+    # Near a limit, what was accepted before is known first, as it takes no more of it.
+    limited = known.terms is not None
+    asking = Counter(p.customer for p in group)
+    before = await keys.find(
+        tx,
+        [p.pair for p in group if limited or p.cart or asking[p.customer] > room[p.customer]],
+    )
+    decided: dict[UUID, Decided] = {**ended}
+    ordered: dict[UUID, UUID] = {}
     for p in group:
-        decided[p.order_id] = found = _decide(p, catalogue, clock.now, render, room[p.customer])
-        room[p.customer] -= isinstance(found, _Ready) and p.pair not in before
-    ready = [d for d in decided.values() if isinstance(d, _Ready)]
+        if p.order_id in decided:
+            continue
+        decided[p.order_id] = found = _decide(p, known, render, room[p.customer], ordered)
+        if isinstance(found, Ready) and p.pair not in before:
+            _take(found, known, room, ordered)
+    ready = [d for d in decided.values() if isinstance(d, Ready)]
     fresh = await keys.take(tx, [_claim(r) for r in ready])
-    await _insert(tx, [r for r in ready if r.placement.pair in fresh])
+    await placed.insert_many(tx, [r for r in ready if r.placement.pair in fresh])
     stored = await keys.find(tx, [p.pair for p in group if p.pair not in fresh])
-    return [_answer(p, decided[p.order_id], stored.get(p.pair)) for p in group]
+    earlier = await keys.of_orders(
+        tx, [d.order_id for d in decided.values() if isinstance(d, Ordered)]
+    )
+    return [_answer(p, decided[p.order_id], stored.get(p.pair), earlier) for p in group]
 
 
 async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, int]:
@@ -149,46 +118,54 @@ async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, 
     return dict.fromkeys(customers, 0) | {row.customer: row.orders for row in rows}
 
 
-def _decide(
-    placement: Placement,
+async def _known(
+    tx: AsyncConnection,
+    group: Sequence[Placement],
     catalogue: Mapping[tuple[str, str], Offer],
-    now: datetime,
-    render: Render,
-    room: int,
-) -> _Ready | Refusal:
+    clock: _Clock,
+    *,
+    tax_included: bool,
+) -> Known:
+    """Read what of discounts, shipping and taxes there is; a shop without them asks nothing."""
+    there = Setup(clock.taxes, clock.shipping, clock.automatic)
+    codes = {code for p in group for code in p.codes}
+    if not (codes or there.any):
+        return Known(catalogue, clock.now, None, Uses({}, {}))
+    asked = Asked(codes, {p.ship_to.country for p in group}, {p.currency for p in group})
+    found = await terms.read(tx, there, asked, tax_included=tax_included, hold=True)
+    wanted = [(d, p.redeemer) for p in group for d in found.for_codes(p.codes)]
+    uses = await redemptions.hold(tx, wanted) if wanted else Uses({}, {})
+    return Known(catalogue, clock.now, found, uses)
+
+
+def _decide(
+    placement: Placement, known: Known, render: Render, room: int, ordered: Mapping[UUID, UUID]
+) -> Decided:
+    if placement.cart is not None and placement.cart.id in ordered:
+        return Ordered(ordered[placement.cart.id])
     if room <= 0:
         return TooManyUnpaid(
             "Too many orders of this customer are not paid yet: pay or cancel some of them.",
             field="email",
         )
-    try:
-        lines, total = price(placement.items, catalogue, placement.currency)
-    except Refusal as refusal:
-        return refusal
-    change = order.place(placement.order_id, lines, total, placement.traceparent)
-    record = OrderView(
-        id=placement.order_id,
-        email=placement.email,
-        status=change.order.status.value,
-        cancel_reason=None,
-        currency=total.currency,
-        total_minor=total.minor,
-        capture=placement.capture.value,
-        on_decline=placement.on_decline.value,
-        allow_split=placement.allow_split,
-        reserved_until=None,
-        expected_on=None,
-        ship_to=placement.ship_to,
-        version=change.order.version,
-        created_at=now,
-        updated_at=now,
-        lines=lines,
-    )
-    return _Ready(placement, change, lines, render(record))
+    return decide(placement, known, render)
+
+
+def _take(ready: Ready, known: Known, room: dict[str, int], ordered: dict[UUID, UUID]) -> None:
+    """Count what an order takes before the next one is decided on."""
+    placement = ready.placement
+    room[placement.customer] -= 1
+    for applied in ready.applied:
+        known.uses.take(applied.discount, placement.redeemer)
+    if placement.cart is not None:
+        ordered[placement.cart.id] = placement.order_id
 
 
 def _answer(
-    placement: Placement, decided: _Ready | Refusal, stored: Stored | None
+    placement: Placement,
+    decided: Decided,
+    stored: Stored | None,
+    earlier: Mapping[UUID, Stored],
 ) -> Answer | Refusal:
     if stored is not None:
         try:
@@ -198,81 +175,17 @@ def _answer(
         # Our own order, if the commit before this second run had happened after all.
         replayed = stored.order_id != placement.order_id
         return Answer(stored.order_id, stored.status, stored.body, replayed)
+    if isinstance(decided, Ordered):
+        # A cart that is ordered twice, under two keys, was clicked twice: one order.
+        first = earlier.get(decided.order_id)
+        if first is None:
+            return CartClosed(f"The cart was ordered: GET /v1/orders/{decided.order_id}.")
+        return Answer(first.order_id, first.status, first.body, replayed=True)
     if isinstance(decided, Refusal):
         return decided
     return Answer(placement.order_id, HTTPStatus.ACCEPTED, decided.body)
 
 
-def _claim(ready: _Ready) -> Claim:
+def _claim(ready: Ready) -> Claim:
     p = ready.placement
     return Claim(p.scope, p.key, p.fingerprint, p.order_id, ready.body)
-
-
-async def _insert(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
-    if not accepted:
-        return
-    await _insert_orders(tx, accepted)
-    await _insert_lines(tx, accepted)
-    changes = [r.change for r in accepted]
-    actors = {r.placement.order_id: r.placement.actor for r in accepted if r.placement.actor}
-    await events.append(tx, changes, actors)
-    await tasks.insert(tx, changes)
-    count_after_commit(tx, [(change.order.status, 0.0) for change in changes])
-
-
-async def _insert_orders(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
-    await run(
-        tx,
-        """
-        INSERT INTO orders (id, email, status, currency, total_minor, payment_method, ship_to,
-                            version, traceparent, capture, on_decline, reserve_for_s, user_id,
-                            allow_split)
-        SELECT id, email, status, currency, total_minor, payment_method, ship_to::jsonb,
-               version, traceparent, capture, on_decline, reserve_for_s, user_id, allow_split
-        FROM unnest(%(id)b::uuid[], %(email)b::text[], %(status)b::text[], %(currency)b::text[],
-                    %(total_minor)b::bigint[], %(payment_method)b::text[], %(ship_to)b::text[],
-                    %(version)b::int[], %(traceparent)b::text[], %(capture)b::text[],
-                    %(on_decline)b::text[], %(reserve_for_s)b::int[], %(user_id)b::uuid[],
-                    %(allow_split)b::bool[])
-          AS o (id, email, status, currency, total_minor, payment_method, ship_to, version,
-                traceparent, capture, on_decline, reserve_for_s, user_id, allow_split)
-        """,
-        {
-            "id": [r.placement.order_id for r in accepted],
-            "email": [r.placement.email for r in accepted],
-            "status": [r.change.order.status.value for r in accepted],
-            "currency": [r.placement.currency for r in accepted],
-            "total_minor": [r.change.order.total.minor for r in accepted],
-            "payment_method": [r.placement.payment_method for r in accepted],
-            "ship_to": [msgspec.json.encode(r.placement.ship_to).decode() for r in accepted],
-            "version": [r.change.order.version for r in accepted],
-            "traceparent": [r.placement.traceparent for r in accepted],
-            "capture": [r.placement.capture.value for r in accepted],
-            "on_decline": [r.placement.on_decline.value for r in accepted],
-            "reserve_for_s": [r.placement.reserve_for_s for r in accepted],
-            "allow_split": [r.placement.allow_split for r in accepted],
-            "user_id": [r.placement.user_id for r in accepted],
-        },
-    )
-
-
-async def _insert_lines(tx: AsyncConnection, accepted: Sequence[_Ready]) -> None:
-    rows = [(r.placement.order_id, n, line) for r in accepted for n, line in enumerate(r.lines, 1)]
-    await run(
-        tx,
-        """
-        INSERT INTO order_lines (order_id, line, sku, quantity, unit_minor, name, tax_class)
-        SELECT * FROM unnest(%(order_id)b::uuid[], %(line)b::int[], %(sku)b::text[],
-                             %(quantity)b::int[], %(unit_minor)b::bigint[], %(name)b::text[],
-                             %(tax_class)b::text[])
-        """,
-        {
-            "order_id": [order_id for order_id, _, _ in rows],
-            "line": [n for _, n, _ in rows],
-            "sku": [line.sku for _, _, line in rows],
-            "quantity": [line.quantity for _, _, line in rows],
-            "unit_minor": [line.unit_minor for _, _, line in rows],
-            "name": [line.name for _, _, line in rows],
-            "tax_class": [line.tax_class for _, _, line in rows],
-        },
-    )

@@ -33,43 +33,14 @@ from db import (
     gateway_tables,
     import_tables,
     operation_tables,
+    pricing_tables,
     review_tables,
     sample_tables,
     search_tables,
     stock_tables,
 )
 from db.metadata import index_grown, metadata, moment, xid
-
-
-class OrderColumns(TypedColumns):
-    id: Named[UUID] = Column(Uuid(), primary_key=True)
-    email: Named[str] = Column(Text())
-    status: Named[str] = Column(Text(), server_default="placed")
-    cancel_reason: Named[str | None] = Column(Text())
-    currency: Named[str] = Column(Text())
-    total_minor: Named[int] = Column(BigInteger())
-    payment_method: Named[str] = Column(Text())
-    ship_to: Named[dict[str, Any]] = Column(JSONB())
-    capture: Named[str] = Column(Text(), server_default="automatic")
-    on_decline: Named[str] = Column(Text(), server_default="cancel")
-    reserve_for_s: Named[int] = Column(Integer(), server_default=text("3600"))
-    reserved_until: Named[datetime | None] = Column(DateTime(timezone=True))
-    user_id: Named[UUID | None] = Column(Uuid())
-    allow_split: Named[bool] = Column(server_default=text("false"))
-    version: Named[int] = Column(Integer())
-    traceparent: Named[str | None] = Column(Text())
-    created_at: Named[datetime] = moment()
-    updated_at: Named[datetime] = moment()
-
-
-class OrderLineColumns(TypedColumns):
-    order_id: Named[UUID] = Column(Uuid(), ForeignKey("orders.id"), primary_key=True)
-    line: Named[int] = Column(Integer(), primary_key=True, autoincrement=False)
-    sku: Named[str] = Column(Text())
-    quantity: Named[int] = Column(Integer())
-    unit_minor: Named[int] = Column(BigInteger())
-    name: Named[str | None] = Column(Text())
-    tax_class: Named[str | None] = Column(Text())
+from db.order_tables import OrderColumns, OrderLineColumns
 
 
 class OrderEventColumns(TypedColumns):
@@ -206,7 +177,7 @@ accounts, audits, gateways = account_tables, audit_tables, gateway_tables
 imported = import_tables
 operations, movements = operation_tables, stock_tables
 sampled, bulks, reviewed = sample_tables, bulk_tables, review_tables
-carts, searched = cart_tables, search_tables
+carts, searched, prices = cart_tables, search_tables, pricing_tables
 
 variants = catalogue_tables.variants
 stock = stock_tables.stock

@@ -29,6 +29,18 @@ class CartClosed(Refusal):
     code: ClassVar[str] = "cart_closed"
 
 
+class CartEmpty(Refusal):
+    """There is nothing in the cart that could be ordered."""
+
+    code: ClassVar[str] = "cart_empty"
+
+
+class CartChanged(Refusal):
+    """The cart is not what its customer saw."""
+
+    code: ClassVar[str] = "precondition_failed"
+
+
 class CartState(StrEnum):
     OPEN = "open"  # can be changed, merged and ordered
     ORDERED = "ordered"  # an order was made of it
@@ -139,6 +151,12 @@ def refuse_closed(state: CartState) -> None:
         raise CartClosed("The cart was ordered: begin another one.")
     if state is CartState.MERGED:
         raise CartClosed("The cart went into that of an account: GET /v1/carts/mine.")
+
+
+def refuse_codes(codes: int) -> None:
+    """Raise CartFull if there are more codes in a cart than it can have."""
+    if codes > CODES_MAX:
+        raise CartFull(f"A cart has {CODES_MAX} codes at most: take another one out first.")
 
 
 def refuse_full(lines: int, quantity: int) -> None:

@@ -31,6 +31,24 @@ class DiscountUsedUp(Refusal):
     code: ClassVar[str] = "discount_used_up"
 
 
+class DiscountInUse(Refusal):
+    """The discount was given more often than it would be allowed to."""
+
+    code: ClassVar[str] = "discount_in_use"
+
+
+class CodeTaken(Refusal):
+    """Another discount has this code."""
+
+    code: ClassVar[str] = "discount_code_taken"
+
+
+class DiscountMisfit(Refusal):
+    """The parts of a discount do not go together."""
+
+    code: ClassVar[str] = "discount_misfit"
+
+
 class DiscountKind(StrEnum):
     PERCENTAGE = "percentage"  # of what it applies to, in basis points
     FIXED = "fixed"  # an amount off what it applies to, never more than that
@@ -56,11 +74,37 @@ class Discount(msgspec.Struct, frozen=True):
     ends_at: datetime | None = None
     uses_max: int | None = None
     uses_per_customer_max: int | None = None
+    slug: str = ""  # what staff calls it
 
 
 def normal(code: str) -> str:
     """Give a code as it is kept: how it is written is nobody's concern."""
     return code.strip().upper()
+
+
+def refuse_misfit(discount: Discount) -> None:
+    """Raise DiscountMisfit for one whose parts do not go together."""
+    if field_and_reason := _misfit(discount):
+        field, reason = field_and_reason
+        raise DiscountMisfit(reason, field=field)
+
+
+def _misfit(discount: Discount) -> tuple[str, str] | None:
+    value, ends_at = discount.value, discount.ends_at
+    match discount.kind:
+        case DiscountKind.PERCENTAGE if not 1 <= value <= BASIS_POINTS:
+            return "value", f"A percentage is of 1 to {BASIS_POINTS} basis points."
+        case DiscountKind.FIXED if value < 1 or discount.currency is None:
+            return "value", "An amount is of 1 minor unit or more, in a `currency`."
+        case DiscountKind.FREE_SHIPPING if value:
+            return "value", "Free shipping has no value: send 0, or nothing."
+        case _:
+            pass
+    if discount.minimum_minor and discount.currency is None:
+        return "currency", "What it needs at least is in a `currency`."
+    if discount.starts_at is not None and ends_at is not None and discount.starts_at >= ends_at:
+        return "ends_at", "It ends after it starts."
+    return None
 
 
 def refuse_unfit(

@@ -43,6 +43,7 @@ class Told(msgspec.Struct, frozen=True):
     total: Money
     cancel_reason: CancelReason | None
     positions: Sequence[Position]
+    extras: Sequence[tuple[str, Money]] = ()  # what the total has beside them
 
 
 def mail(notice: Notice, told: Told) -> Mail:
@@ -54,14 +55,38 @@ def mail(notice: Notice, told: Told) -> Mail:
         subject = "Your order is cancelled"
         opening = f"Your order was cancelled {because}. Whatever you have paid goes back to you."
     lines = [f"{p.quantity} x {p.name}: {amount(p.amount)}" for p in told.positions]
+    extras = [f"{name}: {amount(money)}" for name, money in told.extras]
     text = "\n".join(
-        [opening, "", *lines, "", f"Total: {amount(told.total)}", f"Order {told.order_id}", ""]
+        [
+            opening,
+            "",
+            *lines,
+            *extras,
+            "",
+            f"Total: {amount(told.total)}",
+            f"Order {told.order_id}",
+            "",
+        ]
     )
     return Mail(f"{told.order_id}.{notice}@orderflow", told.email, subject, text)
 
 
+def extras(
+    currency: str, *, discount_minor: int, shipping_minor: int, tax_minor: int, tax_included: bool
+) -> list[tuple[str, Money]]:
+    """Name what an order costs, or costs less, beside its lines."""
+    named = {
+        "Discount": -discount_minor,
+        "Shipping": shipping_minor,
+        "Tax, contained" if tax_included else "Tax": tax_minor,
+    }
+    return [(name, Money(minor, currency)) for name, minor in named.items() if minor]
+
+
 def amount(money: Money) -> str:
     """Write an amount for people, e.g. 12.30 GBP."""
+    if money.minor < 0:
+        return f"-{amount(-money)}"
     digits = MINOR_DIGITS.get(money.currency, 2)
     if digits == 0:
         return f"{money.minor} {money.currency}"

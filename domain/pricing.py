@@ -44,6 +44,7 @@ class PricedLine(msgspec.Struct, frozen=True):
     unit_minor: int
     discount_minor: int
     tax_minor: int
+    tax_ppm: int = 0  # the rate of it
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -69,6 +70,7 @@ class Quote(msgspec.Struct, frozen=True):
     tax_minor: int
     tax_included: bool
     total_minor: int
+    shipping_tax_ppm: int = 0
 
 
 class _Tally(msgspec.Struct):
@@ -100,12 +102,27 @@ def quote(
 ) -> Quote:
     """Price an order; `discounts` are those that fit it, in any order.
 
+    As `priced`; raises NothingToPay or TotalTooLarge.
+    """
+    made = priced(positions, discounts, shipping_minor=shipping_minor, region=region, taxes=taxes)
+    refuse_unpayable(made)
+    return made
+
+
+def priced(
+    positions: Sequence[Position],
+    discounts: Iterable[Discount],
+    *,
+    shipping_minor: int,
+    region: Region,
+    taxes: Taxes,
+) -> Quote:
+    """Price an order that need not be one yet: a cart may be empty, or cost too much.
+
     Percentages are taken off first, then amounts, each of what is left: the customer has more
     of it that way. Discounts that combine are given together; if one that does not would save
     more by itself, it alone is given. Each amount is rounded once, halves up, and spread over
     the lines by the largest remainder; tax is rounded once per rate, as on an invoice.
-
-    Raises NothingToPay or TotalTooLarge.
     """
     goods = {position.sku: position.amount_minor for position in positions}
     applied, tally = _best(goods, shipping_minor, discounts)
@@ -114,9 +131,8 @@ def quote(
     taxed = _taxed({**tally.left, _SHIPPING: tally.shipping}, rates)
     included = rates[_SHIPPING].included
     due = sum(tally.left.values()) + tally.shipping + (0 if included else sum(taxed.values()))
-    _refuse_unpayable(due)
     return Quote(
-        lines=tuple(_line(p, left=tally.left[p.sku], tax_minor=taxed[p.sku]) for p in positions),
+        lines=tuple(_line(p, tally.left[p.sku], taxed[p.sku], rates[p.sku]) for p in positions),
         applied=applied,
         goods_minor=sum(goods.values()),
         discount_minor=sum(goods.values()) - sum(tally.left.values()),
@@ -124,20 +140,24 @@ def quote(
         tax_minor=sum(taxed.values()),
         tax_included=included,
         total_minor=due,
+        shipping_tax_ppm=rates[_SHIPPING].ppm,
     )
 
 
-def _line(position: Position, *, left: int, tax_minor: int) -> PricedLine:
+def _line(position: Position, left: int, tax_minor: int, rate: Rate) -> PricedLine:
     return PricedLine(
         sku=position.sku,
         quantity=position.quantity,
         unit_minor=position.unit_minor,
         discount_minor=position.amount_minor - left,
         tax_minor=tax_minor,
+        tax_ppm=rate.ppm,
     )
 
 
-def _refuse_unpayable(total_minor: int) -> None:
+def refuse_unpayable(made: Quote) -> None:
+    """Raise NothingToPay or TotalTooLarge for what no gateway charges."""
+    total_minor = made.total_minor
     if total_minor == 0:
         raise NothingToPay(
             "Discounts leave nothing to pay: leave one out, or add goods.", field="discount_codes"

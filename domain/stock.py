@@ -50,7 +50,8 @@ class Moving(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     """A position of an order: price, name and tax class are those when it was placed.
 
-    Orders of before these were kept have neither name nor tax class.
+    Orders of before these were kept have neither name nor tax class. `discount_minor` is taken
+    off the whole line, and `tax_minor` is due on what is left: on top of it, or within.
     """
 
     sku: str
@@ -58,6 +59,9 @@ class Line(msgspec.Struct, frozen=True):
     unit_minor: int
     name: str | None = None
     tax_class: str | None = None
+    discount_minor: int = 0
+    tax_minor: int = 0
+    tax_ppm: int = 0
 
 
 class Wanted(msgspec.Struct, frozen=True):

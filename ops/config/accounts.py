@@ -41,6 +41,10 @@ class Accounts(Edge, frozen=True, kw_only=True):
     password_threads: Annotated[
         int, Meta(ge=1, le=64, description="Passwords a web process hashes at a time, 19 MiB each.")
     ] = 2
+    prices_include_tax: Annotated[
+        bool,
+        Meta(description="Whether prices contain the taxes of `/v1/tax-rates`, or come without."),
+    ] = False
     reviews_moderated: Annotated[
         bool, Meta(description="Show reviews of customers only once support has published them.")
     ] = True

@@ -19,6 +19,7 @@ from domain.attempt import Window
 from domain.explain import explain
 from domain.explanation import Explanation
 from domain.funds import OPEN, Payable, funds
+from domain.notice import extras
 from domain.past import Past, fold, happened
 from domain.payment import Capture
 from ops.dashboard import surroundings
@@ -86,6 +87,13 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
     explained = explain(facts)
     return {
         "order": order,
+        "beside": extras(
+            order.currency,
+            discount_minor=order.discount_minor,
+            shipping_minor=order.shipping_minor,
+            tax_minor=order.tax_minor,
+            tax_included=order.tax_included,
+        ),
         "explained": explained,
         "remedy": remedy(explained),
         "money": funds(situation.payable.attempts),

@@ -43,7 +43,7 @@ class Try(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """An operation as its client wanted it."""
+    """An operation as its client wanted it; `sent` is the body if that says it in another way."""
 
     op: Op
     method: str
@@ -52,6 +52,7 @@ class Asked(msgspec.Struct, frozen=True):
     order: str = ""
     content: Any = None
     staff: bool = False
+    sent: Any = None
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -121,12 +121,13 @@ class Load:
         return entry
 
     async def _try(self, asked: Asked) -> tuple[Try, str, bool]:
-        headers = {"Content-Type": "application/json"} if asked.content is not None else {}
+        content = asked.content if asked.sent is None else asked.sent
+        headers = {"Content-Type": "application/json"} if content is not None else {}
         if asked.key:
             headers["Idempotency-Key"] = asked.key
         if token := self._token(asked):
             headers["Authorization"] = f"Bearer {token}"
-        data = None if asked.content is None else msgspec.json.encode(asked.content)
+        data = None if content is None else msgspec.json.encode(content)
         url = f"{next(self._urls)}{asked.path}"
         try:
             async with self._session.request(

@@ -52,6 +52,9 @@ class Commit(StrEnum):
     IMPORT = "commit-import"
     CART = "commit-cart"
     LOCATION = "commit-location"
+    CHECKOUT = "commit-checkout"
+    DISCOUNT = "commit-discount"
+    RATE = "commit-rate"  # of taxes or shipping
     FINDING = "commit-finding"
     TASK = "commit-task"
     QUEUE = "commit-queue"

@@ -54,6 +54,9 @@ PARAMETERS = {
     "process_id": ORDER,
     "cart_id": ORDER,
     "incoming_id": ORDER,
+    "code": "TEN",
+    "region": "GB",
+    "zone": "GB-GBP",
     "slug": "cups",
     "price_list": "sale",
     "job": "prune",
@@ -103,6 +106,10 @@ class Write(NamedTuple):
     number: str
 
 
+_OF_THE_CUSTOMER = ("email", "payment_method", "ship_to")
+CHECKOUT = {name: an_order_body(("APPLE", 5))[name] for name in _OF_THE_CUSTOMER} | {
+    "expected_total_minor": 777
+}
 WRITES = {
     "order": Write("POST", "/v1/orders", an_order_body(("APPLE", 5)), "Ann Example", "5"),
     "product": Write("PUT", f"/v1/variants/{SKU}", PRODUCT, "Apple", "250"),
@@ -122,6 +129,12 @@ WRITES = {
         "5",
     ),
     "price": Write("PUT", f"/v1/price-lists/sale/entries/{SKU}", {"price_minor": 5}, "", "5"),
+    "checkout": Write("POST", f"/v1/carts/{ORDER}/checkout", CHECKOUT, "Ann Example", "777"),
+    "discount": Write(
+        "PUT", "/v1/discounts/cups", {"kind": "percentage", "value": 500}, "percentage", "500"
+    ),
+    "tax rate": Write("PUT", "/v1/tax-rates/GB", {"standard_ppm": 5}, "", "5"),
+    "shipping rate": Write("PUT", "/v1/shipping-rates/GB-GBP", {"price_minor": 5}, "", "5"),
     "stock": Write("PUT", f"/v1/stock/{SKU}", {"on_hand": 5}, "", "5"),
     "adjustment": Write(
         "POST", f"/v1/stock/{SKU}/adjustments", {"delta": 5, "reason": "Found some"}, "Found", "5"
@@ -279,6 +292,17 @@ ROUTES = [
     ("POST", VOID),
     ("GET", f"/v1/ledger?order={ORDER}"),
     ("POST", WEBHOOK),
+    ("GET", "/v1/discounts"),
+    ("GET", "/v1/discounts/cups"),
+    ("DELETE", "/v1/discounts/cups"),
+    ("GET", "/v1/tax-rates"),
+    ("GET", "/v1/tax-rates/GB"),
+    ("DELETE", "/v1/tax-rates/GB"),
+    ("GET", "/v1/shipping-rates"),
+    ("GET", "/v1/shipping-rates/GB-GBP"),
+    ("DELETE", "/v1/shipping-rates/GB-GBP"),
+    ("PUT", f"/v1/carts/{ORDER}/codes/TEN"),
+    ("DELETE", f"/v1/carts/{ORDER}/codes/TEN"),
     ("GET", "/v1/carts/mine"),
     ("GET", f"/v1/carts/{ORDER}"),
     ("POST", f"/v1/carts/{ORDER}/merge"),

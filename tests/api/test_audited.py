@@ -212,10 +212,26 @@ async def coming(parts: Parts) -> str:
         return str((await incoming.insert(tx, made, Expected(5))).id)
 
 
+async def discount(parts: Parts) -> str:
+    await parts.client.put("/v1/discounts/ten", json=TEN)
+    return "ten"
+
+
+async def tax_rate(parts: Parts) -> str:
+    await parts.client.put("/v1/tax-rates/GB", json={"standard_ppm": 1})
+    return "GB"
+
+
+async def shipping_rate(parts: Parts) -> str:
+    await parts.client.put("/v1/shipping-rates/GB-GBP", json={"price_minor": 1})
+    return "GB-GBP"
+
+
 async def job(_: Parts) -> str:
     return "prune"
 
 
+TEN = {"kind": "percentage", "value": 1000}
 NOTE = {"note": "Done by hand."}
 WRITES: dict[str, tuple[Prepare, dict[str, Any] | bytes | None]] = {
     "POST /v1/orders/{order_id}/capture": (held, {}),
@@ -271,6 +287,12 @@ WRITES: dict[str, tuple[Prepare, dict[str, Any] | bytes | None]] = {
     "POST /v1/incoming/{incoming_id}/cancel": (coming, None),
     "PUT /v1/locations/{slug}": (location, {"name": "North", "country": "GB"}),
     "DELETE /v1/locations/{slug}": (location, None),
+    "PUT /v1/discounts/{slug}": (discount, TEN),
+    "DELETE /v1/discounts/{slug}": (discount, None),
+    "PUT /v1/tax-rates/{region}": (tax_rate, {"standard_ppm": 5}),
+    "DELETE /v1/tax-rates/{region}": (tax_rate, None),
+    "PUT /v1/shipping-rates/{zone}": (shipping_rate, {"price_minor": 5}),
+    "DELETE /v1/shipping-rates/{zone}": (shipping_rate, None),
     "PATCH /v1/users/{user_id}": (person, {"role": "support"}),
 }
 

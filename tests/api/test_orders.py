@@ -20,6 +20,8 @@ from tests.web import assert_problem, post_order, rows, unlinked
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CARD = "4242424242424242"
+UNPRICED = {"discount_minor": 0, "shipping_minor": 0, "tax_minor": 0}
+PLAIN = {"tax_class": "standard", "discount_minor": 0, "tax_minor": 0, "tax_ppm": 0}
 SHIP_TO: dict[str, Any] = an_order_body()["ship_to"]
 
 
@@ -53,6 +55,9 @@ async def test_an_order_is_accepted_at_our_prices(client: httpx.AsyncClient) -> 
         "cancel_reason": None,
         "currency": "GBP",
         "total_minor": 3 * 250 + 2 * 999,
+        **UNPRICED,
+        "tax_included": False,
+        "discounts": [],
         "capture": "automatic",
         "on_decline": "cancel",
         "allow_split": False,
@@ -63,10 +68,8 @@ async def test_an_order_is_accepted_at_our_prices(client: httpx.AsyncClient) -> 
         "created_at": body["created_at"],
         "updated_at": body["created_at"],
         "lines": [
-            {"sku": "APPLE", "quantity": 3, "unit_minor": 250}
-            | {"name": "Product APPLE", "tax_class": "standard"},
-            {"sku": "PEAR", "quantity": 2, "unit_minor": 999}
-            | {"name": "Product PEAR", "tax_class": "standard"},
+            {"sku": "APPLE", "quantity": 3, "unit_minor": 250} | {"name": "Product APPLE", **PLAIN},
+            {"sku": "PEAR", "quantity": 2, "unit_minor": 999} | {"name": "Product PEAR", **PLAIN},
         ],
     }
 

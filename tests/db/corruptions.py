@@ -6,6 +6,10 @@ PRODUCT = """
 INSERT INTO catalogue_products (id, slug, name) VALUES (gen_random_uuid(), 'lamp', 'Lamp')
 """
 
+DISCOUNT = """
+INSERT INTO discounts (id, slug, kind, value) VALUES (gen_random_uuid(), 'ten', 'percentage', 1000)
+"""
+
 # What breaks the rows of order :paid, :undone (paid, then cancelled), :held, :part (captured in
 # part), :dropped (captured in part, then cancelled) or of SKU lamp.
 CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
@@ -169,6 +173,28 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "S5 an order's total is what was accepted",
         ["UPDATE order_lines SET unit_minor = unit_minor + 1 WHERE order_id = :short"],
+    ),
+    (
+        "S5 an order's total is what was accepted",
+        ["UPDATE orders SET shipping_minor = 1 WHERE id = :short"],
+    ),
+    (
+        "S5 discounts and taxes of an order are those of its lines",
+        ["UPDATE order_lines SET discount_minor = 1 WHERE order_id = :short"],
+    ),
+    (
+        "S5 an order that is cancelled gives its discounts back, and no other does",
+        [
+            DISCOUNT,
+            """
+            INSERT INTO discount_redemptions (order_id, discount_id, mailbox, amount_minor)
+            SELECT :undone, id, 'ann@example.com', 5 FROM discounts
+            """,
+        ],
+    ),
+    (
+        "S5 a discount was given as often as it counts",
+        [DISCOUNT, "UPDATE discounts SET slug = 'lamp', uses_max = 5, uses = 1"],
     ),
     (
         "R1 a rating is what the published reviews come to",

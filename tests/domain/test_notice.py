@@ -1,13 +1,15 @@
 """What a mail tells a customer of an order."""
 
+import msgspec
 import pytest
 
 from db.ids import new_id
 from domain.event import CancelReason
 from domain.money import Money
-from domain.notice import BECAUSE, Position, Told, amount, mail
+from domain.notice import BECAUSE, Position, Told, amount, extras, mail
 from domain.task import Notice
 
+NOTHING = dict.fromkeys(("discount_minor", "shipping_minor", "tax_minor"), 0)
 TOLD = Told(
     order_id=new_id(),
     email="ann@example.com",
@@ -33,6 +35,18 @@ def test_mail_has_the_same_id_however_often_it_is_written(notice: Notice) -> Non
 
 def test_mails_of_one_order_have_ids_of_their_own() -> None:
     assert len({mail(notice, TOLD).message_id for notice in Notice}) == len(Notice)
+
+
+@pytest.mark.parametrize(("included", "tax"), [(False, "Tax"), (True, "Tax, contained")])
+def test_mail_tells_what_the_total_has_beside_its_positions(tax: str, *, included: bool) -> None:
+    beside = extras(
+        "GBP", discount_minor=175, shipping_minor=399, tax_minor=5, tax_included=included
+    )
+
+    text = mail(Notice.ORDER_CONFIRMED, msgspec.structs.replace(TOLD, extras=beside)).text
+
+    assert f"Discount: -1.75 GBP\nShipping: 3.99 GBP\n{tax}: 0.05 GBP\n" in text
+    assert extras("GBP", **NOTHING, tax_included=included) == []
 
 
 def test_confirmation_names_every_position_and_the_total() -> None:

@@ -61,9 +61,40 @@ class Scene:
         by: Load | None = None,
     ) -> None:
         """Place the order of this scene."""
+        content = self._told_of(method, capture, on_decline)
+        wanted = Asked(Op.PLACE, "POST", load.PLACED_AT, self._key, content=content)
+        placed = self._answered(await (by or self.healthy).ask(wanted))
+        self.order, self.total = str(placed.told("id")), int(placed.told("total_minor"))
+
+    async def check_out(self, cart: str, total_minor: int) -> None:
+        """Have staff order the cart, by way of the broken process, and click once more."""
+        content = self._told_of("pm_card_visa", "automatic", "cancel")
+        sent = {name: content[name] for name in ("email", "payment_method", "ship_to")}
+        sent["expected_total_minor"] = total_minor
+        wanted = Asked(
+            Op.PLACE,
+            "POST",
+            f"/v1/carts/{cart}/checkout",
+            self._key,
+            content=content,
+            staff=True,
+            sent=sent,
+        )
+        placed = self._answered(await self.front.ask(wanted))
+        self.order, self.total = str(placed.told("id")), int(placed.told("total_minor"))
+        twice = msgspec.structs.replace(wanted, op=Op.REPLAY, key=f"{self._key}-twice")
+        again = self._answered(await self.healthy.ask(twice))
+        if again.told("id") != self.order:
+            raise Unexpected("The cart was ordered twice.")
+
+    @property
+    def _key(self) -> str:
+        return f"matrix-{self.name}"
+
+    def _told_of(self, method: str, capture: str, on_decline: str) -> Mapping[str, object]:
         self._story = Story(
             at_s=0.0,
-            key=f"matrix-{self.name}",
+            key=self._key,
             email=f"{self.name}@example.com",
             items=((SKU, 2),),
             payment_method=method,
@@ -71,10 +102,7 @@ class Scene:
             on_decline=on_decline,
             acts=(),
         )
-        content = load.order(self._story)
-        wanted = Asked(Op.PLACE, "POST", load.PLACED_AT, self._story.key, content=content)
-        placed = self._answered(await (by or self.healthy).ask(wanted))
-        self.order, self.total = str(placed.told("id")), int(placed.told("total_minor"))
+        return load.order(self._story)
 
     @property
     def claim_token(self) -> str:

@@ -1,6 +1,7 @@
 """Stories of what staff put on sale: variants, their categories, their stock, and carts."""
 
 from ops.storm.history import Asked, Op
+from ops.storm.matrix.lane import SKU
 from ops.storm.matrix.scene import Scene, Unexpected
 from ops.storm.plan import CURRENCY
 
@@ -76,6 +77,33 @@ async def location(scene: Scene) -> None:
     """Put a place where stock lies."""
     content = {"name": "North", "country": "GB"}
     await scene.write("PUT", f"/v1/locations/{_sku(scene).lower()}", content)
+
+
+async def filled_cart(scene: Scene) -> None:
+    """Have a cart with what orders of other stories are of, and nothing else."""
+    opened = Asked(Op.WRITE, "POST", "/v1/carts", content={"currency": CURRENCY}, staff=True)
+    cart = f"/v1/carts/{(await scene.healthy.ask(opened)).told('id')}"
+    await scene.healthy.ask(Asked(Op.WRITE, "DELETE", f"{cart}/lines", staff=True))
+    put = Asked(Op.WRITE, "PUT", f"{cart}/lines/{SKU}", content={"quantity": 2}, staff=True)
+    filled = await scene.healthy.ask(put)
+    scene.keeps |= {"cart": str(filled.told("id")), "total": str(filled.told("total_minor"))}
+
+
+async def check_out(scene: Scene) -> None:
+    """Order what is in the cart."""
+    await scene.check_out(scene.keeps["cart"], int(scene.keeps["total"]))
+
+
+async def discount(scene: Scene) -> None:
+    """Put a discount, whose code nobody uses."""
+    content = {"kind": "percentage", "value": 1000, "code": scene.name, "uses_max": 1}
+    await scene.write("PUT", f"/v1/discounts/{_sku(scene).lower()}", content)
+
+
+async def rates(scene: Scene) -> None:
+    """Set a rate of shipping, and one of taxes, of a country to which nothing goes."""
+    await scene.write("PUT", f"/v1/shipping-rates/AQ-{CURRENCY}", {"price_minor": 5})
+    await scene.write("PUT", "/v1/tax-rates/AQ", {"standard_ppm": 5})
 
 
 def _sku(scene: Scene) -> str:

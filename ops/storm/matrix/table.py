@@ -53,6 +53,9 @@ STORIES: Mapping[Commit | Call, Story] = {
     Commit.REVIEW: Story(
         line="web", before=reviewers.customer, then=reviewers.review, after=reviewers.reviewed
     ),
+    Commit.DISCOUNT: Story(line="web", then=shop.discount, ends=_NO_ORDER),
+    Commit.RATE: Story(line="web", then=shop.rates, ends=_NO_ORDER),
+    Commit.CHECKOUT: Story(line="web", before=shop.filled_cart, then=shop.check_out),
     Commit.CART: Story(line="web", before=shop.cart, then=shop.fill_cart, ends=_NO_ORDER),
     Commit.LOCATION: Story(line="web", then=shop.location, ends=_NO_ORDER),
     Commit.IMPORT: Story(
