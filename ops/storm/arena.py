@@ -28,7 +28,7 @@ from ops.local.up import SANDBOX
 from ops.storm import witness
 from ops.storm.clocks.offsets import Clocks
 from ops.storm.disk import small_disk
-from ops.storm.plan import CURRENCY, prices
+from ops.storm.plan import CURRENCY, PLENTY, lies_at_two_places, prices, waited_for
 from ops.storm.postgres_wire import CommitCuts, PostgresEar
 from ops.storm.proxy import Proxy, Upstream
 from ops.storm.redis_wire import LostReplies, RedisEar
@@ -62,6 +62,19 @@ SETTINGS: Mapping[str, str] = {
     # Two cores that do all of this at once answer no more than these in time.
     "REQUESTS_MAX": "100",
 }
+
+
+_LOCATIONS = """
+INSERT INTO locations (id, code, name, country) VALUES
+    (gen_random_uuid(), 'north', 'North', 'GB'), (gen_random_uuid(), 'south', 'South', 'GB')
+"""
+_HALVES = """
+WITH shared AS (
+    UPDATE stock SET located = true WHERE sku = ANY (%s) RETURNING sku, on_hand
+)
+INSERT INTO stock_levels (sku, location_id, on_hand)
+SELECT sku, id, on_hand / 2 FROM shared CROSS JOIN locations
+"""
 
 
 class Tapped(msgspec.Struct, frozen=True):
@@ -215,8 +228,12 @@ async def _fresh(
                 (sku, sku.title(), price_minor, CURRENCY),
             )
             await connection.execute(
-                "INSERT INTO stock (sku, on_hand) VALUES (%s, %s)", (sku, stock[sku])
+                "INSERT INTO stock (sku, on_hand, backorder_max) VALUES (%s, %s, %s)",
+                (sku, stock[sku], PLENTY if waited_for(sku) else 0),
             )
+        await connection.execute(_LOCATIONS)
+        shared = [sku for sku in stock if lies_at_two_places(sku)]
+        await connection.execute(_HALVES, (shared,))
 
 
 def _unix(path: str) -> Upstream:

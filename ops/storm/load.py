@@ -12,7 +12,7 @@ import msgspec
 
 from domain import claim
 from ops.storm.history import MOVING, Asked, Entry, History, Op, Outcome, Try
-from ops.storm.plan import CURRENCY, Act, Story
+from ops.storm.plan import CURRENCY, Act, Delivery, Story
 
 # A process that is frozen holds the connections of many clients, and the other one has to serve on.
 _CONNECTIONS = 2000
@@ -75,6 +75,14 @@ class Load:
             for story in stories:
                 await asyncio.sleep(max(0.0, story.at_s - self._history.now_s()))
                 clients.create_task(self._tell(story))
+
+    async def bring(self, deliveries: Sequence[Delivery]) -> None:
+        """Have staff receive goods, each delivery at its time and once."""
+        for n, delivery in enumerate(deliveries):
+            await asyncio.sleep(max(0.0, delivery.at_s - self._history.now_s()))
+            content = {"quantity": delivery.quantity, "reason": "By lorry."}
+            path = f"/v1/stock/{delivery.sku}/receipts"
+            await self.ask(Asked(Op.WRITE, "POST", path, f"lorry-{n}", content=content, staff=True))
 
     async def _tell(self, story: Story) -> None:
         content = order(story)

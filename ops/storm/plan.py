@@ -18,6 +18,10 @@ _COMMON, _HOT = 16, 3
 # Of what is asked for of a hot SKU, the stock is enough for this part.
 _HOT_SHARE = 0.5
 _HOT_CHANCE = 0.15
+# Of these a part is there at first, and orders wait for the rest: it comes in the midst of the
+# storm, and after it.
+_LATE, _LATE_SHARE, _LATE_CHANCE = 2, 0.3, 0.1
+_COMES_AT = (0.4, 1.0)
 _METHODS = (
     ("pm_card_visa", 79.5),
     (MISSTATED, 0.5),
@@ -77,6 +81,14 @@ class Story(msgspec.Struct, frozen=True):
     peeks: bool = False  # at the order that was placed before
 
 
+class Delivery(msgspec.Struct, frozen=True):
+    """So many units of a SKU that come in then."""
+
+    at_s: float
+    sku: str
+    quantity: int
+
+
 class Strike(msgspec.Struct, frozen=True):
     """One fault at its time; `seed` decides its details."""
 
@@ -97,19 +109,49 @@ class Kind(msgspec.Struct, frozen=True):
 def prices() -> Mapping[str, int]:
     """Give the catalogue, in minor units."""
     common = {f"COMMON-{n:02}": 500 + 37 * n for n in range(_COMMON)}
-    return common | {f"HOT-{n}": 1900 + n for n in range(_HOT)}
+    hot = {f"HOT-{n}": 1900 + n for n in range(_HOT)}
+    return common | hot | {f"LATE-{n}": 700 + n for n in range(_LATE)}
 
 
-def stock(told: Sequence[Story]) -> Mapping[str, int]:
-    """Give what is on hand at first: too little of what is hot."""
+def waited_for(sku: str) -> bool:
+    """Tell whether orders wait for a SKU of which there is not enough."""
+    return sku.startswith("LATE")
+
+
+def lies_at_two_places(sku: str) -> bool:
+    """Tell whether a SKU, of which there is plenty, lies at two locations, half at each."""
+    return sku in {"COMMON-00", "COMMON-01", "COMMON-02", "COMMON-03"}
+
+
+def stock(told: Sequence[Story]) -> dict[str, int]:
+    """Give what is on hand at first: too little of what is hot, and of what comes late."""
+    return {sku: _first(sku, units) for sku, units in _wanted(told).items()}
+
+
+def _first(sku: str, units: int) -> int:
+    if sku.startswith("HOT"):
+        return max(1, int(_HOT_SHARE * units))
+    return int(_LATE_SHARE * units) if waited_for(sku) else PLENTY
+
+
+def deliveries(told: Sequence[Story], seconds: float) -> list[Delivery]:
+    """Give what comes in of what is late: in the end there is as much as was ever wanted."""
+    missing = {s: n - _first(s, n) for s, n in _wanted(told).items() if waited_for(s)}
+    parts = [(sku, (units // 2, units - units // 2)) for sku, units in missing.items()]
+    return [
+        Delivery(share * seconds, sku, quantity)
+        for n, share in enumerate(_COMES_AT)
+        for sku, quantities in parts
+        if (quantity := quantities[n])
+    ]
+
+
+def _wanted(told: Sequence[Story]) -> dict[str, int]:
     wanted = dict.fromkeys(prices(), 0)
     for story in told:
         for sku, quantity in story.items:
             wanted[sku] += quantity
-    return {
-        sku: max(1, int(_HOT_SHARE * units)) if sku.startswith("HOT") else PLENTY
-        for sku, units in wanted.items()
-    }
+    return wanted
 
 
 def stories(seed: int, seconds: float, rate: float = RATE) -> list[Story]:
@@ -128,7 +170,7 @@ def _story(chance: Random, at_s: float, key: str) -> Story:
         at_s=round(at_s, 4),
         key=key,
         email=f"buyer-{chance.randrange(BUYERS)}@example.com",
-        items=_items(chance),
+        items=[*_items(chance), *_late(key)],
         payment_method=chance.choices(methods, weights)[0],
         capture="manual" if chance.random() < _MANUAL_SHARE else "automatic",
         on_decline="hold" if chance.random() < _HOLD_SHARE else "cancel",
@@ -146,6 +188,14 @@ def _items(chance: Random) -> list[tuple[str, int]]:
         skus.append(f"HOT-{chance.randrange(_HOT)}")
     chance.shuffle(skus)
     return [(sku, chance.randint(1, 3)) for sku in skus]
+
+
+def _late(key: str) -> list[tuple[str, int]]:
+    """Draw what comes late, with dice of its own: seeds mean what they did before."""
+    chance = Random(f"late/{key}")  # noqa: S311 - dice of a test, repeatable by seed
+    if chance.random() >= _LATE_CHANCE:
+        return []
+    return [(f"LATE-{chance.randrange(_LATE)}", chance.randint(1, 3))]
 
 
 def _acts(chance: Random, story: Story) -> Iterator[Act]:

@@ -1,7 +1,7 @@
 """One storm from beginning to end: load and faults, healing, and the checks."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -17,7 +17,18 @@ from ops.storm.history import History
 from ops.storm.load import clients
 from ops.storm.logged import slips
 from ops.storm.nemesis import Nemesis, Seen
-from ops.storm.plan import RATE, Kind, Story, Strike, prices, stock, stories, strikes
+from ops.storm.plan import (
+    RATE,
+    Delivery,
+    Kind,
+    Story,
+    Strike,
+    deliveries,
+    prices,
+    stock,
+    stories,
+    strikes,
+)
 from ops.storm.report import Storm
 from ops.storm.resources import resources
 from ops.storm.watch import Watch
@@ -58,12 +69,13 @@ async def run(wanted: Orders, console: Console) -> Storm:
         async with arena(wanted.folder, stock(told), _into(log)) as on:
             before, history = await resources(on), History(file)
             console.print(f"Raging for {wanted.seconds:g} s ...")
-            raged = await _rage(on, history, told, blows, console)
+            lorries = deliveries(told, wanted.seconds)
+            raged = await _rage(on, history, told, blows, lorries, console)
             found = await evidence.gather(
                 on.database_url,
                 on.sandbox,
                 history=history,
-                stocked=stock(told),
+                stocked=_had(told, wanted.seconds),
                 prices=prices(),
                 writes=await _writes(on.database_url),
                 before=before,
@@ -81,11 +93,12 @@ async def run(wanted: Orders, console: Console) -> Storm:
     )
 
 
-async def _rage(
+async def _rage(  # noqa: PLR0913, PLR0917 - a storm is made of these
     on: Arena,
     history: History,
     told: Sequence[Story],
     blows: Sequence[Strike],
+    lorries: Sequence[Delivery],
     console: Console,
 ) -> Raged:
     """Have load and faults at the same time, then peace.
@@ -99,17 +112,27 @@ async def _rage(
         asyncio.TaskGroup() as together,
     ):
         talk = together.create_task(load.tell(told))
+        bringing = together.create_task(load.bring(lorries))
         watching = together.create_task(watch.keep())
         await nemesis.rage(blows)
         calm_s = history.now_s()
         console.print(f"The faults are over after {calm_s:.1f} s. Healing ...")
         await talk
+        await bringing
         watching.cancel()
         calm_s = max(calm_s, load.placed_s)
     healed = await healing.heal(on.database_url)
     if healed.seconds is not None:
         healed = Healing(history.now_s() - calm_s)
     return Raged(nemesis.seen, healed, watch)
+
+
+def _had(told: Sequence[Story], seconds: float) -> Mapping[str, int]:
+    """Give what there ever was of each SKU."""
+    had = stock(told)
+    for delivery in deliveries(told, seconds):
+        had[delivery.sku] += delivery.quantity
+    return had
 
 
 async def _writes(url: str) -> Sequence[WriteRow]:

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from ops.storm.faults.table import FAULTS, UnknownFault, chosen
-from ops.storm.plan import Kind, prices, stock, stories, strikes
+from ops.storm.plan import Kind, deliveries, prices, stock, stories, strikes
 
 SECONDS = 120.0
 
@@ -49,9 +49,14 @@ def test_stock_of_what_is_hot_is_not_enough_and_of_the_rest_it_is() -> None:
     }
 
     had = stock(told)
-
     short = {sku for sku in prices() if had[sku] < wanted[sku]}
-    assert short == {sku for sku in prices() if sku.startswith("HOT")}
+    come = deliveries(told, SECONDS)
+    for delivery in come:
+        had[delivery.sku] += delivery.quantity
+
+    assert short == {sku for sku in prices() if sku.startswith(("HOT", "LATE"))}
+    assert {sku for sku in short if had[sku] == wanted[sku]} == {d.sku for d in come}
+    assert [delivery.at_s for delivery in come] == [0.4 * SECONDS] * 2 + [SECONDS] * 2
 
 
 @pytest.mark.parametrize("seconds", [10.0, SECONDS])
