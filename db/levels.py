@@ -24,7 +24,8 @@ class Stock(msgspec.Struct, frozen=True):
     """The stock of a SKU; its levels at `locations` add up to the numbers of it.
 
     `available` is what a new order can have: on hand, less reserved, less what orders that wait
-    are promised. Below zero it is what was promised beyond what there is, `backorder_max` at most.
+    are promised. Below zero it is what was promised beyond what there is: `backorder_max` at most,
+    unless some was lost since.
     """
 
     sku: str

@@ -101,7 +101,8 @@ async def places(
         tx,
         _delivery,
         """
-        SELECT id, ship_to ->> 'country', ship_to ->> 'postcode', allow_split
+        SELECT id, coalesce(ship_to ->> 'country', ''), coalesce(ship_to ->> 'postcode', ''),
+               allow_split
         FROM orders WHERE id = ANY (%(ids)b::uuid[])
         """,
         {"ids": list(order_ids)},

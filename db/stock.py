@@ -130,7 +130,8 @@ async def change(tx: AsyncConnection, was: StockLevel, moving: Moving) -> StockL
     Raises StockBelowReserved or Conflict.
     """
     before = await shelved(tx, was, moving.location_id)
-    refuse_level(was.sku, before.on_hand + moving.delta, reserved=before.reserved)
+    where = place(was, before, moving.location_id)
+    refuse_level(was.sku, before.on_hand + moving.delta, reserved=before.reserved, where=where)
     refuse_level(was.sku, was.on_hand + moving.delta, reserved=was.reserved)
     if moving.location_id is not None:
         await shelve(tx, was.sku, moving.location_id, moving.delta)
@@ -140,6 +141,13 @@ async def change(tx: AsyncConnection, was: StockLevel, moving: Moving) -> StockL
     if moving.delta > 0:
         await fill(tx, was.sku)
     return level
+
+
+def place(was: StockLevel, before: Shelved, location_id: UUID | None) -> str:
+    """Say where it is that a refusal is about, if it is not about all there is."""
+    if location_id is not None:
+        return " at that location"
+    return "" if before.on_hand == was.on_hand else " at no location"
 
 
 async def shelved(tx: AsyncConnection, was: StockLevel, location_id: UUID | None) -> Shelved:

@@ -36,7 +36,8 @@ async def transfer(tx: AsyncConnection, sku: str, what: Consignment) -> StockLev
     was, quantity, route = await stock.lock(tx, sku), what.quantity, what.route
     source = await stock.shelved(tx, was, route.source_id)
     target = await stock.shelved(tx, was, route.target_id)
-    refuse_level(sku, source.on_hand - quantity, reserved=source.reserved)
+    where = stock.place(was, source, route.source_id)
+    refuse_level(sku, source.on_hand - quantity, reserved=source.reserved, where=where)
     for place, delta in ((route.source_id, -quantity), (route.target_id, quantity)):
         if place is not None:
             await stock.shelve(tx, sku, place, delta)

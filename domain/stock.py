@@ -235,11 +235,11 @@ def totals(group: Iterable[Wanted]) -> dict[str, int]:
     return sums
 
 
-def refuse_level(sku: str, on_hand: int, *, reserved: int) -> None:
-    """Raise StockBelowReserved or Conflict for what cannot be on hand."""
+def refuse_level(sku: str, on_hand: int, *, reserved: int, where: str = "") -> None:
+    """Raise StockBelowReserved or Conflict for what cannot be on hand, in all or `where` it is."""
     if on_hand < reserved:
         raise StockBelowReserved(
-            f"{on_hand} of {sku} would be on hand, and orders hold {reserved}."
+            f"{on_hand} of {sku} would be on hand{where}, and orders hold {reserved}{where}."
         )
     if on_hand > ON_HAND_MAX:
         raise Conflict(f"More than {ON_HAND_MAX} of {sku} would be on hand.")

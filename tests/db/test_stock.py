@@ -145,7 +145,7 @@ async def test_nothing_is_moved_that_orders_hold_or_that_is_not_there(database: 
         with pytest.raises(StockBelowReserved):
             await move(database, quantity, route)
     async with transaction(database) as tx:
-        with pytest.raises(StockBelowReserved):
+        with pytest.raises(StockBelowReserved, match="-1 of APPLE would be on hand at no location"):
             await stock.adjust(tx, "APPLE", -1, note="Lost.", actor=None)
         with pytest.raises(StockBelowReserved):
             await stock.count(tx, "APPLE", 1, location_id=north)

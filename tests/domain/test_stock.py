@@ -150,6 +150,14 @@ def test_never_more_is_promised_beyond_what_there_is_than_may_be(
         assert not taken[sku] or taken[sku] <= supply.available - supply.promised
 
 
+def test_what_is_promised_to_one_order_of_a_group_is_not_promised_to_the_next() -> None:
+    supply = Supply(available=1, backorder_max=5)
+
+    decided = allocate([_wanted(APPLE=3), _wanted(APPLE=4), _wanted(APPLE=3)], {"APPLE": supply})
+
+    assert [one.waits for one in decided] == [True, False, True]
+
+
 def test_order_that_waits_gets_its_stock_once_there_is_enough_for_older_ones_too() -> None:
     supply = Supply(available=5, promised=6)
     first, second = _wanted(APPLE=3), _wanted(APPLE=3)
