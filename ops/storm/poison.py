@@ -11,6 +11,7 @@ import msgspec
 import psutil
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.location import Preference
 from domain.mail import Delivery, Mail
 from domain.task import Notice, Task, Verdict
 from workers import inventory, notifications
@@ -71,11 +72,11 @@ IN_CALL = "in_call"
 _reserve, _stage = inventory.reserve, notifications.stage
 
 
-async def reserve(tx: AsyncConnection, group: Sequence[Task]) -> None:
+async def reserve(tx: AsyncConnection, group: Sequence[Task], *, preference: Preference) -> None:
     """Reserve as workers do, and take the poison that is in the group."""
     for task in group:
         take(task)
-    await _reserve(tx, group)
+    await _reserve(tx, group, preference=preference)
 
 
 def stage(postman: Postman) -> Stage[Errand, Delivery]:
