@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from litestar import Response, Router, delete, get, post, put
 from litestar.di import NamedDependency, Provide
-from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import conditional
 from api.authentication import Asked
 from api.fields import DiscountCodeInPath, SkuInPath
+from api.openapi import answered
 from api.problems import Forbidden
 from db import cart_lines, cart_views, carts, discounts, offers
 from db.cart_views import CartView, Eyes
@@ -76,7 +76,7 @@ async def provide_holder(
 @post(
     "",
     status_code=HTTPStatus.CREATED,
-    responses={HTTPStatus.OK: ResponseSpec(CartView, description="It was open already.")},
+    responses={HTTPStatus.OK: answered(CartView, "It was open already.")},
 )
 async def open_cart(
     request: Asked, tx: NamedDependency[AsyncConnection], data: JSONBody[OpenCart]

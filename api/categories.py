@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, cached, conditional
 from api.authentication import Asked
 from api.fields import SlugInPath
+from api.openapi import answered
 from db import categories
 from db.cache import Read
 from db.categories import Category
@@ -78,7 +78,7 @@ async def _read(slug: str, tx: AsyncConnection) -> Read[Category]:
 
 @put(
     "/{slug:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(Category, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(Category, "Created.")},
 )
 async def put_category(
     request: Asked,

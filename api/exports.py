@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Router, get
 from litestar.datastructures import State
-from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from api.authentication import Asked
+from api.openapi import answered
 from db import catalogue_export
 from db.engine import Busy, Database, reading
 from domain.catalogue_line import CatalogueLine, ProductPart, VariantPart
@@ -45,7 +45,7 @@ _MEDIA_TYPES = {
 
 @get(
     "/products",
-    responses={200: ResponseSpec(CatalogueLine, description="Lines.", media_type="text/plain")},
+    responses={200: answered(CatalogueLine, "Lines.", "text/plain")},
 )
 async def export_products(
     request: Asked,

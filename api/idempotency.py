@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.authentication import Asked
 from api.cards import refuse_card_number_as_key
+from api.openapi import answered
 from api.problems import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from db import operations
 from db.engine import act_as, transaction
@@ -150,7 +151,7 @@ ONCE = {"key": Provide(provide_key), "once": Provide(provide_once)}
 
 def accepted(view: type[msgspec.Struct]) -> dict[int, ResponseSpec]:
     """Document an answer that is stored and replayed."""
-    return {HTTPStatus.ACCEPTED: ResponseSpec(view, description="Accepted, and durable.")}
+    return {HTTPStatus.ACCEPTED: answered(view, "Accepted, and durable.")}
 
 
 def respond(answer: Answer, location: str) -> Response[bytes]:

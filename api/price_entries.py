@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, Router, delete, get, patch, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, conditional, pages
 from api.authentication import Asked
 from api.fields import SkuInPath
+from api.openapi import answered
 from api.price_lists import ListInPath
 from api.problems import InvalidRequest
 from db import invalidations, price_entries, price_lists
@@ -96,7 +96,7 @@ async def get_entry(
 
 @put(
     "/{sku:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(Entry, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(Entry, "Created.")},
 )
 async def put_entry(
     request: Asked,

@@ -6,12 +6,12 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit, conditional, pages
 from api.authentication import Asked
+from api.openapi import answered
 from db import invalidations, price_lists
 from db.engine import name_commit
 from domain.catalogue import A_SLUG, SLUG, SLUG_CHARS_MAX
@@ -57,7 +57,7 @@ async def get_price_list(
 
 @put(
     "/{price_list:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(PriceList, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(PriceList, "Created.")},
 )
 async def put_price_list(
     request: Asked,

@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit, cached, conditional, pages
 from api.authentication import Asked
 from api.fields import CurrencyInQuery, SlugInPath, SlugInQuery
+from api.openapi import answered
 from api.problems import Forbidden
 from db import categories, edges, invalidations, products, showcase
 from db.cache import SHORT_S, Read
@@ -131,7 +131,7 @@ async def _find(
 
 @put(
     "/{slug:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(Product, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(Product, "Created.")},
 )
 async def put_product(
     request: Asked,

@@ -6,13 +6,13 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit, conditional
 from api.authentication import Asked
+from api.openapi import answered
 from db import rates
 from db.engine import name_commit
 from db.rates import ShippingRateView, TaxRateView
@@ -92,7 +92,7 @@ async def get_tax_rate(
 
 @put(
     "/{region:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(TaxRateView, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(TaxRateView, "Created.")},
 )
 async def put_tax_rate(
     request: Asked,
@@ -148,7 +148,7 @@ async def get_shipping_rate(
 
 @put(
     "/{zone:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(ShippingRateView, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(ShippingRateView, "Created.")},
 )
 async def put_shipping_rate(
     request: Asked,

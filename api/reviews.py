@@ -9,13 +9,13 @@ import msgspec
 from litestar import Request, Response, Router, delete, get, put
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional, pages
 from api.authentication import Asked
 from api.fields import SlugInPath
+from api.openapi import answered
 from api.problems import InvalidCursor
 from api.proof import asker
 from db import review_pages, reviews
@@ -113,7 +113,7 @@ async def get_own_review(
 
 @put(
     "/mine",
-    responses={HTTPStatus.CREATED: ResponseSpec(OwnReview, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(OwnReview, "Created.")},
 )
 async def put_own_review(
     request: Asked,

@@ -12,6 +12,7 @@ from litestar.testing import AsyncTestClient
 from msgspec import Meta
 
 from api import codes, docs, problems
+from api.application import routed
 from api.edge import Edge
 from api.errors import EXCEPTION_HANDLERS
 
@@ -190,3 +191,9 @@ async def test_every_problem_has_its_place(client: httpx.AsyncClient) -> None:
         assert answer.headers["content-type"].startswith("text/html")
         assert code in answer.text
         assert code in everything
+
+
+def test_the_document_is_the_same_in_every_process() -> None:
+    first, second = (routed().openapi_schema.to_schema() for _ in range(2))
+
+    assert first == second
