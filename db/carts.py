@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine import fetch, run
 from db.ids import new_id
 from domain.cart import CODES_MAX, CartState, refuse_closed
-from domain.refusal import NotFound
+from domain.refusal import Conflict, NotFound
 
 # Scanners for leaked secrets find ours by this beginning.
 _BEGINS = "of_cart_"
@@ -192,22 +192,28 @@ async def bump(tx: AsyncConnection, cart: Cart, codes: Sequence[str] | None = No
 
 
 async def close(tx: AsyncConnection, ordered: Sequence[tuple[UUID, UUID]]) -> None:
-    """Close locked carts, each with the order that was made of it."""
+    """Close locked carts, each with the order that was made of it.
+
+    Raises Conflict if one of them is closed already: nothing is ordered twice, whoever forgot to
+    lock it.
+    """
     if not ordered:
         return
-    await run(
+    closed = await run(
         tx,
         """
         UPDATE carts c SET state = 'ordered', order_id = o.order_id, version = version + 1,
                            updated_at = now()
         FROM unnest(%(cart)b::uuid[], %(order)b::uuid[]) AS o (cart_id, order_id)
-        WHERE c.id = o.cart_id
+        WHERE c.id = o.cart_id AND c.state = 'open'
         """,
         {
             "cart": [cart_id for cart_id, _ in ordered],
             "order": [order_id for _, order_id in ordered],
         },
     )
+    if closed != len(ordered):
+        raise Conflict("The cart was ordered meanwhile: look at it again.")
 
 
 async def close_into(tx: AsyncConnection, cart_id: UUID, into: UUID) -> None:

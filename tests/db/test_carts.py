@@ -11,7 +11,7 @@ from db.carts import Cart, Holder
 from db.engine import Database, transaction
 from db.ids import new_id
 from domain.cart import CartClosed, Kept
-from domain.refusal import NotFound
+from domain.refusal import Conflict, NotFound
 from tests.staff import ADMIN
 
 OWNER = Holder(ADMIN)
@@ -73,6 +73,14 @@ async def test_closed_cart_is_not_changed_any_more(tx: AsyncConnection) -> None:
         await carts.lock(tx, cart.id, OWNER)
     assert await carts.bump(tx, cart) == cart
     assert (await carts.open_for(tx, ADMIN, "GBP"))[0].id != cart.id
+
+
+async def test_cart_is_closed_once(tx: AsyncConnection) -> None:
+    cart, _ = await carts.open_for(tx, ADMIN, "GBP")
+    await carts.close(tx, [(cart.id, new_id())])
+
+    with pytest.raises(Conflict):
+        await carts.close(tx, [(cart.id, new_id())])
 
 
 async def test_account_that_is_gone_opens_no_cart(tx: AsyncConnection) -> None:
