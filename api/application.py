@@ -27,6 +27,7 @@ from api import (
     exports,
     findings,
     gateways,
+    graphql,
     health,
     imports,
     incoming,
@@ -87,6 +88,7 @@ from db.doorbell import Doorbell, broker
 from db.engine import Database, act_as, connect, transaction
 from db.finds import Finds
 from db.heartbeat import Heartbeat
+from db.persisted import Persisted
 from db.processes import ProcessKind
 from db.reach import Reach
 from domain.actor import actor_of
@@ -126,6 +128,7 @@ ROUTES = [
     exports.router,
     categories.router,
     search.router,
+    graphql.router,
     stock.router,
     imports.router,
     reviews.router,
@@ -237,6 +240,7 @@ async def _living(app: Litestar) -> AsyncGenerator[None]:
     await app.state.site.close()
     await heartbeat.close()
     await app.state.limits.close()
+    await app.state.persisted.close()
     await app.state.cache.close()
     await app.state.standings.close()
     app.state.keyring.passwords.close()
@@ -266,6 +270,7 @@ def _state(config: Settings, database: Database, limits: Limits, keyring: Keyrin
             "database": database,
             "policies": POLICIES,
             "search": Finds(database),
+            "persisted": Persisted(config.redis_url),
             "in_flight": InFlight(),
             "exporting": asyncio.Lock(),
             "limits": limits,

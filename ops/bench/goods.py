@@ -1,12 +1,17 @@
 """A catalogue of as many products as wanted, made of the names of real ones, always the same."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import LiteralString
 from uuid import UUID
 
 import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
+from ops.bench.books import Connection
 
 # Of the data set "Online Retail" (UCI Machine Learning Repository, Daqing Chen, CC BY 4.0).
 NAMES = (Path(__file__).parent / "names.txt").read_text().splitlines()
@@ -82,3 +87,72 @@ def _variant(number: int, n: int, price_minor: int, dice: random.Random) -> Vari
         on_hand=0 if dice.random() < SOLD_OUT else 50,
         sale_minor=max(1, price * 3 // 4) if dice.random() < ON_SALE else None,
     )
+
+
+async def write(connection: Connection, made: Iterable[Product]) -> None:
+    """Write products with all they need, as an import does: in one transaction, set by set."""
+    goods = list(made)
+    async with connection.transaction(), connection.cursor() as cursor:
+        await cursor.execute("SET LOCAL statement_timeout = 0")
+        await _shelve(cursor)
+        await _copy(cursor, _PRODUCTS, (_row(product) for product in goods))
+        sold = [(product, variant) for product in goods for variant in product.variants]
+        await _copy(
+            cursor,
+            "variants (sku, product_id, name, price_minor, currency, options)",
+            (
+                (v.sku, p.id, p.name, v.price_minor, "GBP", msgspec.json.encode(v.options).decode())
+                for p, v in sold
+            ),
+        )
+        await _copy(cursor, "stock (sku, on_hand)", ((v.sku, v.on_hand) for _, v in sold))
+        await _copy(
+            cursor,
+            "price_list_entries (list_id, sku, price_minor)",
+            ((_SALE, v.sku, v.sale_minor) for _, v in sold if v.sale_minor),
+        )
+        await _copy(
+            cursor,
+            "product_ratings (product_id, reviews, stars)",
+            ((p.id, p.reviews, p.stars) for p in goods if p.reviews),
+        )
+    await connection.execute("TRUNCATE search_stale")
+    await connection.execute("VACUUM (ANALYZE)")
+
+
+_SALE = UUID(int=1)
+_PRODUCTS: LiteralString = (
+    "catalogue_products (id, slug, name, description, category_id, attributes, status,"
+    " published_at)"
+)
+
+
+def _shelf(number: int) -> UUID:
+    return UUID(int=1_000 + number)
+
+
+def _row(product: Product) -> tuple[object, ...]:
+    attributes = msgspec.json.encode(product.attributes).decode()
+    return (
+        *(product.id, product.slug, product.name, product.description),
+        *(_shelf(product.category), attributes, "active", product.published_at),
+    )
+
+
+async def _shelve(cursor: AsyncCursor[TupleRow]) -> None:
+    """Write the tree of categories, and the list of prices that holds now."""
+    tops = [UUID(int=100 + n) for n in range(CATEGORIES)]
+    rows = [(top, None, f"top-{n}", f"Top {n}") for n, top in enumerate(tops)]
+    rows += [
+        (_shelf(n), tops[n // BELOW], f"shelf-{n}", f"Shelf {n}") for n in range(CATEGORIES * BELOW)
+    ]
+    await _copy(cursor, "categories (id, parent_id, slug, name)", rows)
+    await _copy(cursor, "price_lists (id, name, currency)", [(_SALE, "sale", "GBP")])
+
+
+async def _copy(
+    cursor: AsyncCursor[TupleRow], into: LiteralString, rows: Iterable[Sequence[object]]
+) -> None:
+    async with cursor.copy(f"COPY {into} FROM STDIN") as to:
+        for row in rows:
+            await to.write_row(row)

@@ -1,0 +1,261 @@
+"""GraphQL: what everybody sees in any shape, in few statements, within limits."""
+
+import hashlib
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+import httpx
+import pytest
+import redis.asyncio
+from litestar import Litestar
+
+from db.engine import Database, transaction
+from db.persisted import Persisted
+from ops.bench.graphql import QUERIES, counted, statements
+from ops.config import Settings
+from tests.catalogue import Goods, put_category, put_goods
+from tests.web import asking, assert_problem
+
+BROAD = """
+    query ($first: Int = 3) {
+      products(first: $first) {
+        items { slug name inStock rating { average reviews }
+          category { slug parent { slug } }
+          variants(currency: "GBP") { sku priceMinor product { slug } }
+          reviews(first: 2) { stars title } } }
+      categories { slug children { slug products(first: 2) { slug } } } }
+    """
+
+
+@pytest.fixture
+async def stocked(database: Database) -> None:
+    async with transaction(database) as tx:
+        await put_category(tx, "home")
+        for n in range(8):
+            await put_category(tx, f"shelf-{n}", "home")
+            goods = Goods(
+                name=f"Cup {n}", category=f"shelf-{n}", variants={f"CUP-{n}": (100 + n, n)}
+            )
+            await put_goods(tx, f"cup-{n}", goods)
+        await put_goods(tx, "draft", Goods(name="Draft", status="draft"))
+
+
+@pytest.fixture
+async def anybody(client: httpx.AsyncClient, app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
+    del client
+    async with asking(app) as made:
+        yield made
+
+
+async def ask(
+    client: httpx.AsyncClient, query: str, headers: Mapping[str, str] | None = None, **given: Any
+) -> dict[str, Any]:
+    answer = await client.post("/graphql", json={"query": query, **given}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def codes(answered: Mapping[str, Any]) -> Sequence[str]:
+    return [error["extensions"]["code"] for error in answered["errors"]]
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_one_query_goes_from_one_thing_to_another(anybody: httpx.AsyncClient) -> None:
+    answered = await ask(anybody, BROAD)
+
+    data = answered["data"]
+    assert "errors" not in answered
+    assert data["products"]["items"][0] == {
+        "slug": "cup-7",
+        "name": "Cup 7",
+        "inStock": True,
+        "rating": {"average": None, "reviews": 0},
+        "category": {"slug": "shelf-7", "parent": {"slug": "home"}},
+        "variants": [{"sku": "CUP-7", "priceMinor": 107, "product": {"slug": "cup-7"}}],
+        "reviews": [],
+    }
+    assert [each["slug"] for each in data["categories"]] == ["home"]
+    assert {"slug": "shelf-2", "products": [{"slug": "cup-2"}]} in data["categories"][0]["children"]
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+async def test_statements_of_a_query_do_not_grow_with_its_breadth(
+    stocked: None, settings: Settings, name: str
+) -> None:
+    del stocked
+    async with counted(settings) as database:
+        few, many = [
+            await statements(database, QUERIES[name].replace("top-1", "home"), n) for n in (1, 100)
+        ]
+
+    assert 0 < len(few) == len(many) <= 10
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_staff_sees_what_everybody_does_not(
+    anybody: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    query = """{ product(slug: "cup-1") { status variants { costMinor } }
+                 hidden: product(slug: "draft") { slug } }"""
+    schema = "{ __schema { queryType { name } } }"
+
+    public, known = await ask(anybody, query), await ask(anybody, query, staff)
+
+    assert set(codes(public)) == {"forbidden"}
+    assert known["data"]["product"] == {"status": "active", "variants": [{"costMinor": None}]}
+    assert known["data"]["hidden"] == {"slug": "draft"}
+    seen = await ask(anybody, '{ hidden: product(slug: "draft") { slug } }')
+    assert seen == {"data": {"hidden": None}}
+    assert codes(await ask(anybody, schema)) == ["introspection_refused"]
+    assert (await ask(anybody, schema, staff))["data"]["__schema"]["queryType"]["name"] == "Query"
+    assert "type Product" in (await anybody.get("/graphql/schema")).text
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_answer_is_cached_until_what_it_shows_changes(
+    anybody: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    query = '{ category(slug: "home") { name } }'
+    before = await ask(anybody, query)
+
+    renamed = await anybody.put("/v1/categories/home", json={"name": "House"}, headers=staff)
+
+    assert renamed.status_code == 200
+    assert before["data"]["category"]["name"] == "Home"
+    assert (await ask(anybody, query))["data"]["category"]["name"] == "House"
+
+
+LOOP = '{ category(slug: "a") { ...F } } fragment F on Category { parent { ...F } }'
+BOMB = (
+    "query { "
+    + " ".join(f"...F{n}" for n in range(9))
+    + " } "
+    + " ".join(f"fragment F{n} on Query {{ " + f"...F{n + 1} ...F{n + 1} }}" for n in range(9))
+    + " fragment F9 on Query { categories { slug } }"
+)
+REFUSED = {
+    "{ " + " ".join(f"a{n}: __typename" for n in range(201)) + " }": "query_too_large",
+    BOMB: "query_too_large",
+    LOOP: "query_too_deep",
+    "{ categories { " + "parent { " * 9 + "slug" + " }" * 11: "query_too_deep",
+    "{ products(first: 100) { items { reviews(first: 100) { title } } } }": "query_too_costly",
+    "{ " + "a " * 1001 + "}": "invalid_query",
+    "{" * 5000: "query_too_deep",
+    "{ products(after: " + "[" * 300 + "]" * 300 + ") { next } }": "query_too_deep",
+    "mutation { pay }": "invalid_query",
+    "subscription { orders }": "invalid_query",
+    "fragment F on Query { __typename }": "invalid_query",
+    "{ nothing }": "invalid_query",
+    "": "invalid_query",
+    "{ products(first: 0) { next } }": "invalid_request",
+    "{ products(first: 99999999999) { next } }": "invalid_query",
+    '{ products(after: "?") { next } }': "invalid_cursor",
+    '{ products(category: "nowhere") { next } }': "not_found",
+}
+
+
+async def test_what_is_too_much_or_no_query_is_refused_with_the_limit(
+    anybody: httpx.AsyncClient,
+) -> None:
+    found = {query: codes(await ask(anybody, query))[0] for query in REFUSED}
+
+    assert found == REFUSED
+    for query in ("query A { __typename }", "query A { __typename } query C { __typename }"):
+        assert codes(await ask(anybody, query, operationName="B")) == ["invalid_query"]
+        assert (await ask(anybody, query, operationName="A"))["data"] == {"__typename": "Query"}
+
+
+async def test_variables_count_as_what_they_are(anybody: httpx.AsyncClient) -> None:
+    query = (
+        "query ($n: Int!) { products(first: $n) { items { variants { sku product { slug } } } } }"
+    )
+
+    small = await ask(anybody, query, variables={"n": 1})
+    large = await ask(
+        anybody, query.replace("variants", "v: variants { sku } variants"), variables={"n": 10**9}
+    )
+
+    assert small == {"data": {"products": {"items": []}}}
+    assert codes(large) == ["invalid_request"]
+
+
+NAMED = "extensions.persistedQuery"
+ZEROS = {"version": 1, "sha256Hash": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ([{"query": "{ categories { slug } }"}], None),
+        ({"query": 5}, "query"),
+        ({}, "query"),
+        ({"query": "{ a }", "more": 1}, None),
+        ({"extensions": {"persistedQuery": ZEROS | {"version": 2}}}, f"{NAMED}.version"),
+        ({"query": "{ a }", "extensions": {"persistedQuery": ZEROS}}, "extensions"),
+        ({"query": "{ a }", "variables": []}, "variables"),
+        ("{ a }", None),
+    ],
+)  # fmt: skip
+async def test_what_is_no_request_of_graphql_is_a_problem(
+    anybody: httpx.AsyncClient, body: object, field: str | None
+) -> None:
+    answer = await anybody.post("/graphql", json=body)
+
+    assert_problem(answer, 400, "invalid_request", field)
+
+
+def persisted(query: str) -> dict[str, Any]:
+    return {
+        "persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(query.encode()).hexdigest()}
+    }
+
+
+async def test_query_is_registered_once_found_by_its_hash_and_sent_again_after_a_loss(
+    anybody: httpx.AsyncClient, app: Litestar, valkey: "redis.asyncio.Redis"
+) -> None:
+    query = "{ categories { slug } }"
+    by_hash = {"extensions": persisted(query)}
+
+    unknown = (await anybody.post("/graphql", json=by_hash)).json()
+    given = (await anybody.post("/graphql", json={"query": query, **by_hash})).json()
+    known = (await anybody.post("/graphql", json=by_hash)).json()
+    got = await anybody.get("/graphql", params={"extensions": json.dumps(by_hash["extensions"])})
+    await app.state.persisted.close()
+    app.state.persisted = Persisted(app.state.settings.redis_url)
+    elsewhere = (await anybody.post("/graphql", json=by_hash)).json()
+    await app.state.persisted.close()
+    app.state.persisted = Persisted(app.state.settings.redis_url)
+    await valkey.flushdb()
+    lost = (await anybody.post("/graphql", json=by_hash)).json()
+
+    assert codes(unknown) == codes(lost) == ["PERSISTED_QUERY_NOT_FOUND"]
+    assert given == known == got.json() == elsewhere == {"data": {"categories": []}}
+
+
+async def test_media_type_of_graphql_has_a_status(anybody: httpx.AsyncClient) -> None:
+    accept = {"Accept": "application/graphql-response+json"}
+
+    wrong = await anybody.post("/graphql", json={"query": "{ nothing }"}, headers=accept)
+    right = await anybody.post("/graphql", json={"query": "{ __typename }"}, headers=accept)
+
+    assert (wrong.status_code, right.status_code) == (400, 200)
+    assert right.headers["content-type"] == accept["Accept"]
+    assert right.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_an_outage_is_a_problem_and_names_nothing_of_ours(
+    anybody: httpx.AsyncClient, app: Litestar
+) -> None:
+    await ask(anybody, "{ __typename }")
+    async with transaction(app.state.database) as tx:
+        await tx.exec_driver_sql("ALTER TABLE categories RENAME TO gone")
+    try:
+        broken = await anybody.post("/graphql", json={"query": "{ categories { name } }"})
+    finally:
+        async with transaction(app.state.database) as tx:
+            await tx.exec_driver_sql("ALTER TABLE gone RENAME TO categories")
+
+    assert_problem(broken, 500, "internal_error")
+    assert "gone" not in broken.text
+    assert "categories" not in broken.text
