@@ -1,6 +1,8 @@
 """The showcase: what variants of products cost now, and whether there are any."""
 
 from collections.abc import Sequence
+from datetime import date
+from enum import StrEnum
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,8 +11,19 @@ from db.engine import fetch
 from db.offers import BEST_ENTRY
 
 
+class Availability(StrEnum):
+    """Whether a variant can be ordered now."""
+
+    IN_STOCK = "in_stock"  # there is some that nobody waits for
+    BACKORDER = "backorder"  # there is none, and it may be waited for
+    OUT_OF_STOCK = "out_of_stock"
+
+
 class ShownVariant(msgspec.Struct, frozen=True):
-    """A variant in its product, at the price of now; None if it is not sold in that currency."""
+    """A variant in its product, at the price of now; None if it is not sold in that currency.
+
+    `available_from` is since when what may be waited for will be there, if that is known.
+    """
 
     sku: str
     name: str
@@ -21,7 +34,8 @@ class ShownVariant(msgspec.Struct, frozen=True):
     currency: str
     price_minor: int | None
     compare_at_minor: int | None
-    in_stock: bool
+    availability: Availability
+    available_from: date | None
 
 
 async def page(
@@ -39,7 +53,10 @@ async def page(
                coalesce(b.price_minor, CASE v.currency WHEN w.currency THEN v.price_minor END),
                CASE WHEN b.price_minor IS NOT NULL THEN b.compare_at_minor
                     WHEN v.currency = w.currency THEN v.compare_at_minor END,
-               coalesce(s.on_hand > s.reserved, false)
+               CASE WHEN s.on_hand - s.reserved - s.backordered > 0 THEN 'in_stock'
+                    WHEN s.backordered < s.backorder_max THEN 'backorder'
+                    ELSE 'out_of_stock' END,
+               CASE WHEN s.backordered < s.backorder_max THEN s.available_from END
         FROM catalogue_products p
         JOIN variants v ON v.product_id = p.id
         CROSS JOIN LATERAL (SELECT coalesce(%(currency)s::text, v.currency) AS currency) AS w

@@ -59,19 +59,27 @@ async def test_variants_are_shown_in_their_order_at_the_prices_of_now(
     await put(client, staff)
     await put_variant(client, staff, "BOARD-L", rank=2, compare_at_minor=700)
     await put_variant(client, staff, "BOARD-S", rank=1, price_minor=300, cost_minor=1)
+    await put_variant(client, staff, "BOARD-M", rank=1)
     await put_variant(client, staff, "BOARD-XL", active=False)
-    await client.put("/v1/stock/BOARD-S", json={"on_hand": 1}, headers=staff)
+    for sku, on_hand in {"BOARD-S": 1, "BOARD-L": 0, "BOARD-M": 0}.items():
+        await client.put(f"/v1/stock/{sku}", json={"on_hand": on_hand}, headers=staff)
+    later = {"max": 5, "available_from": "2027-01-31"}
+    await client.put("/v1/stock/BOARD-M/backorders", json=later, headers=staff)
 
     shown = (await stranger.get(PATH)).json()["variants"]
     abroad = (await stranger.get(PATH, params={"currency": "EUR"})).json()["variants"]
     all_of_them = (await client.get(PATH, headers=staff)).json()["variants"]
 
-    assert [(v["sku"], v["price_minor"], v["compare_at_minor"], v["in_stock"]) for v in shown] == [
-        ("BOARD-S", 300, None, True),
-        ("BOARD-L", 500, 700, False),
+    assert [
+        (v["sku"], v["price_minor"], v["compare_at_minor"], v["availability"]) for v in shown
+    ] == [
+        ("BOARD-M", 500, None, "backorder"),
+        ("BOARD-S", 300, None, "in_stock"),
+        ("BOARD-L", 500, 700, "out_of_stock"),
     ]
-    assert [(v["currency"], v["price_minor"]) for v in abroad] == [("EUR", None)] * 2
-    assert [v["sku"] for v in all_of_them] == ["BOARD-XL", "BOARD-S", "BOARD-L"]
+    assert [(v["currency"], v["price_minor"]) for v in abroad] == [("EUR", None)] * 3
+    assert [v["sku"] for v in all_of_them] == ["BOARD-XL", "BOARD-M", "BOARD-S", "BOARD-L"]
+    assert shown[0]["available_from"] == "2027-01-31"
     assert "cost_minor" not in shown[0]
 
 
