@@ -33,6 +33,7 @@ help:
 	@echo "make bench                measure against the limit of Postgres on this machine"
 	@echo "make bench-dashboard      measure its pages, and what watching costs, on a million orders"
 	@echo "make storm [SECONDS=60] [SEED=n] [FAULTS=all|name,...]   break it on purpose, check its promises"
+	@echo "make storm-prices [SECONDS=60]   change prices under load, break what caches share, look for old ones"
 	@echo "make sabotage [PATCHES=name,...] [JOBS=1]   take its guards away one by one, see what notices"
 	@echo "make storm-matrix [POINTS=all] [ACTIONS=all]   break every process at every commit and call, one order each"
 	@echo "make fuzz [SECONDS=180] [SEED=n]   send it everything but what it expects"
@@ -64,6 +65,9 @@ file-is-named:
 
 storm: .venv/.local
 	@$(RUN) -m ops.storm --seconds "$(SECONDS)" --seed "$(SEED)" --faults "$(FAULTS)" --state "$(STATE)/storm"
+
+storm-prices: .venv/.local
+	@$(RUN) -m ops.storm.price_changes --seconds $(SECONDS)
 
 storm-matrix: .venv/.local
 	@$(RUN) -m ops.storm.matrix --points "$(POINTS)" --actions "$(ACTIONS)" --state "$(STATE)/matrix"
@@ -155,4 +159,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm storm-matrix sabotage bench bench-dashboard fuzz timing audit-dependencies test test-browser screenshots browser-is-found check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-prices storm-matrix sabotage bench bench-dashboard fuzz timing audit-dependencies test test-browser screenshots browser-is-found check format lock clean
