@@ -1,5 +1,6 @@
 """Carts over HTTP: of an account, or of whoever sends the token that came when it was opened."""
 
+import logging
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -19,7 +20,7 @@ from api.problems import Forbidden
 from db import cart_lines, cart_views, carts, discounts, offers
 from db.cart_views import CartView, Eyes
 from db.carts import Cart, Holder
-from db.engine import name_commit
+from db.engine import name_commit, transaction
 from domain.cart import QUANTITY_MAX, refuse_codes
 from domain.catalogue import Sku
 from domain.country import Country
@@ -32,8 +33,9 @@ from domain.variant import Item, price
 from ops.config import Settings
 from ops.telemetry.faultpoint import Commit
 
+log = logging.getLogger(__name__)
+
 TOKEN_HEADER = "Cart-Token"  # noqa: S105 - the name of it
-_TOKEN_CHARS_MAX = 200
 _ABOUT_TOKEN = "What came in this header when the cart was opened; accounts need none."  # noqa: S105 - as above
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
@@ -62,14 +64,14 @@ class PutLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Quantity
 
 
-async def provide_holder(
-    request: Asked,
-    cart_token: Annotated[
-        str | None,
-        HeaderParameter(name=TOKEN_HEADER, max_length=_TOKEN_CHARS_MAX, description=_ABOUT_TOKEN),
-    ] = None,
-) -> Holder:
-    """Say who asks for a cart."""
+CartToken = Annotated[str | None, HeaderParameter(name=TOKEN_HEADER, description=_ABOUT_TOKEN)]
+
+
+async def provide_holder(request: Asked, cart_token: CartToken = None) -> Holder:
+    """Say who asks for a cart.
+
+    It refuses nothing: a transaction that was opened beside it would stay open.
+    """
     return carts.holder(request.user.user_id, cart_token)
 
 
@@ -274,6 +276,22 @@ async def _show(
     eyes = Eyes(request.user.user_id, region, settings.prices_include_tax)
     view = await cart_views.show(tx, cart, eyes)
     return Response(view, headers={"ETag": conditional.etag(view.version)})
+
+
+async def bring(request: Asked, user_id: UUID, token: str) -> None:
+    """Take a guest's cart along to the account they just logged in to.
+
+    Nobody is kept out for a cart: one that cannot be brought can be merged later.
+    """
+    cart_id = carts.named(token)
+    if cart_id is None:
+        return
+    try:
+        async with transaction(request.app.state.database) as tx:
+            name_commit(tx, Commit.CART)
+            await cart_lines.merge(tx, cart_id, carts.holder(user_id, token), user_id)
+    except Refusal as refusal:
+        log.info("A cart was not brought along at the login: %s", refusal.code)
 
 
 def _region(country: str | None, region: str | None) -> Region | None:

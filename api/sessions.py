@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import factors, pages
 from api.account_fields import OneTimePassword, Password, RecoveryCode, RefreshToken
 from api.authentication import Asked
+from api.carts import CartToken, bring
 from api.fields import Email
 from api.keyring import Keyring
 from api.limits import Limits
@@ -80,10 +81,18 @@ def tokens_view(keyring: Keyring, granted: Granted) -> TokensView:
 
 @post("", status_code=HTTPStatus.CREATED)
 async def log_in(
-    request: Asked, limits: NamedDependency[Limits], data: JSONBody[LogIn]
+    request: Asked,
+    limits: NamedDependency[Limits],
+    data: JSONBody[LogIn],
+    cart_token: CartToken = None,
 ) -> TokensView:
-    """Log in. 401 is the same for a wrong password and for an account that is not there."""
+    """Log in. 401 is the same for a wrong password and for an account that is not there.
+
+    The cart of a guest whose `Cart-Token` is sent along goes into that of the account.
+    """
     granted = await admit(request, limits, data)
+    if cart_token is not None:
+        await bring(request, granted.user_id, cart_token)
     return tokens_view(keyring_of(request.app.state), granted)
 
 

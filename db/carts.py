@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,6 +20,7 @@ from domain.refusal import Conflict, NotFound
 # Scanners for leaked secrets find ours by this beginning.
 _BEGINS = "of_cart_"
 _TOKEN_BYTES = 32
+_FORM = re.compile(rf"{_BEGINS}([0-9a-f]{{32}})_[A-Za-z0-9_-]{{43}}")
 # More than anybody orders in a month.
 SHOWN_MAX = 100
 
@@ -73,13 +75,20 @@ def holder(user_id: UUID | None, token: str | None) -> Holder:
 
 async def insert(tx: AsyncConnection, currency: str) -> tuple[UUID, str]:
     """Open a cart for whoever gets its secret, which is kept as a hash only; returns id and it."""
-    cart_id, token = new_id(), _BEGINS + secrets.token_urlsafe(_TOKEN_BYTES)
+    cart_id = new_id()
+    token = f"{_BEGINS}{cart_id.hex}_{secrets.token_urlsafe(_TOKEN_BYTES)}"
     await run(
         tx,
         "INSERT INTO carts (id, token_hash, currency) VALUES (%(id)s, %(hash)s, %(currency)s)",
         {"id": cart_id, "hash": _hash(token), "currency": currency},
     )
     return cart_id, token
+
+
+def named(token: str) -> UUID | None:
+    """Read which cart a token says that it opens; whether it does is another matter."""
+    parts = _FORM.fullmatch(token)
+    return None if parts is None else UUID(hex=parts[1])
 
 
 async def open_for(tx: AsyncConnection, user_id: UUID, currency: str) -> tuple[Cart, bool]:

@@ -15,6 +15,7 @@ from db.ids import new_id
 from domain.cart import LINES_MAX, QUANTITY_MAX
 from tests.api.people import Person, a_person
 from tests.builders import a_product, put_product
+from tests.people import PASSWORD, someone
 from tests.web import assert_problem, rows
 
 
@@ -234,6 +235,19 @@ async def test_cart_of_somebody_else_is_as_if_it_were_not_there(
     assert_problem(await client.get(guests[0]), 404, "not_found")
 
 
+@pytest.mark.parametrize("token", ["", "x" * 4000, "of_cart_\xe9", "of_cart_, of_cart_"])
+async def test_token_that_is_none_keeps_no_connection(
+    stranger: httpx.AsyncClient, app: Litestar, token: str
+) -> None:
+    cart = await opened(stranger)
+    header = {TOKEN_HEADER: token.encode("latin-1")}
+
+    for _ in range(app.state.settings.database_pool_max + 1):
+        assert_problem(await stranger.get(cart[0], headers=header), 404, "not_found")
+
+    assert (await look(stranger, cart))["state"] == "open"
+
+
 async def test_token_is_kept_as_a_hash_only(
     stranger: httpx.AsyncClient, database: Database
 ) -> None:
@@ -289,6 +303,25 @@ async def test_cart_of_a_guest_becomes_the_one_of_an_account_without_any(
     assert_problem(without_token, 404, "not_found")
     assert quantities(merged.json()) == {"APPLE": 2}
     assert mine.json() == merged.json()
+
+
+async def test_login_takes_the_cart_of_a_guest_along_and_fails_for_none(
+    stranger: httpx.AsyncClient, database: Database
+) -> None:
+    await someone(database)
+    guests = await opened(stranger)
+    await put(stranger, guests, "APPLE", 2)
+    body = {"email": "ann@example.com", "password": PASSWORD}
+    token = guests[1][TOKEN_HEADER]
+
+    for sent in (token, token, token[:-1] + "~", f"{token[:-1]}A", "none"):
+        answer = await stranger.post("/v1/sessions", json=body, headers={TOKEN_HEADER: sent})
+        assert answer.status_code == 201, answer.text
+        ann = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    mine = await stranger.get("/v1/carts/mine", headers=ann)
+    assert quantities(mine.json()) == {"APPLE": 2}
+    assert (await look(stranger, guests))["state"] == "merged"
 
 
 async def test_merged_cart_is_not_there_for_another_account(
