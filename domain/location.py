@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from itertools import takewhile
+from functools import lru_cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -74,10 +74,14 @@ def ranked(stores: Iterable[Store], to: Delivery, preference: Preference) -> lis
 
 def _shared(one: str | None, other: str) -> int:
     """Count the characters that two postcodes begin with alike: they go from large to small."""
-    pairs = zip(_plain(one or ""), _plain(other), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    if one is None:
+        return 0
+    pairs = enumerate(zip(_plain(one), _plain(other), strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(_plain(one)), len(_plain(other))))
 
 
+# The postcodes of all locations, and of the orders of some groups.
+@lru_cache(maxsize=5000)
 def _plain(postcode: str) -> str:
     return "".join(c for c in postcode.upper() if c.isalnum())
 

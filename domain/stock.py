@@ -134,6 +134,7 @@ class _Left(msgspec.Struct):
 
     free: dict[str, int]
     stores: dict[Location | None, dict[str, int]]
+    ranks: dict[Delivery | None, list[Store]]  # the stores as a delivery prefers them
 
 
 def allocate(
@@ -144,7 +145,7 @@ def allocate(
     What orders that wait are promised is not given to new ones. Those that wait get theirs once
     there is enough for all that are older, too. A SKU that `supplies` does not name has none.
     """
-    left = _Left({sku: s.available - s.promised for sku, s in supplies.items()}, {})
+    left = _Left({sku: s.available - s.promised for sku, s in supplies.items()}, {}, {})
     located = {sku: s.available for sku, s in supplies.items() if s.located}
     for place, has in places.held.items():
         left.stores[place] = dict(has)
@@ -211,8 +212,7 @@ def _pick(
     if not quantities:
         return ()
     to = places.deliveries[wanted.order_id]
-    stores = [Store(place, has) for place, has in left.stores.items()]
-    found = pick(quantities, ranked(stores, to, places.preference), allow_split=to.allow_split)
+    found = pick(quantities, _ranked(to, places, left), allow_split=to.allow_split)
     if found is None:
         return None
     for store, given in found:
@@ -224,6 +224,15 @@ def _pick(
         if store.location is not None
         for sku, quantity in given.items()
     )
+
+
+def _ranked(to: Delivery, places: Places, left: _Left) -> list[Store]:
+    """Give what is left at each place, the best first; by priority it is the same for all."""
+    key = to if places.preference is Preference.NEAREST else None
+    if key not in left.ranks:
+        stores = [Store(place, has) for place, has in left.stores.items()]
+        left.ranks[key] = ranked(stores, to, places.preference)
+    return left.ranks[key]
 
 
 def totals(group: Iterable[Wanted]) -> dict[str, int]:
