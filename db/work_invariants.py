@@ -17,6 +17,21 @@ QUERIES: Mapping[str, LiteralString] = {
                AND coalesce(declined, false))
     LIMIT %(limit)s
     """,
+    # What lies at locations may be at too many of them.
+    "L1 who is next in line gets what is there": """
+    SELECT id::text, format('backordered since %%s, and its stock is there', updated_at), id
+    FROM orders o WHERE status = 'backordered' AND updated_at < now() - interval '60 s'
+      AND NOT EXISTS (
+          SELECT FROM backorders b JOIN stock s USING (sku)
+          WHERE b.order_id = o.id
+            AND (located OR on_hand - reserved < quantity
+                 OR s.updated_at > now() - interval '60 s'
+                 OR EXISTS (SELECT FROM backorders older
+                            WHERE older.sku = b.sku AND older.order_id < o.id)))
+      AND NOT EXISTS (SELECT FROM tasks t WHERE kind = 'fill_backorders'
+                      AND t.state IN ('ready', 'running', 'dead'))
+    LIMIT %(limit)s
+    """,
     "L2 a lease that ran out is taken back": """
     SELECT 'task ' || id, format('%%s, attempt %%s, its lease ended at %%s', kind, attempt,
                                  lease_until), order_id

@@ -257,6 +257,22 @@ STALLS: Sequence[tuple[str, Sequence[str]]] = (
         ["DELETE FROM tasks WHERE order_id = :held"],
     ),
     (
+        "L1 who is next in line gets what is there",
+        [
+            """
+            UPDATE orders SET status = 'backordered', updated_at = now() - interval '61 s'
+            WHERE id = :held
+            """,
+            "UPDATE order_events SET status = 'backordered' WHERE order_id = :held AND version = 2",
+            "DELETE FROM reservations WHERE order_id = :held",
+            "INSERT INTO backorders VALUES ('lamp', :held, 3)",
+            """
+            UPDATE stock SET reserved = 0, backordered = 3, updated_at = now() - interval '61 s'
+            WHERE sku = 'lamp'
+            """,
+        ],
+    ),
+    (
         "L2 a lease that ran out is taken back",
         [
             """

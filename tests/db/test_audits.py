@@ -25,6 +25,7 @@ ALTERED = "UPDATE orders SET total_minor = total_minor + 1 WHERE id = :order"
 KEPT = ("orders", "order_lines", "order_events", "reservations", "stock", "tasks")
 KEPT += ("payment_attempts", "ledger_entries", "idempotency_keys", "discount_redemptions")
 KEPT += ("discounts", "reviews", "product_ratings")
+KEPT += ("stock_levels", "reservation_parts", "backorders")
 
 
 async def look(tx: AsyncConnection, limits: Limits = CHANGED) -> Look:
