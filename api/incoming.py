@@ -152,8 +152,10 @@ async def cancel_incoming(
 ) -> Incoming:
     """Expect no more of it; what was sent from elsewhere is back there. Again is the same."""
     name_commit(tx, Commit.STOCK)
+    was = await incoming.get(tx, incoming_id)
     cancelled = await incoming.cancel(tx, incoming_id, actor=request.user.user_id)
-    await audit.record(tx, request, "incoming.cancel", incoming_id, after=cancelled)
+    if was != cancelled:
+        await audit.record(tx, request, "incoming.cancel", incoming_id, before=was, after=cancelled)
     return cancelled
 
 

@@ -21,7 +21,7 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class Stock(msgspec.Struct, frozen=True):
-    """The stock of a SKU; its levels at `locations` add up to the numbers of it.
+    """The stock of a SKU; its levels at `locations`, by code, add up to the numbers of it.
 
     `available` is what a new order can have: on hand, less reserved, less what orders that wait
     are promised. Below zero it is what was promised beyond what there is: `backorder_max` at most,
@@ -67,9 +67,9 @@ async def find(tx: AsyncConnection, sku: str) -> Stock | None:
                version, located,
                (SELECT coalesce(jsonb_agg(jsonb_build_object('location', code,
                            'on_hand', l.on_hand, 'reserved', l.reserved)
-                           ORDER BY priority, code), '[]')
+                           ORDER BY code), '[]')
                 FROM stock_levels l JOIN locations p ON p.id = location_id
-                WHERE l.sku = s.sku AND (deleted_at IS NULL OR l.on_hand > 0)),
+                WHERE l.sku = s.sku AND l.on_hand > 0),
                (SELECT coalesce(jsonb_object_agg(coalesce(code, ''), quantity), '{}') FROM (
                     SELECT code, sum(quantity - received) AS quantity
                     FROM incoming i LEFT JOIN locations p ON p.id = i.location_id

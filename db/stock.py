@@ -136,8 +136,7 @@ async def change(tx: AsyncConnection, was: StockLevel, moving: Moving) -> StockL
     if moving.location_id is not None:
         await shelve(tx, was.sku, moving.location_id, moving.delta)
     level = await write(tx, was.sku, moving.delta, located=moving.location_id is not None)
-    at = None if moving.location_id is None else before.on_hand + moving.delta
-    await keep(tx, level, moving, level=at)
+    await keep(tx, level, moving, level=before.on_hand + moving.delta)
     if moving.delta > 0:
         await fill(tx, was.sku)
     return level
@@ -243,7 +242,10 @@ async def shelve(tx: AsyncConnection, sku: str, location_id: UUID, delta: int) -
 async def keep(
     tx: AsyncConnection, now: StockLevel, moving: Moving, *, level: int | None = None
 ) -> None:
-    """Write down what a person did; what orders do stands in reservations and timelines."""
+    """Write down what a person did, and the `level` at its location then.
+
+    What orders do stands in reservations and timelines.
+    """
     movement = {
         "sku": now.sku,
         "version": now.version,
@@ -253,7 +255,7 @@ async def keep(
         "on_hand": now.on_hand,
         "note": moving.note,
         "location_id": moving.location_id,
-        "level": level,
+        "level": None if moving.location_id is None else level,
         "incoming_id": moving.incoming_id,
     }
     await tx.execute(insert(stock_tables.stock_movements).values(movement))
