@@ -16,9 +16,8 @@ from domain.search import (
     RatingCount,
 )
 
-# Documents are dealt to so many lots; every tenth of them is a sample.
+# Documents are dealt to so many lots; some of these are a sample.
 LOTS = 1_000
-SAMPLED = 10
 # Nobody chooses from more.
 VALUES_MAX = 100
 # Where prices are parted, in minor units: a part holds what is up to about twice as dear.
@@ -71,7 +70,7 @@ class Counted(msgspec.Struct, frozen=True):
     """Counts as they were read; each stands for `times` as many."""
 
     rows: Sequence[Row]
-    times: int
+    times: float
 
 
 def bits_of(scope: Scope) -> dict[str, object]:
@@ -100,7 +99,7 @@ def told(counted: Counted, tree: Tree) -> Facets:
     """Make facets of the counts."""
     by: dict[str, dict[str, int]] = {}
     for row in counted.rows:
-        by.setdefault(row.kind, {})[row.value] = (row.count or 0) * counted.times
+        by.setdefault(row.kind, {})[row.value] = round((row.count or 0) * counted.times)
     categories = tree.counts({UUID(v): n for v, n in by.get("category", {}).items()})
     return Facets(
         exact=counted.times == 1,

@@ -9,12 +9,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import fetch
-from db.find_facets import FACETS, LOTS, SAMPLED, Counted, bits_of, failed
+from db.find_facets import FACETS, LOTS, Counted, bits_of, failed
 from db.finding import Matched
 from domain.search import Place, Sort
 
-# So many are looked at one by one; of more, every tenth, so that no search takes long.
-COUNTED_MAX = 10_000
+# So many are looked at one by one; of more, about so many are, so that no search takes long.
+COUNTED_MAX, SAMPLE = 10_000, 5_000
 
 
 class _Order(msgspec.Struct, frozen=True):
@@ -51,13 +51,16 @@ _BASE: LiteralString = """
 _TEXTED: LiteralString = """
     WITH base AS MATERIALIZED ({base}),
     size AS MATERIALIZED (
-        SELECT CASE WHEN count(*) > %(most)s THEN %(sample)s ELSE %(all)s END AS lots FROM base
+        SELECT count(*) FILTER (WHERE failed = 0) AS total,
+               CASE WHEN count(*) <= %(most)s THEN %(all)s
+                    ELSE greatest(1, %(all)s::bigint * %(sample)s / count(*)) END AS lots
+        FROM base
     ), hits AS MATERIALIZED (
         SELECT base.* FROM base, size WHERE lot < lots AND failed = ANY (%(counted)b::integer[])
     )
     (SELECT 'hit', {told}, NULL::bigint, product_id FROM base WHERE failed = 0 AND {beyond}
      ORDER BY base.place {way}, product_id {way} LIMIT %(limit)s)
-    UNION ALL SELECT 'total', NULL, count(*), NULL FROM base WHERE failed = 0
+    UNION ALL SELECT 'total', NULL, total, NULL FROM size
     UNION ALL SELECT 'lots', NULL, lots, NULL FROM size
     """
 # Without one it is the shop, or a part of it, and an index may lead along the order.
@@ -66,8 +69,12 @@ _BROWSED: LiteralString = """
      WHERE {where} AND {filtered} AND {beyond}
      ORDER BY {key} {way}, d.product_id {way} LIMIT %(limit)s)
     """
+# How many there are if they are few; else how many lots of all documents make a sample.
 _MEASURED: LiteralString = """
-    SELECT count(*) FROM (SELECT FROM search_documents d WHERE {where} LIMIT %(most)s + 1) AS base
+    SELECT CASE WHEN count(*) <= %(most)s THEN %(all)s ELSE (
+        SELECT greatest(1, %(all)s::bigint * %(sample)s / greatest(reltuples, %(most)s))
+        FROM pg_class WHERE oid = 'search_documents'::regclass) END::integer
+    FROM (SELECT FROM search_documents d WHERE {where} LIMIT %(most)s + 1) AS base
     """
 _LOOKED_AT: LiteralString = """
     WITH hits AS MATERIALIZED (
@@ -107,7 +114,7 @@ async def page(
         "key": after and after.key,
         "limit": limit,
         "most": COUNTED_MAX,
-        "sample": LOTS // SAMPLED,
+        "sample": SAMPLE,
         "all": LOTS,
     }
     counts: LiteralString = FACETS if facets else ""
@@ -117,17 +124,16 @@ async def page(
         lots = next(row.count for row in rows if row.kind == "lots")
         return _listed(rows, lots, exact=True)
     rows = await fetch(tx, Row, write(_BROWSED), given)
-    [size] = await fetch(tx, int, write(_MEASURED), given)
-    lots = LOTS if size <= COUNTED_MAX else LOTS // SAMPLED
+    [lots] = await fetch(tx, int, write(_MEASURED), given)
     rows += await fetch(tx, Row, write(_LOOKED_AT + counts), {**given, "lots": lots})
     return _listed(rows, lots, exact=lots == LOTS)
 
 
 def _listed(rows: list[Row], lots: int, *, exact: bool) -> Listed:
-    times = LOTS // lots
+    times = LOTS / lots
     total = next(row.count for row in rows if row.kind == "total")
     hits = [row for row in rows if row.kind == "hit"]
-    return Listed(hits, total if exact else total * times, exact, Counted(rows, times))
+    return Listed(hits, total if exact else round(total * times), exact, Counted(rows, times))
 
 
 def _written(matched: Matched, text: LiteralString, *, further: bool) -> LiteralString:

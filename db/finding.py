@@ -231,11 +231,17 @@ class _Queries(msgspec.Struct, frozen=True):
     @staticmethod
     def of(term: Term) -> "_Queries":
         exact = _quoted(term.word)
-        stem = _joined((_quoted(f"={term.stem}"), _quoted(term.stem))) if term.stem else ""
+        stem = ""
+        if term.stem:
+            # A word that is its own stem is kept once.
+            others = () if term.stem == term.word else (_quoted(term.stem),)
+            stem = _joined((_quoted(f"={term.stem}"), *others))
         begun = f"{exact}:*" if term.prefix else ""
         near = _either(meant for meant in term.meant if meant.slips == 1)
         far = _either(meant for meant in term.meant if meant.slips > 1)
-        return _Queries(exact, stem, begun, near, far, _joined((exact, stem, begun, near, far)))
+        # What is begun may be complete.
+        typed = begun or exact
+        return _Queries(exact, stem, begun, near, far, _joined((typed, stem, near, far)))
 
 
 def _either(meant: Iterable[Meant]) -> str:

@@ -18,12 +18,15 @@ from domain.search import Found, Place, Sort, Wanted
 
 # A search that takes longer is hostile, or the machine is: it is given up, and says so.
 TIMEOUT_MS = 2_000
+# If nothing has all the words, what has one of so many will do.
+_SOME_WORDS_MAX = 3
 # The session looks rows up by key; here it is many at once. Each text has a plan of its own.
 _PLANS: LiteralString = """
     SELECT set_config('statement_timeout', %(timeout)s, true),
            set_config('plan_cache_mode', 'force_custom_plan', true),
            set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
-           set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)
+           set_config('work_mem', '32MB', true), set_config('jit', 'off', true),
+           set_config('max_parallel_workers_per_gather', '0', true)
     """
 
 
@@ -99,7 +102,7 @@ def _rarest(terms: Sequence[Term]) -> list[Term]:
     kept, documents = list[Term](), 0
     for term in sorted(terms, key=lambda term: term.documents):
         documents += term.documents
-        if not kept or documents <= COUNTED_MAX:
+        if not kept or (documents <= COUNTED_MAX and len(kept) < _SOME_WORDS_MAX):
             kept.append(term)
     return [term for term in terms if term in kept]
 

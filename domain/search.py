@@ -115,7 +115,7 @@ class Facets(msgspec.Struct, frozen=True):
 
     Each is counted under all filters but its own, as choosing another value would take its place;
     a category is counted under its own, too, as one goes down from it. Prices are counted if a
-    currency is given. Of more than 10,000 products a tenth is counted, and `exact` is false.
+    currency is given. Of more than 10,000 products some 5,000 are counted, and `exact` is false.
     """
 
     exact: bool
@@ -131,7 +131,7 @@ class Found(msgspec.Struct, frozen=True):
 
     `corrected` is what the text was taken for, if a word of it was corrected; `every_word` tells
     whether the hits have all words, or only some as none has all. The total is `exact`, or
-    estimated from a tenth of very many. `next` is the place after the last hit, None at the end.
+    estimated from some of very many. `next` is the place after the last hit, None at the end.
     """
 
     total: int
