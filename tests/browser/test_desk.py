@@ -5,7 +5,9 @@ from uuid import UUID
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from db.engine import Database
+from db import locations
+from db.engine import Database, transaction
+from db.locations import LocationView
 from domain.payment import Unknown
 from ops.config import Settings
 from tests.bank import Bank, bank
@@ -100,6 +102,30 @@ async def test_stock_is_adjusted_with_a_reason_and_says_why_it_is_what_it_is(
     await expect(inside.locator("#moved tr", has_text="Broken in transit.")).to_contain_text("-3")
     query = "SELECT on_hand_delta, note FROM stock_movements WHERE cause = 'adjustment'"
     assert await rows_of(database, query) == [(-3, "Broken in transit.")]
+
+
+async def test_goods_are_received_at_a_location_and_transferred_to_none(
+    inside: Page, database: Database, order_id: UUID
+) -> None:
+    del order_id
+    async with transaction(database) as tx:
+        await locations.put(tx, LocationView("north", "North", "GB", None, 0, version=0))
+    await inside.goto("/ops/stock/APPLE")
+    receive, transfer = inside.locator("#receive"), inside.locator("#transfer")
+
+    await receive.get_by_label("How much came in").fill("7")
+    await receive.get_by_label("Where it is put").select_option("north")
+    await receive.get_by_role("button", name="Receive").click()
+    await go_ahead(inside)
+    await expect(inside.locator("#places tr", has_text="north")).to_contain_text("7")
+    await transfer.get_by_label("How much goes").fill("3")
+    await transfer.get_by_label("From").select_option("north")
+    await transfer.get_by_label("Why it goes").fill("To the shop window.")
+    await transfer.get_by_role("button", name="Transfer").click()
+    await go_ahead(inside)
+
+    await expect(inside.locator("#places tr", has_text="north")).to_contain_text("4")
+    await expect(inside.locator("#moved")).to_contain_text("To the shop window.")
 
 
 async def test_gateway_is_taken_out_of_service_and_released(
