@@ -147,6 +147,8 @@ async def publish(
     await allow_joins(tx)
     params = {"id": import_id}
     await run(tx, _ONE_AT_A_TIME, {})
+    # Without it the planner takes these rows for few, and reads all of them for each.
+    await tx.exec_driver_sql("ANALYZE import_rows")
     if not dry_run:
         for lock in (_LOCK_VARIANTS, _LOCK_PRODUCTS, _LOCK_LISTS, _LOCK_CATEGORIES):
             await run(tx, lock, params)
