@@ -32,6 +32,7 @@ help:
 	@echo "make replay FILE=orders.csv [SPEED=max]   put real orders through"
 	@echo "make bench                measure against the limit of Postgres on this machine"
 	@echo "make bench-dashboard      measure its pages, and what watching costs, on a million orders"
+	@echo "make bench-catalogue      measure cached pages, searches and GraphQL on 100,000 products"
 	@echo "make storm [SECONDS=60] [SEED=n] [FAULTS=all|name,...]   break it on purpose, check its promises"
 	@echo "make storm-prices [SECONDS=60]   change prices under load, break what caches share, look for old ones"
 	@echo "make sabotage [PATCHES=name,...] [JOBS=1]   take its guards away one by one, see what notices"
@@ -67,7 +68,7 @@ storm: .venv/.local
 	@$(RUN) -m ops.storm --seconds "$(SECONDS)" --seed "$(SEED)" --faults "$(FAULTS)" --state "$(STATE)/storm"
 
 storm-prices: .venv/.local
-	@$(RUN) -m ops.storm.price_changes --seconds $(SECONDS)
+	@$(RUN) -m ops.storm.price_changes --seconds "$(SECONDS)" --state "$(STATE)/storm-prices"
 
 storm-matrix: .venv/.local
 	@$(RUN) -m ops.storm.matrix --points "$(POINTS)" --actions "$(ACTIONS)" --state "$(STATE)/matrix"
@@ -80,6 +81,9 @@ bench: .venv/.local
 
 bench-dashboard: .venv/.local
 	@$(RUN) -m ops.bench.dashboard
+
+bench-catalogue: .venv/.local
+	@$(RUN) -m ops.bench.catalogue
 
 # A storm's own number of seconds is another one.
 fuzz: SECONDS = 180
@@ -159,4 +163,4 @@ clean:
 	@$(PIP) -r .ci/requirements.txt || $(FAILED)
 	@touch $@
 
-.PHONY: help demo up replay file-is-named storm storm-prices storm-matrix sabotage bench bench-dashboard fuzz timing audit-dependencies test test-browser screenshots browser-is-found check format lock clean
+.PHONY: help demo up replay file-is-named storm storm-prices storm-matrix sabotage bench bench-dashboard bench-catalogue fuzz timing audit-dependencies test test-browser screenshots browser-is-found check format lock clean
