@@ -18,7 +18,7 @@ from api.problems import Forbidden, InvalidRequest
 from db.find_tree import Node
 from db.graph import Item, Said
 from db.review_pages import Order
-from db.showcase import ShownVariant
+from db.showcase import Availability, ShownVariant
 
 Asked = Info[Loaders, None]
 First = Annotated[int, strawberry.argument(description=f"how many, {FIRST_MAX} at most")]
@@ -105,7 +105,7 @@ class Variant:
             currency=shown.currency,
             price_minor=shown.price_minor,
             compare_at_minor=shown.compare_at_minor,
-            in_stock=shown.in_stock,
+            in_stock=shown.availability is Availability.IN_STOCK,
             product_slug=slug,
         )
 
@@ -140,7 +140,8 @@ class Product:
 
     @strawberry.field(description="Whether any of its variants is in stock.")
     async def in_stock(self, info: Asked) -> bool:
-        return any(each.in_stock for each in await info.context.variants(self.slug, None))
+        shown = await info.context.variants(self.slug, None)
+        return any(each.availability is Availability.IN_STOCK for each in shown)
 
     @strawberry.field
     async def rating(self, info: Asked) -> Rating:
