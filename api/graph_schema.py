@@ -1,7 +1,7 @@
 """The schema of /graphql: the catalogue as everybody sees it, and all of it for staff."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Annotated
 from uuid import UUID
@@ -34,6 +34,13 @@ class ReviewOrder(Enum):
     NEWEST = "newest"
     HIGHEST = "highest"
     LOWEST = "lowest"
+
+
+@strawberry.enum(description="Whether a variant can be ordered now; BACKORDER: it is waited for.")
+class VariantAvailability(Enum):
+    IN_STOCK = "in_stock"
+    BACKORDER = "backorder"
+    OUT_OF_STOCK = "out_of_stock"
 
 
 @strawberry.type(description="An image, which lies elsewhere.")
@@ -80,8 +87,13 @@ class Variant:
     currency: str
     price_minor: int | None
     compare_at_minor: int | None
-    in_stock: bool
+    availability: VariantAvailability
+    available_from: date | None
     product_slug: strawberry.Private[str]
+
+    @strawberry.field
+    async def in_stock(self) -> bool:
+        return self.availability is VariantAvailability.IN_STOCK
 
     @strawberry.field(description="The product that it is a variant of.")
     async def product(self, info: Asked) -> "Product | None":
@@ -105,7 +117,8 @@ class Variant:
             currency=shown.currency,
             price_minor=shown.price_minor,
             compare_at_minor=shown.compare_at_minor,
-            in_stock=shown.availability is Availability.IN_STOCK,
+            availability=VariantAvailability(shown.availability.value),
+            available_from=shown.available_from,
             product_slug=slug,
         )
 
@@ -140,8 +153,8 @@ class Product:
 
     @strawberry.field(description="Whether any of its variants is in stock.")
     async def in_stock(self, info: Asked) -> bool:
-        shown = await info.context.variants(self.slug, None)
-        return any(each.availability is Availability.IN_STOCK for each in shown)
+        found = await info.context.variants(self.slug, None)
+        return any(each.availability is Availability.IN_STOCK for each in found)
 
     @strawberry.field
     async def rating(self, info: Asked) -> Rating:

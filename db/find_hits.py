@@ -31,7 +31,7 @@ _SHOWN: LiteralString = f"""
     LEFT JOIN LATERAL (
         SELECT min(coalesce(b.price_minor,
                             CASE v.currency WHEN w.currency THEN v.price_minor END)) AS price_minor,
-               bool_or(s.on_hand > s.reserved) AS available
+               bool_or(s.on_hand > s.reserved + s.backordered) AS available
         FROM variants v LEFT JOIN stock s USING (sku)
         LEFT JOIN LATERAL ({BEST_ENTRY}) AS b ON true
         WHERE v.product_id = d.product_id AND v.active

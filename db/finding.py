@@ -165,7 +165,7 @@ async def _available(tx: AsyncConnection, given: dict[str, object]) -> LiteralSt
         tx,
         _Turned,
         """
-        SELECT v.product_id, bool_or(coalesce(s.on_hand > s.reserved, false))
+        SELECT v.product_id, bool_or(coalesce(s.on_hand > s.reserved + s.backordered, false))
         FROM variants v LEFT JOIN stock s USING (sku)
         WHERE v.active AND v.product_id IN (
             SELECT t.product_id FROM search_stale JOIN variants t USING (sku))

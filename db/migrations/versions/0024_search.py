@@ -133,7 +133,7 @@ BEGIN
           AND published_at IS NOT NULL AND deleted_at IS NULL
     ), sold AS MATERIALIZED (
         SELECT v.product_id, v.sku, v.price_minor, v.currency, v.barcode, v.options, v.name,
-               v.rank, coalesce(s.on_hand - s.reserved > 0, false) AS available
+               v.rank, coalesce(s.on_hand - s.reserved - s.backordered > 0, false) AS available
         FROM variants v LEFT JOIN stock s USING (sku)
         WHERE v.product_id = ANY (ids) AND v.active
     ), entries AS MATERIALIZED (
@@ -391,11 +391,14 @@ TRIGGERS = (
     """,
     """
     CREATE OR REPLACE TRIGGER stock_search_inserted AFTER INSERT ON stock
-        FOR EACH ROW WHEN (NEW.on_hand > NEW.reserved) EXECUTE FUNCTION search_stock_turned()
+        FOR EACH ROW WHEN (NEW.on_hand > NEW.reserved + NEW.backordered)
+    EXECUTE FUNCTION search_stock_turned()
     """,
     """
     CREATE OR REPLACE TRIGGER stock_search_turned AFTER UPDATE ON stock
-        FOR EACH ROW WHEN ((NEW.on_hand > NEW.reserved) <> (OLD.on_hand > OLD.reserved))
+        FOR EACH ROW WHEN (
+        (NEW.on_hand > NEW.reserved + NEW.backordered)
+        <> (OLD.on_hand > OLD.reserved + OLD.backordered))
         EXECUTE FUNCTION search_stock_turned()
     """,
 )
