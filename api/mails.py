@@ -21,7 +21,9 @@ from ops.telemetry.faultpoint import Commit
 class ResendMail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which mail."""
 
-    notice: Annotated[Notice, Meta(description="order_confirmed or order_cancelled")]
+    notice: Annotated[
+        Notice, Meta(description="order_confirmed, order_backordered or order_cancelled")
+    ]
 
 
 class Resent(msgspec.Struct, frozen=True):

@@ -50,6 +50,12 @@ def mail(notice: Notice, told: Told) -> Mail:
     """Write a mail; its message id is the same however often it is written."""
     if notice is Notice.ORDER_CONFIRMED:
         subject, opening = "Your order is confirmed", "Thank you. Your payment has arrived."
+    elif notice is Notice.ORDER_BACKORDERED:
+        subject = "Your order waits for stock"
+        opening = (
+            "Thank you. We do not have all of it yet, and keep for you what comes in. No money is"
+            " taken before; until then you may cancel."
+        )
     else:
         because = BECAUSE[told.cancel_reason or CancelReason.STAFF]
         subject = "Your order is cancelled"

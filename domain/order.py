@@ -69,7 +69,8 @@ def reserve(order: Order, parts: tuple[Part, ...] = ()) -> Change:
 
 def backorder(order: Order, short: tuple[Short, ...]) -> Change:
     """Have an order wait for stock; without what is `short` it lies at too many places."""
-    return append(move(order, Status.BACKORDERED), OrderBackordered(short, not short))
+    waits = move(order, Status.BACKORDERED)
+    return append(waits, OrderBackordered(short, not short), *saga.forward(Status.BACKORDERED))
 
 
 def ship(order: Order) -> Change:

@@ -26,6 +26,10 @@ _UNDER_WAY = frozenset({Status.PLACED, Status.BACKORDERED, Status.RESERVED, Stat
 STEPS: Sequence[SagaStep] = (
     SagaStep(after=Status.PLACED, do=NewTask(Kind.RESERVE)),
     SagaStep(
+        after=Status.BACKORDERED,
+        do=NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_BACKORDERED}),
+    ),
+    SagaStep(
         after=Status.RESERVED,
         do=NewTask(Kind.CHARGE),
         stands=frozenset({Status.PAID}),

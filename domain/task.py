@@ -49,6 +49,7 @@ class Notice(StrEnum):
     """What a notification tells."""
 
     ORDER_CONFIRMED = "order_confirmed"
+    ORDER_BACKORDERED = "order_backordered"
     ORDER_CANCELLED = "order_cancelled"
 
 

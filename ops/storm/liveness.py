@@ -11,6 +11,7 @@ from ops.storm.history import Op
 _UNDER_WAY = frozenset({"placed", "backordered", "reserved"})
 _OPEN = frozenset({"created", "sent", "unknown", "action_required"})
 _NOTICE_OF = {
+    "order_backordered": Notice.ORDER_BACKORDERED.value,
     "order_paid": Notice.ORDER_CONFIRMED.value,
     "payment_authorized": Notice.ORDER_CONFIRMED.value,
     "order_cancelled": Notice.ORDER_CANCELLED.value,

@@ -64,6 +64,14 @@ def test_confirmation_names_every_position_and_the_total() -> None:
     )
 
 
+def test_who_waits_is_told_that_nothing_is_taken_before_the_goods_are_there() -> None:
+    waits = mail(Notice.ORDER_BACKORDERED, TOLD)
+
+    assert waits.subject == "Your order waits for stock"
+    assert "No money is taken before" in waits.text
+    assert "2 x Lamp: 18.80 GBP\n" in waits.text
+
+
 @pytest.mark.parametrize("reason", CancelReason)
 def test_cancellation_gives_its_reason(reason: CancelReason) -> None:
     cancellation = mail(Notice.ORDER_CANCELLED, _cancelled(reason))

@@ -23,6 +23,7 @@ STANDING = {
 RESERVATION = {Status.RESERVED: "held", Status.PAID: "committed", Status.CANCELLED: "released"}
 
 CONFIRMED = NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CONFIRMED})
+WAITS = NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_BACKORDERED})
 CANCELLED = NewTask(Kind.NOTIFY, {"notice": Notice.ORDER_CANCELLED})
 UNDO = NewTask(Kind.UNDO_PAYMENT)
 
@@ -58,13 +59,14 @@ def test_order_that_is_cancelled_after_payment_leaves_the_stock_as_it_was() -> N
     assert sum(effect.reserved for effect in effects) == 0
 
 
-STEPPED = {Status.PLACED, Status.RESERVED, Status.PAID}
+STEPPED = {Status.PLACED, Status.BACKORDERED, Status.RESERVED, Status.PAID}
 
 
 @pytest.mark.parametrize(
     ("status", "work"),
     [
         (Status.PLACED, (NewTask(Kind.RESERVE),)),
+        (Status.BACKORDERED, (WAITS,)),
         (Status.RESERVED, (NewTask(Kind.CHARGE),)),
         (Status.PAID, (CONFIRMED,)),
         *((status, ()) for status in Status if status not in STEPPED),

@@ -16,9 +16,10 @@ from db.stock import Terms
 from domain import order
 from domain.event import CancelReason
 from domain.stock import Cause, Moving
+from domain.task import Kind
 from ops.config import Settings
 from tests.builders import a_placement, place, put_products
-from tests.records import assert_sound, shelf, status, statuses, timeline
+from tests.records import assert_sound, shelf, status, statuses, timeline, work
 from tests.stages import drain_inventory, run_stages
 
 
@@ -58,6 +59,7 @@ async def test_order_waits_without_a_charge_and_goes_on_to_payment_once_stock_is
     await allow(database, 5)
     [order_id] = await order_each(database, 3)
     await run_stages(database, settings)
+    assert (await work(database, order_id, Kind.NOTIFY)).state == "done"
     async with transaction(database) as tx:
         taken = (await tx.execute(text("SELECT count(*) FROM payment_attempts"))).scalar_one()
     assert (await status(database, order_id), taken) == ("backordered", 0)
