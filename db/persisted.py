@@ -37,9 +37,10 @@ def digest(query: str) -> str:
 class Persisted:
     """The persisted queries as one process knows them."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, timeout_s: float = REDIS_TIMEOUT_S) -> None:
         """Keep them in the Redis at `redis_url`, too; without one, in this process alone."""
-        self._redis = _connect(redis_url) if redis_url else None
+        self._redis = _connect(redis_url, timeout_s) if redis_url else None
+        self._timeout_s = timeout_s
         self._kept: dict[str, str] = {}
         self._away_until = 0.0
 
@@ -73,7 +74,7 @@ class Persisted:
         if self._redis is None or time.monotonic() < self._away_until:
             return None
         try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 return cast("object", await self._redis.execute_command(*command))
         except (redis.RedisError, OSError, TimeoutError) as error:
             self._away_until = time.monotonic() + AWAY_S
@@ -90,10 +91,10 @@ def _place(sha256: str) -> str:
     return f"{_PREFIX}{int(sha256, 16) % _PLACES}"
 
 
-def _connect(url: str) -> "redis.asyncio.Redis":
+def _connect(url: str, timeout_s: float) -> "redis.asyncio.Redis":
     return redis.asyncio.Redis.from_url(
         url,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
     )
