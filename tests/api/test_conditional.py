@@ -46,7 +46,7 @@ async def test_an_answer_carries_the_version_as_its_etag(client: httpx.AsyncClie
     assert answer.json() == {"version": 3}
     assert answer.headers["etag"] == '"3"'
     assert answer.headers["cache-control"] == "private, no-cache"
-    assert answer.headers["vary"] == "Authorization, Cookie"
+    assert answer.headers.get("vary") == "Authorization, Cookie"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_who_knows_the_version_gets_a_304_without_a_body(
 
     assert (answer.status_code, answer.content) == (304, b"")
     assert answer.headers["etag"] == '"3"'
-    assert answer.headers["vary"] == "Authorization, Cookie"
+    assert answer.headers.get("vary") == "Authorization, Cookie"
 
 
 @pytest.mark.parametrize("known", ["", '"2"', 'W/"2", "33"', '""', '"3,"', '"*"'])
