@@ -22,7 +22,7 @@ from db.price_entries import Changed
 from domain.catalogue import A_SKU, SKU, SKU_CHARS_MAX, Sku
 from domain.price_list import Entry, EntryContent, PriceList
 from domain.refusal import NotFound
-from domain.variant import Price
+from domain.variant import Price, UnknownSku
 from ops.telemetry.faultpoint import Commit
 
 # As many as fit into a body at some hundred bytes each, and are written within a second.
@@ -107,7 +107,10 @@ async def put_entry(
 ) -> Response[Entry]:
     """Put what a variant costs by a list; If-Match goes by the version of the list."""
     stored = Entry(sku, data.price_minor, data.compare_at_minor)
-    changed = await _change(tx, request, price_list, [stored], [])
+    try:
+        changed = await _change(tx, request, price_list, [stored], [])
+    except UnknownSku as unknown:
+        raise UnknownSku(unknown.detail, field="sku") from unknown
     answer = conditional.show(request, stored, version=changed.version)
     answer.status_code = HTTPStatus.OK if changed.before else HTTPStatus.CREATED
     return answer

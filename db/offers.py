@@ -15,13 +15,15 @@ IS_VALID: LiteralString = (
     " AND (l.valid_to IS NULL OR now() < l.valid_to)"
 )
 
-# Of a variant `v` in the currency `w.currency`: its entry `e` in the list that comes before others.
-BEST_ENTRY: LiteralString = f"""
+# Of a variant `v` in the currency `w.currency`: its entry `e` in the list `l` of `lists` that comes
+# before the others.
+_BEST: LiteralString = """
     SELECT e.price_minor, e.compare_at_minor
-    FROM price_list_entries e JOIN price_lists l ON l.id = e.list_id
-    WHERE e.sku = v.sku AND l.currency = w.currency AND {IS_VALID}
+    FROM {lists} JOIN price_list_entries e ON e.list_id = l.id AND e.sku = v.sku
+    WHERE l.currency = w.currency AND {valid}
     ORDER BY l.priority DESC, l.name LIMIT 1
-"""  # noqa: S608 - a text of ours alone
+"""
+BEST_ENTRY: LiteralString = _BEST.format(lists="price_lists l", valid=IS_VALID)
 
 
 async def find_many(
@@ -31,19 +33,23 @@ async def find_many(
 
     The best list of that currency that is valid counts, else the variant's own price. A variant
     is for sale with its product only, unless it has none. One statement, so that names, prices
-    and what is for sale are of one moment.
+    and what is for sale are of one moment. Lists are looked at once for all: those that are over
+    cost nothing more for each SKU, and nothing at all is looked for if none is valid.
     """
     found = await fetch(
         tx,
         Offer,
         f"""
+        WITH valid AS MATERIALIZED (
+            SELECT l.id, l.name, l.currency, l.priority FROM price_lists l WHERE {IS_VALID}
+        )
         SELECT v.sku, w.currency, v.name, v.tax_class, v.currency,
                coalesce(b.price_minor, CASE v.currency WHEN w.currency THEN v.price_minor END),
                v.active AND (p.id IS NULL OR {IS_PUBLIC})
         FROM unnest(%(skus)b::text[], %(currencies)b::text[]) AS w (sku, currency)
         JOIN variants v ON v.sku = w.sku
         LEFT JOIN catalogue_products p ON p.id = v.product_id
-        LEFT JOIN LATERAL ({BEST_ENTRY}) AS b ON true
+        LEFT JOIN LATERAL ({_BEST.format(lists="valid l", valid="true")}) AS b ON true
         """,  # noqa: S608 - texts of ours alone
         {
             "skus": [sku for sku, _ in wanted],

@@ -57,7 +57,7 @@ async def change(
     """Put entries into a list and take others out, all or none; others of it wait.
 
     No SKU stands there twice. Where there is nothing to take out, nothing is changed. Raises
-    NotFound for the list, UnknownSku for an entry.
+    NotFound for the list, UnknownSku for an entry, by its place in `put`.
     """
     list_id, was = await _lock(tx, name)
     skus = [*(entry.sku for entry in put), *delete]

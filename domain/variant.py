@@ -23,7 +23,10 @@ Price = Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)]
 Barcode = Annotated[
     str, Meta(pattern=r"^[0-9]+\Z", max_length=14, description="a GTIN, e.g. 4006381333931")
 ]
-OptionName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=50)]
+_AN_OPTION = "lower-case ASCII letters, digits, _ and -, e.g. size"
+OptionName = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=50, description=_AN_OPTION)
+]
 
 
 class UnknownSku(Refusal):

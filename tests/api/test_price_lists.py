@@ -99,11 +99,13 @@ async def test_patch_is_taken_whole_or_not_at_all(client: httpx.AsyncClient, sta
     unknown = await patch(client, staff, {"APPLE": 1, "NOPE": 2})
     twice = await patch(client, staff, {"APPLE": 1}, "APPLE")
     free = await patch(client, staff, {"APPLE": 0})
+    alone = await client.put(f"{ENTRIES}/NOPE", json={"price_minor": 1}, headers=staff)
     nowhere = await client.patch("/v1/price-lists/none/entries", json={}, headers=staff)
 
     assert_problem(unknown, 422, "unknown_sku", "put[1].sku")
     assert_problem(twice, 400, "invalid_request", "put")
     assert_problem(free, 400, "invalid_request", "put[0].price_minor")
+    assert_problem(alone, 422, "unknown_sku", "sku")
     assert_problem(nowhere, 404, "not_found")
     assert (await client.get(ENTRIES, headers=staff)).json() == {"entries": []}
 
