@@ -15,13 +15,17 @@ from api.origin import origin
 from api.proof import Proof, asker, check_new, keyring_of, password_of, spend_factor
 from api.sessions import TokensView, open_session, tokens_view
 from db import account_notices, codes, erasure, exports, security, sessions, users
-from db.engine import name_commit, transaction
+from db.cache import PROFILE_S, Cache, Kind, Read
+from db.engine import name_commit, reading, transaction
 from db.exports import Export
 from db.users import UserView
 from domain.account import OrdersUnderWay, Proved, Revoked, SecurityEvent
 from domain.account_mail import AccountNotice
+from domain.refusal import NotFound
 from domain.text import Text
 from ops.telemetry.faultpoint import Commit
+
+PROFILE = Kind("profile", UserView, PROFILE_S)
 
 
 class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,10 +41,19 @@ class ChangePassword(Proof, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 @get("")
-async def get_me(request: Asked, tx: NamedDependency[AsyncConnection]) -> Response[UserView]:
+async def get_me(request: Asked) -> Response[UserView]:
     """Read one's own account."""
     user_id, _ = asker(request)
-    found = await users.get(tx, user_id)
+    cache: Cache = request.app.state.cache
+
+    async def load() -> Read[UserView]:
+        async with reading(request.app.state.database) as tx:
+            return Read(await users.get(tx, user_id), frozenset({f"user:{user_id}"}))
+
+    # By whose it is, which nobody but the credential says.
+    found = await cache.get(PROFILE, str(user_id), load)
+    if found is None:
+        raise NotFound(f"There is no user {user_id}.")
     return conditional.show(request, found, version=found.version)
 
 

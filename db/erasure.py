@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import carts, reviews
+from db import carts, invalidations, reviews
 from db.engine import fetch, run
 
 # The country of a sale is kept for its tax; the rest of an address is the person's.
@@ -54,6 +54,7 @@ async def erase(tx: AsyncConnection, user_id: UUID) -> None:
         """,
         params,
     )
+    await invalidations.touch(tx, [f"user:{user_id}"])
     await _erase_orders(tx, params)
     await reviews.erase(tx, user_id)
     await carts.erase(tx, user_id)

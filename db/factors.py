@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db import invalidations
 from db.engine import run
 
 
@@ -24,6 +25,7 @@ async def enrol(tx: AsyncConnection, user_id: UUID, sealed: bytes) -> bool:
 
 async def confirm(tx: AsyncConnection, user_id: UUID, sealed: bytes) -> bool:
     """Have logging in take the factor from now on; False if another secret took its place."""
+    await invalidations.touch(tx, [f"user:{user_id}"])
     return bool(
         await run(
             tx,
@@ -40,6 +42,7 @@ async def confirm(tx: AsyncConnection, user_id: UUID, sealed: bytes) -> bool:
 
 async def disable(tx: AsyncConnection, user_id: UUID) -> None:
     """Forget the factor and its recovery codes."""
+    await invalidations.touch(tx, [f"user:{user_id}"])
     await run(
         tx,
         """

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import func
 
-from db import account_tables
+from db import account_tables, invalidations
 from db.engine import fetch
 from db.ids import new_id
 from domain.account import Login, NewAccount, fold
@@ -188,6 +188,7 @@ async def set_email(tx: AsyncConnection, user_id: UUID, *, was: str, email: str)
             updated_at=func.now(),
         )
     )
+    await invalidations.touch(tx, [f"user:{user_id}"])
     try:
         async with tx.begin_nested():
             return (await tx.execute(query)).rowcount == 1
@@ -196,5 +197,6 @@ async def set_email(tx: AsyncConnection, user_id: UUID, *, was: str, email: str)
 
 
 async def _change(tx: AsyncConnection, user_id: UUID, changes: Mapping[str, Any]) -> None:
+    await invalidations.touch(tx, [f"user:{user_id}"])
     query = update(account_tables.users).where(_u.id == user_id, _u.deleted_at.is_(None))
     await tx.execute(query.values(**changes, version=_u.version + 1, updated_at=func.now()))

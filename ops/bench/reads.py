@@ -91,10 +91,10 @@ async def run(order: Order) -> Report:
         reader.feed(line)
     await asyncio.wait([reader.failed], timeout=order.seconds)
     took_s, answers = time.monotonic() - began, reader.answers
-    if reader.failed.done():
-        reader.failed.result()
     for line in lines:
         line.close()
+    if reader.failed.done():
+        reader.failed.result()
     return Report(answers, answers / took_s)
 
 

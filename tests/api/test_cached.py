@@ -166,3 +166,41 @@ async def test_credential_that_is_no_good_is_answered_as_it_was_before_the_page_
     second = await stranger.get(PATH, headers=headers)
 
     assert (first.status_code, first.content) == (second.status_code, second.content)
+
+
+async def test_everybody_sees_the_profile_that_is_their_own_and_its_changes(
+    app: Litestar, client: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    del client
+    people = [await a_person(app) for _ in range(2)]
+
+    async def emails() -> list[str]:
+        asked = [await stranger.get("/v1/users/me", headers=one.headers) for one in people * 2]
+        assert {answer.headers["cache-control"] for answer in asked} == {"private, no-cache"}
+        return [answer.json()["email"] for answer in asked]
+
+    assert await emails() == [f"{one.id}@example.com" for one in people * 2]
+
+    renamed = await stranger.patch("/v1/users/me", json={"name": "Ann"}, headers=people[0].headers)
+    names = [
+        (await stranger.get("/v1/users/me", headers=one.headers)).json()["name"] for one in people
+    ]
+    assert (renamed.status_code, names[0]) == (200, "Ann")
+    assert names[1] != "Ann"
+    assert_problem(await stranger.get("/v1/users/me"), 401, "unauthenticated")
+
+
+async def test_product_that_only_staff_sees_does_not_get_to_others(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    path = "/v1/products/board"
+    await client.put(path, json={"name": "Board", "status": "draft"})
+
+    assert (await client.get(path)).status_code == 200
+    for asked in (path, f"{path}?currency=GBP"):
+        assert_problem(await stranger.get(asked), 404, "not_found")
+    assert (await stranger.get("/v1/products")).json() == {"products": []}
+
+    await client.put(path, json={"name": "Board", "status": "active"})
+    assert (await stranger.get(path)).json()["name"] == "Board"
+    assert len((await stranger.get("/v1/products")).json()["products"]) == 1

@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.waiting import eventually
 from tests.web import assert_problem, post_order
 
 Staff = dict[str, str]
@@ -226,3 +228,25 @@ async def test_category_of_a_product_stays_until_the_product_goes(
 
     assert_problem(refused, 409, "category_in_use")
     assert gone.status_code == 204
+
+
+async def test_price_that_begins_or_ends_is_seen_then_though_nobody_writes(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, staff: Staff
+) -> None:
+    await put(client, staff)
+    await put_variant(client, staff, "BOARD", price_minor=500)
+    begins = datetime.now(UTC) + timedelta(seconds=2)
+    times = {"valid_from": begins, "valid_to": begins + timedelta(seconds=2)}
+    sale = {"currency": "GBP", **{name: at.isoformat() for name, at in times.items()}}
+    await client.put("/v1/price-lists/sale", json=sale, headers=staff)
+    entry = "/v1/price-lists/sale/entries/BOARD"
+    await client.put(entry, json={"price_minor": 400}, headers=staff)
+
+    async def costs(minor: int) -> bool:
+        return (await stranger.get(PATH)).json()["variants"][0]["price_minor"] == minor
+
+    assert await costs(500)
+    for minor, at in ((400, times["valid_from"]), (500, times["valid_to"])):
+        await eventually(partial(costs, minor))
+        # The clocks of the machine are one; a reading may take its time.
+        assert at <= datetime.now(UTC) < at + timedelta(seconds=1)
