@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import (
+    catalogue_invariants,
     history_invariants,
     money_invariants,
     review_invariants,
@@ -28,7 +29,7 @@ NIL = UUID(int=0)
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """A row that breaks an invariant; `subject` is an order, a SKU, a product or a task."""
+    """A row that breaks an invariant; `subject` is an order, a SKU, a task, or a slug."""
 
     invariant: str
     subject: str
@@ -70,6 +71,7 @@ INVARIANTS: Sequence[Invariant] = tuple(
         money_invariants.QUERIES,
         history_invariants.QUERIES,
         review_invariants.QUERIES,
+        catalogue_invariants.QUERIES,
     )
     for name, query in queries.items()
 )

@@ -211,6 +211,17 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         ],
     ),
     (
+        "C1 a category that is deleted has nothing in it",
+        [
+            """
+            INSERT INTO categories (id, slug, name, deleted_at)
+            VALUES (gen_random_uuid(), 'lamp', 'Lamps', now())
+            """,
+            PRODUCT,
+            "UPDATE catalogue_products SET category_id = (SELECT id FROM categories)",
+        ],
+    ),
+    (
         "S7 an order was made by one key",
         ["DELETE FROM idempotency_keys WHERE order_id = :paid"],
     ),

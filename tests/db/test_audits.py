@@ -24,7 +24,7 @@ CHANGED = Limits(rolled=0)
 ALTERED = "UPDATE orders SET total_minor = total_minor + 1 WHERE id = :order"
 KEPT = ("orders", "order_lines", "order_events", "reservations", "stock", "tasks")
 KEPT += ("payment_attempts", "ledger_entries", "idempotency_keys", "discount_redemptions")
-KEPT += ("discounts", "reviews", "product_ratings")
+KEPT += ("discounts", "reviews", "product_ratings", "catalogue_products", "categories")
 KEPT += ("stock_levels", "reservation_parts", "backorders")
 
 
