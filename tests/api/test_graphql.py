@@ -57,7 +57,7 @@ async def ask(
 
 
 def codes(answered: Mapping[str, Any]) -> Sequence[str]:
-    return [error["extensions"]["code"] for error in answered["errors"]]
+    return [error["extensions"]["code"] for error in answered.get("errors", ())]
 
 
 @pytest.mark.usefixtures("stocked")
@@ -96,13 +96,14 @@ async def test_statements_of_a_query_do_not_grow_with_its_breadth(
 async def test_staff_sees_what_everybody_does_not(
     anybody: httpx.AsyncClient, staff: dict[str, str]
 ) -> None:
+    cost = '{ variant(sku: "CUP-1") { costMinor } }'
     query = """{ product(slug: "cup-1") { status variants { costMinor } }
                  hidden: product(slug: "draft") { slug } }"""
     schema = "{ __schema { queryType { name } } }"
 
     public, known = await ask(anybody, query), await ask(anybody, query, staff)
 
-    assert set(codes(public)) == {"forbidden"}
+    assert set(codes(public)) == set(codes(await ask(anybody, cost))) == {"forbidden"}
     assert known["data"]["product"] == {"status": "active", "variants": [{"costMinor": None}]}
     assert known["data"]["hidden"] == {"slug": "draft"}
     seen = await ask(anybody, '{ hidden: product(slug: "draft") { slug } }')
@@ -158,7 +159,7 @@ REFUSED = {
 async def test_what_is_too_much_or_no_query_is_refused_with_the_limit(
     anybody: httpx.AsyncClient,
 ) -> None:
-    found = {query: codes(await ask(anybody, query))[0] for query in REFUSED}
+    found = {query: next(iter(codes(await ask(anybody, query))), None) for query in REFUSED}
 
     assert found == REFUSED
     for query in ("query A { __typename }", "query A { __typename } query C { __typename }"):
