@@ -41,7 +41,10 @@ _ABOUT_TOKEN = "What came in this header when the cart was opened; accounts need
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 
 
-CountryInQuery = Annotated[Country | None, QueryParameter()]
+CountryInQuery = Annotated[
+    Country | None,
+    QueryParameter(description="a country code of ISO 3166-1 in capitals, e.g. GB"),
+]
 RegionInQuery = Annotated[str | None, QueryParameter(min_length=1, max_length=200)]
 
 

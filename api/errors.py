@@ -38,19 +38,22 @@ Handler = Callable[[_Request, Any], Response[Any]]
 def _refused(request: _Request, refusal: Refusal) -> Response[bytes]:
     if KINDS[refusal.code].status >= _SERVER_ERROR:
         return _interrupted(request, refusal)
-    if refusal.field is None:
-        return answer(problem(refusal.code, refusal.detail))
-    return answer(_naming(refusal.code, FieldError(refusal.field, refusal.detail)))
+    return answer(_said(refusal))
 
 
 def _refused_as_changed(_: _Request, refusal: TotalChanged) -> Response[bytes]:
     costs = msgspec.convert(refusal.quote, Costs, from_attributes=True)
-    said = problem(refusal.code, refusal.detail)
-    return answer(msgspec.structs.replace(said, quote=costs))
+    return answer(msgspec.structs.replace(_said(refusal), quote=costs))
 
 
 def _refused_for_now(_: _Request, refusal: QuotaExceeded) -> Response[bytes]:
     return answer(refusal.problem, refusal.headers)
+
+
+def _said(refusal: Refusal) -> Problem:
+    if refusal.field is None:
+        return problem(refusal.code, refusal.detail)
+    return _naming(refusal.code, FieldError(refusal.field, refusal.detail))
 
 
 def _naming(code: str, *errors: FieldError) -> Problem:
@@ -91,8 +94,8 @@ def _misfit(request: _Request, error: ValidationException) -> Response[bytes]:
 
 
 def _of_parameter(name: str, said: str, wanted: Mapping[str, str | None]) -> FieldError:
-    """Say what a parameter must be; a regular expression is no sentence."""
-    if " matching regex " in said:
+    """Say what a parameter must be; a regular expression is no sentence, "invalid" no remedy."""
+    if " matching regex " in said or said.startswith("Invalid enum value"):
         said = f"Expected {wanted.get(name) or 'another form'}"
     return FieldError(name, f"{said}.")
 

@@ -22,7 +22,10 @@ SlugInPath = Annotated[
 SlugInQuery = Annotated[
     str | None, QueryParameter(pattern=SLUG, max_length=SLUG_CHARS_MAX, description=A_SLUG)
 ]
-CurrencyInQuery = Annotated[Currency | None, QueryParameter(description="of ISO 4217, e.g. GBP")]
+CurrencyInQuery = Annotated[
+    Currency | None,
+    QueryParameter(description="a currency code of ISO 4217 in capitals, e.g. GBP"),
+]
 
 # What browsers take for an address: HTML, "valid e-mail address"; the length of what precedes
 # the @ is that of SMTP (RFC 5321 §4.5.3.1.1).

@@ -13,12 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, conditional
 from api.authentication import Asked
 from api.openapi import answered
+from api.problems import InvalidRequest
 from db import rates
 from db.engine import name_commit
 from db.rates import ShippingRateView, TaxRateView
-from domain.money import AMOUNT_MINOR_MAX
+from domain.country import COUNTRIES
+from domain.money import AMOUNT_MINOR_MAX, CURRENCIES
 from domain.refusal import NotFound
 from domain.tax import PPM
+from domain.terms import ELSEWHERE
 from ops.telemetry.faultpoint import Commit
 
 Ppm = Annotated[int, Meta(ge=0, le=PPM, description="parts per million, e.g. 190000 for 19 %")]
@@ -27,7 +30,7 @@ Minor = Annotated[int, Meta(ge=0, le=AMOUNT_MINOR_MAX)]
 Region = Annotated[
     str,
     PathParameter(
-        pattern=r"^[A-Z]{2}(?:-[A-Z0-9 ]{1,50})?\Z",
+        pattern=r"^[A-Z]{2}(?:-[A-Z0-9](?:[A-Z0-9 ]{0,48}[A-Z0-9])?)?\Z",
         max_length=53,
         description="a country, or a part of it as addresses name it in `region`: US-CA",
     ),
@@ -70,7 +73,20 @@ class ShippingRates(msgspec.Struct, frozen=True):
 
 def _parts(region: str) -> tuple[str, str]:
     country, _, part = region.partition("-")
-    return country, part.strip()
+    return country, part
+
+
+def _refuse_nowhere(field: str, country: str) -> None:
+    """Refuse a rate that no order would ever be priced by."""
+    if country not in COUNTRIES:
+        raise InvalidRequest("Expected a country code of ISO 3166-1, e.g. GB.", field=field)
+
+
+def _refuse_no_zone(country: str, currency: str) -> None:
+    if country != ELSEWHERE:
+        _refuse_nowhere("zone", country)
+    if currency not in CURRENCIES:
+        raise InvalidRequest("Expected a currency code of ISO 4217, e.g. GBP.", field="zone")
 
 
 @get("")
@@ -101,6 +117,7 @@ async def put_tax_rate(
     data: JSONBody[PutTaxRate],
 ) -> Response[TaxRateView]:
     """Set the rate of a region; orders keep that by which they were priced."""
+    _refuse_nowhere("region", _parts(region)[0])
     name_commit(tx, Commit.RATE)
     await rates.lock(tx)
     was = await rates.find_tax(tx, *_parts(region))
@@ -157,6 +174,7 @@ async def put_shipping_rate(
     data: JSONBody[PutShippingRate],
 ) -> Response[ShippingRateView]:
     """Set the rate of a country; orders keep that by which they were priced."""
+    _refuse_no_zone(*_parts(zone))
     name_commit(tx, Commit.RATE)
     await rates.lock(tx)
     was = await rates.find_shipping(tx, *_parts(zone))

@@ -1,6 +1,6 @@
 """Countries: the codes of ISO 3166-1 alpha-2, and three more that orders need."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -30,3 +30,5 @@ Country = Annotated[
     ],
     Meta(description="a country code of ISO 3166-1 in capitals, e.g. GB (ZZ if unknown)"),
 ]  # fmt: skip
+
+COUNTRIES: frozenset[str] = frozenset(get_args(get_args(Country)[0]))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from domain.moment import YEARS, is_far
 from domain.refusal import Refusal
 
 BASIS_POINTS = 10_000  # of which a percentage is a part: 12.5 % is 1,250
@@ -84,9 +85,16 @@ def normal(code: str) -> str:
 
 def refuse_misfit(discount: Discount) -> None:
     """Raise DiscountMisfit for one whose parts do not go together."""
-    if field_and_reason := _misfit(discount):
+    if field_and_reason := _far(discount) or _misfit(discount):
         field, reason = field_and_reason
         raise DiscountMisfit(reason, field=field)
+
+
+def _far(discount: Discount) -> tuple[str, str] | None:
+    for field, at in (("starts_at", discount.starts_at), ("ends_at", discount.ends_at)):
+        if at is not None and is_far(at):
+            return field, f"A moment is of the years {YEARS.start} to {YEARS.stop - 1}."
+    return None
 
 
 def _misfit(discount: Discount) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
 """Money: an integer of minor units and an ISO 4217 currency."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,8 @@ Currency = Annotated[
     ],
     Meta(description="a currency code of ISO 4217 in capitals, e.g. GBP"),
 ]  # fmt: skip
+
+CURRENCIES: frozenset[str] = frozenset(get_args(get_args(Currency)[0]))
 
 # Stripe's largest amount for most currencies (docs.stripe.com/currencies), in minor units.
 AMOUNT_MINOR_MAX = 99_999_999

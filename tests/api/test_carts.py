@@ -110,6 +110,17 @@ async def test_what_cannot_be_ordered_is_not_taken(
     assert (await look(stranger, cart))["lines"] == []
 
 
+async def test_country_that_is_none_is_refused_with_what_one_looks_like(
+    stranger: httpx.AsyncClient,
+) -> None:
+    path, headers = await opened(stranger)
+
+    refused = await stranger.get(path, headers=headers, params={"country": "XX"})
+
+    assert_problem(refused, 400, "invalid_request", "country")
+    assert "ISO 3166-1 in capitals" in refused.json()["detail"]
+
+
 async def test_change_goes_through_only_if_its_sender_saw_the_last_version(
     stranger: httpx.AsyncClient,
 ) -> None:

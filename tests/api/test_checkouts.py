@@ -154,7 +154,7 @@ async def test_price_that_changed_is_told_and_nothing_is_ordered_until_it_is_acc
     cheap = await check_out(stranger, cart, 1)
     accepted = await check_out(stranger, cart, refused.json()["quote"]["total_minor"])
 
-    assert (refused.status_code, refused.json()["code"]) == (409, "total_changed")
+    assert_problem(refused, 409, "total_changed", "expected_total_minor")
     assert refused.json()["quote"] == {
         "goods_minor": 600,
         "discount_minor": 0,

@@ -85,6 +85,8 @@ async def test_discount_is_put_read_listed_changed_and_taken_out(
             422,
             "ends_at",
         ),
+        ({"starts_at": "0001-01-01T00:00:00+14:00"}, 422, "starts_at"),
+        ({"ends_at": "9999-12-31T23:59:59-14:00"}, 422, "ends_at"),
         ({"code": "NO SPACES"}, 400, "code"),
         ({"kind": "half"}, 400, "kind"),
         ({"uses_max": 0}, 400, "uses_max"),

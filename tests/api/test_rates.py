@@ -67,6 +67,24 @@ async def test_region_that_cannot_be_is_refused(client: httpx.AsyncClient, path:
     assert_problem(await client.get(f"/v1/{path}"), 400, "invalid_request", field)
 
 
+@pytest.mark.parametrize("region", ["XX", "GB-%20", "US-%20CA", "US-CA%20"])
+async def test_tax_of_no_country_or_under_another_spelling_is_not_put(
+    client: httpx.AsyncClient, region: str
+) -> None:
+    refused = await put_tax(client, region, 1)
+
+    assert_problem(refused, 400, "invalid_request", "region")
+
+
+@pytest.mark.parametrize("zone", ["XX-GBP", "GB-XXX", "*-XXX"])
+async def test_shipping_to_no_country_or_in_no_currency_is_not_put(
+    client: httpx.AsyncClient, zone: str
+) -> None:
+    refused = await put_shipping(client, zone, price_minor=1)
+
+    assert_problem(refused, 400, "invalid_request", "zone")
+
+
 async def test_order_costs_shipping_and_tax_of_where_it_goes(client: httpx.AsyncClient) -> None:
     await put_tax(client, "GB", 200_000)
     await put_tax(client, "US-CA", 72_500)
