@@ -17,7 +17,7 @@ from db.invalidations import CATALOGUE
 from domain.importing import ImportState, OnError
 
 # The longest is the commit, for which search writes down what changed: half a ms per product.
-STATEMENT_TIMEOUT_S = 240
+STATEMENT_TIMEOUT_S = 540
 # For another import that is being published.
 LOCK_TIMEOUT_S = 60
 
@@ -147,7 +147,8 @@ async def publish(
     await allow_joins(tx)
     params = {"id": import_id}
     await run(tx, _ONE_AT_A_TIME, {})
-    # Without it the planner takes these rows for few, and reads all of them for each.
+    # Without it the planner takes these rows for few, and reads all of them for each. Its lock on
+    # the table would keep imports apart by itself, were it not for another purpose.
     await tx.exec_driver_sql("ANALYZE import_rows")
     if not dry_run:
         for lock in (_LOCK_VARIANTS, _LOCK_PRODUCTS, _LOCK_LISTS, _LOCK_CATEGORIES):

@@ -46,8 +46,8 @@ SESSIONS_KEEP_DAYS = 30
 SECURITY_EVENTS_KEEP_DAYS = 365
 # Whoever wonders where a price came from does so within weeks.
 IMPORTS_KEEP_DAYS = 30
-# An import of 100,000 rows is published in one transaction, of a minute on a busy machine.
-PATIENCE_S = 300.0
+# An import of 100,000 rows is published in one transaction, of two minutes on a busy machine.
+PATIENCE_S = 600.0
 # Rows one transaction deletes; small enough for the statement timeout.
 PRUNE_BATCH_MAX = 10_000
 

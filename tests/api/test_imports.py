@@ -20,12 +20,12 @@ from ops.config import Settings
 from tests.builders import put_products
 from tests.records import be_patient, waits_for_a_lock
 from tests.stages import drain_housekeeping
-from tests.waiting import eventually
+from tests.waiting import WITHIN_S, eventually
 from tests.web import assert_problem, contents, post_order
 
 IMPORTS = "/v1/imports"
 JSONL = "application/jsonl"
-READER = "orderflow import"
+READER, OTHER = "orderflow import", "orderflow other import"
 
 
 @pytest.fixture(autouse=True)
@@ -270,7 +270,7 @@ async def test_import_is_stopped_before_it_is_published_and_not_after(
 async def reader(settings: Settings) -> Any:
     """A worker's connections, so that it is seen to wait."""
     made = connect(settings, name=READER, ring=lambda _: None)
-    yield made
+    yield replace(made, timeout_s=WITHIN_S)
     await made.engine.dispose()
 
 
@@ -321,6 +321,33 @@ async def test_of_two_imports_at_once_the_last_is_the_catalogue_as_a_whole(
         assert (await tx.execute(query)).one() == (300, 1)
     for each in workers:
         await each.engine.dispose()
+
+
+async def test_of_two_imports_at_once_the_second_is_held_against_what_the_first_made(
+    client: httpx.AsyncClient, database: Database, reader: Database, settings: Settings
+) -> None:
+    await taken_in(client, database, a_file(a_line(0)))
+    # Nothing of it is there yet that one of them could wait for.
+    big = {"product": {"slug": "big", "name": "Big"}, "prices": []}
+    other = connect(settings, name=OTHER, ring=lambda _: None)
+    sent: list[str] = []
+
+    async with transaction(database, timeout_s=WITHIN_S) as tx:
+        await be_patient(tx)
+        await tx.execute(text("SELECT FROM price_list_entries WHERE sku = 'CUP-0' FOR UPDATE"))
+        importing: list[asyncio.Task[None]] = []
+        held = [a_line(0, price=10)]
+        for worker, name, first, more in ((reader, READER, 10, held), (other, OTHER, 200, [])):
+            lines = [*more, *({**a_line(first + n), **big} for n in range(150))]
+            sent.append((await send(client, a_file(*lines))).headers["location"])
+            patient = replace(worker, timeout_s=WITHIN_S)
+            importing.append(asyncio.create_task(drain_housekeeping(patient)))
+            await eventually(partial(waits_for_a_lock, database, name))
+    await asyncio.gather(*importing)
+
+    done = [(await client.get(each)).json() for each in sent]
+    assert [counts(each)[:3] for each in done] == [("done", 151, 0), ("refused", 150, 150)]
+    await other.engine.dispose()
 
 
 async def test_what_is_kept_of_imports_goes_in_time(
