@@ -117,6 +117,10 @@ async def test_value_that_was_overtaken_while_it_was_read_is_shown_to_nobody_els
     assert [await slow.price(), await other.price()] == [200, 200]
 
 
+def _waits() -> float:
+    return REGISTRY.get_sample_value("orderflow_cache_waits_total", {"kind": PRICE.name}) or 0
+
+
 def _refused_by_redis() -> float:
     name = "orderflow_cache_refusals_total"
     return REGISTRY.get_sample_value(name, {"level": "redis"}) or 0
@@ -153,8 +157,13 @@ async def test_who_comes_after_a_change_does_not_wait_for_a_reading_from_before_
     await one.has_read.wait()
     await one.set_price(200)
 
+    waited = _waits()
     after = asyncio.create_task(one.price())
-    await asyncio.sleep(0)
+
+    async def waits() -> bool:
+        return _waits() > waited
+
+    await eventually(waits)
     one.may_go_on.set()
 
     assert [await before, await after] == [100, 200]
