@@ -16,6 +16,7 @@ from api import (
     audit,
     authenticators,
     bulks,
+    cart_lines,
     carts,
     categories,
     checkouts,
@@ -107,6 +108,7 @@ QUIET = ("/health/live", "/health/ready", "/metrics")
 ROUTES = [
     orders.router,
     carts.router,
+    cart_lines.router,
     checkouts.router,
     discounts.router,
     rates.taxes,

@@ -6,30 +6,24 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Response, Router, delete, get, post, put
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
-from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import conditional
 from api.authentication import Asked
-from api.fields import DiscountCodeInPath, SkuInPath
 from api.openapi import answered
 from api.problems import Forbidden
-from db import cart_lines, cart_views, carts, discounts, offers
+from db import cart_lines, cart_views, carts
 from db.cart_views import CartView, Eyes
 from db.carts import Cart, Holder
 from db.engine import name_commit, transaction
-from domain.cart import QUANTITY_MAX, refuse_codes
-from domain.catalogue import Sku
 from domain.country import Country
-from domain.discount import normal
 from domain.money import Currency
 from domain.refusal import Refusal
 from domain.tax import Region
 from domain.terms import region_at
-from domain.variant import Item, price
 from ops.config import Settings
 from ops.telemetry.faultpoint import Commit
 
@@ -37,8 +31,6 @@ log = logging.getLogger(__name__)
 
 TOKEN_HEADER = "Cart-Token"  # noqa: S105 - the name of it
 _ABOUT_TOKEN = "What came in this header when the cart was opened; accounts need none."  # noqa: S105 - as above
-
-Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 
 
 CountryInQuery = Annotated[
@@ -52,19 +44,6 @@ class OpenCart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a cart is opened in."""
 
     currency: Currency
-
-
-class AddLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """So many more of a SKU."""
-
-    sku: Sku
-    quantity: Quantity = 1
-
-
-class PutLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """So many of a SKU, however many there were."""
-
-    quantity: Quantity
 
 
 CartToken = Annotated[str | None, HeaderParameter(name=TOKEN_HEADER, description=_ABOUT_TOKEN)]
@@ -94,7 +73,7 @@ async def open_cart(
         cart = await carts.get(tx, cart_id, carts.holder(None, token))
     else:
         cart, made = await carts.open_for(tx, user_id, data.currency)
-    answer = await _show(request, tx, cart)
+    answer = await show(request, tx, cart)
     answer.status_code = HTTPStatus.CREATED if made else HTTPStatus.OK
     answer.headers["Location"] = f"/v1/carts/{cart.id}"
     if token is not None:
@@ -112,7 +91,7 @@ async def get_my_cart(
     """Look at the open cart of one's account."""
     name_commit(tx, Commit.CART)
     mine = await carts.get_open(tx, _account(request))
-    return await _show(request, tx, mine, _region(country, region))
+    return await show(request, tx, mine, _region(country, region))
 
 
 @get("/{cart_id:uuid}")
@@ -130,7 +109,7 @@ async def get_cart(  # noqa: PLR0913, PLR0917 - who, where and whereto
     """
     name_commit(tx, Commit.CART)
     cart = await carts.get(tx, cart_id, holder)
-    return await _show(request, tx, cart, _region(country, region))
+    return await show(request, tx, cart, _region(country, region))
 
 
 @post("/{cart_id:uuid}/merge", status_code=HTTPStatus.OK)
@@ -147,134 +126,13 @@ async def merge_cart(
     name_commit(tx, Commit.CART)
     user_id = _account(request)
     into = await cart_lines.merge(tx, cart_id, holder, user_id)
-    return await _show(request, tx, await carts.get(tx, into, Holder(user_id)))
+    return await show(request, tx, await carts.get(tx, into, Holder(user_id)))
 
 
-@post("/{cart_id:uuid}/lines", status_code=HTTPStatus.OK)
-async def add_line(
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    holder: NamedDependency[Holder],
-    cart_id: FromPath[UUID],
-    data: JSONBody[AddLine],
-) -> Response[CartView]:
-    """Add to a cart. Sent twice it adds twice, unless If-Match names the version one saw."""
-    name_commit(tx, Commit.CART)
-    cart = await _locked(request, tx, holder, cart_id)
-    await _refuse_unsold(tx, cart, data.sku)
-    await cart_lines.add(tx, cart, data.sku, data.quantity)
-    return await _show(request, tx, await carts.bump(tx, cart))
-
-
-@put("/{cart_id:uuid}/lines/{sku:str}")
-async def put_line(  # noqa: PLR0913, PLR0917 - who, where and what
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    holder: NamedDependency[Holder],
-    cart_id: FromPath[UUID],
-    sku: SkuInPath,
-    data: JSONBody[PutLine],
-) -> Response[CartView]:
-    """Have so many of a SKU in a cart; again is the same."""
-    name_commit(tx, Commit.CART)
-    cart = await _locked(request, tx, holder, cart_id)
-    await _refuse_unsold(tx, cart, sku)
-    await cart_lines.put(tx, cart, sku, data.quantity)
-    return await _show(request, tx, await carts.bump(tx, cart))
-
-
-@delete("/{cart_id:uuid}/lines/{sku:str}", status_code=HTTPStatus.OK)
-async def delete_line(
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    holder: NamedDependency[Holder],
-    cart_id: FromPath[UUID],
-    sku: SkuInPath,
-) -> Response[CartView]:
-    """Take a SKU out of a cart; again is the same."""
-    name_commit(tx, Commit.CART)
-    return await _without(request, tx, holder, cart_id, sku)
-
-
-@delete("/{cart_id:uuid}/lines", status_code=HTTPStatus.OK)
-async def clear_cart(
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    holder: NamedDependency[Holder],
-    cart_id: FromPath[UUID],
-) -> Response[CartView]:
-    """Take everything out of a cart; again is the same."""
-    name_commit(tx, Commit.CART)
-    return await _without(request, tx, holder, cart_id, None)
-
-
-@put("/{cart_id:uuid}/codes/{code:str}")
-async def put_code(
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    holder: NamedDependency[Holder],
-    cart_id: FromPath[UUID],
-    code: DiscountCodeInPath,
-) -> Response[CartView]:
-    """Put a code of a discount into a cart; again is the same. One that nothing has is refused.
-
-    Whether it counts may change with the cart: `codes` tells.
-    """
-    name_commit(tx, Commit.CART)
-    cart = await _locked(request, tx, holder, cart_id)
-    name = normal(code)
-    if name not in cart.codes:
-        await discounts.refuse_unknown(tx, name)
-        refuse_codes(len(cart.codes) + 1)
-        cart = await carts.bump(tx, cart, [*cart.codes, name])
-    return await _show(request, tx, cart)
-
-
-@delete("/{cart_id:uuid}/codes/{code:str}", status_code=HTTPStatus.OK)
-async def delete_code(
-    request: Asked,
-    tx: NamedDependency[AsyncConnection],
-    holder: NamedDependency[Holder],
-    cart_id: FromPath[UUID],
-    code: DiscountCodeInPath,
-) -> Response[CartView]:
-    """Take a code out of a cart; again is the same."""
-    name_commit(tx, Commit.CART)
-    cart = await _locked(request, tx, holder, cart_id)
-    left = [each for each in cart.codes if each != normal(code)]
-    if left != cart.codes:
-        cart = await carts.bump(tx, cart, left)
-    return await _show(request, tx, cart)
-
-
-async def _without(
-    request: Asked, tx: AsyncConnection, holder: Holder, cart_id: UUID, sku: str | None
-) -> Response[CartView]:
-    cart = await _locked(request, tx, holder, cart_id)
-    if await cart_lines.delete(tx, cart, sku):
-        cart = await carts.bump(tx, cart)
-    return await _show(request, tx, cart)
-
-
-async def _locked(request: Asked, tx: AsyncConnection, holder: Holder, cart_id: UUID) -> Cart:
-    cart = await carts.lock(tx, cart_id, holder)
-    conditional.check(request, version=cart.version)
-    return cart
-
-
-async def _refuse_unsold(tx: AsyncConnection, cart: Cart, sku: str) -> None:
-    """Take into a cart what an order could be of, as an order would."""
-    found = await offers.find_many(tx, [(sku, cart.currency)])
-    try:
-        price([Item(sku, 1)], found, cart.currency)
-    except Refusal as refusal:
-        refusal.field = "sku"
-        raise
-
-
-async def _show(
+async def show(
     request: Asked, tx: AsyncConnection, cart: Cart, region: Region | None = None
 ) -> Response[CartView]:
+    """Answer with a cart as it is now; its tag is of the version, so it is never 304."""
     settings: Settings = request.app.state.settings
     eyes = Eyes(request.user.user_id, region, settings.prices_include_tax)
     view = await cart_views.show(tx, cart, eyes)
@@ -315,12 +173,6 @@ router = Router(
         get_my_cart,
         get_cart,
         merge_cart,
-        add_line,
-        put_line,
-        delete_line,
-        clear_cart,
-        put_code,
-        delete_code,
     ],
     tags=["carts"],
 )

@@ -39,9 +39,8 @@ class AppliedDiscount(msgspec.Struct, frozen=True):
 class OrderView(msgspec.Struct, frozen=True):
     """An order as people see it.
 
-    `expected_on` is when all that an order waits for is to be there, if anybody knows. What its
-    lines cost, less `discount_minor`, plus `shipping_minor` is `total_minor`, plus
-    `tax_minor` unless prices contain it.
+    `expected_on` is when all that it waits for is to be there, if anybody knows. Its lines, less
+    `discount_minor`, plus `shipping_minor`, plus `tax_minor` unless contained, are `total_minor`.
     """
 
     id: UUID

@@ -60,29 +60,33 @@ async def _insert_orders(tx: AsyncConnection, accepted: Sequence[Ready]) -> None
                 shipping_minor, tax_minor, tax_included, shipping_tax_ppm, discounts,
                 allow_split)
         """,
-        {
-            "id": [r.placement.order_id for r in accepted],
-            "email": [r.placement.email for r in accepted],
-            "status": [r.change.order.status.value for r in accepted],
-            "currency": [r.placement.currency for r in accepted],
-            "total_minor": [r.change.order.total.minor for r in accepted],
-            "payment_method": [r.placement.payment_method for r in accepted],
-            "ship_to": [_json(r.placement.ship_to) for r in accepted],
-            "version": [r.change.order.version for r in accepted],
-            "traceparent": [r.placement.traceparent for r in accepted],
-            "capture": [r.placement.capture.value for r in accepted],
-            "on_decline": [r.placement.on_decline.value for r in accepted],
-            "reserve_for_s": [r.placement.reserve_for_s for r in accepted],
-            "user_id": [r.placement.user_id for r in accepted],
-            "discount_minor": [r.view.discount_minor for r in accepted],
-            "shipping_minor": [r.view.shipping_minor for r in accepted],
-            "tax_minor": [r.view.tax_minor for r in accepted],
-            "tax_included": [r.view.tax_included for r in accepted],
-            "shipping_tax_ppm": [r.shipping_tax_ppm for r in accepted],
-            "discounts": [_json(r.view.discounts) for r in accepted],
-            "allow_split": [r.placement.allow_split for r in accepted],
-        },
+        _columns(accepted),
     )
+
+
+def _columns(accepted: Sequence[Ready]) -> dict[str, object]:
+    return {
+        "id": [r.placement.order_id for r in accepted],
+        "email": [r.placement.email for r in accepted],
+        "status": [r.change.order.status.value for r in accepted],
+        "currency": [r.placement.currency for r in accepted],
+        "total_minor": [r.change.order.total.minor for r in accepted],
+        "payment_method": [r.placement.payment_method for r in accepted],
+        "ship_to": [_json(r.placement.ship_to) for r in accepted],
+        "version": [r.change.order.version for r in accepted],
+        "traceparent": [r.placement.traceparent for r in accepted],
+        "capture": [r.placement.capture.value for r in accepted],
+        "on_decline": [r.placement.on_decline.value for r in accepted],
+        "reserve_for_s": [r.placement.reserve_for_s for r in accepted],
+        "user_id": [r.placement.user_id for r in accepted],
+        "discount_minor": [r.view.discount_minor for r in accepted],
+        "shipping_minor": [r.view.shipping_minor for r in accepted],
+        "tax_minor": [r.view.tax_minor for r in accepted],
+        "tax_included": [r.view.tax_included for r in accepted],
+        "shipping_tax_ppm": [r.shipping_tax_ppm for r in accepted],
+        "discounts": [_json(r.view.discounts) for r in accepted],
+        "allow_split": [r.placement.allow_split for r in accepted],
+    }
 
 
 def _json(value: object) -> str:

@@ -1,7 +1,7 @@
 """Accepting orders: a group of requests becomes orders, lines, timeline and tasks at once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import checkouts, keys, offers, placed, redemptions, terms
 from db.checkouts import Ordered
 from db.engine import fetch, run
-from db.keys import Answer, Claim, IdempotencyKeyReused, Stored
+from db.keys import Answer, Claim, IdempotencyKeyReused, Pair, Stored
 from db.placement import Known, Placement, Ready, Render, TooManyUnpaid, decide
 from db.terms import SETUP, Asked, Setup
 from domain.cart import CartClosed
@@ -75,14 +75,8 @@ async def insert_many(
         tx,
         [p.pair for p in group if limited or p.cart or asking[p.customer] > room[p.customer]],
     )
-    decided: dict[UUID, Decided] = {**ended}
-    ordered: dict[UUID, UUID] = {}
-    for p in group:
-        if p.order_id in decided:
-            continue
-        decided[p.order_id] = found = _decide(p, known, render, room[p.customer], ordered)
-        if isinstance(found, Ready) and p.pair not in before:
-            _take(found, known, room, ordered)
+    open_ = [p for p in group if p.order_id not in ended]
+    decided = {**ended, **_decide_all(open_, known, render, room, before)}
     ready = [d for d in decided.values() if isinstance(d, Ready)]
     fresh = await keys.take(tx, [_claim(r) for r in ready])
     await placed.insert_many(tx, [r for r in ready if r.placement.pair in fresh])
@@ -136,6 +130,23 @@ async def _known(
     wanted = [(d, p.redeemer) for p in group for d in found.for_codes(p.codes)]
     uses = await redemptions.hold(tx, wanted) if wanted else Uses({}, {})
     return Known(catalogue, clock.now, found, uses)
+
+
+def _decide_all(
+    group: Sequence[Placement],
+    known: Known,
+    render: Render,
+    room: dict[str, int],
+    before: Collection[Pair],
+) -> dict[UUID, Decided]:
+    """Decide on one after the other; what was accepted before takes no more of what is left."""
+    decided: dict[UUID, Decided] = {}
+    ordered: dict[UUID, UUID] = {}
+    for p in group:
+        decided[p.order_id] = found = _decide(p, known, render, room[p.customer], ordered)
+        if isinstance(found, Ready) and p.pair not in before:
+            _take(found, known, room, ordered)
+    return decided
 
 
 def _decide(
