@@ -1,6 +1,7 @@
 """Carrying out queries: measured first, then read in one transaction, unless they are cached."""
 
 import hashlib
+import re
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,8 @@ _ERRORS_MAX = 10
 _MESSAGE_CHARS_MAX = 300
 # Brackets in brackets: levels, their arguments, and what these are made of.
 _NESTING_MAX = 5 * DEPTH_MAX
+# Python makes no integer of more than 4,300 digits; GraphQL's have ten.
+_LONG_NUMBER = re.compile(r"[0-9]{100}")
 
 
 class _Failed(Exception):
@@ -42,6 +45,7 @@ async def answer(state: State, query: Query) -> Answered:
     """Answer a query. Raises Unavailable or Busy if the database is out."""
     try:
         _refuse_nested(query.text)
+        _refuse_long_numbers(query.text)
         document = parse(query.text, max_tokens=TOKENS_MAX)
         measure(document, query.variables, query.operation, introspects=not query.public)
     except GraphQLError as error:
@@ -66,6 +70,11 @@ def _refuse_nested(text: str) -> None:
             raise refused(
                 Reason.TOO_DEEP, f"The query has more than {_NESTING_MAX} brackets in each other."
             )
+
+
+def _refuse_long_numbers(text: str) -> None:
+    if _LONG_NUMBER.search(text):
+        raise refused(Reason.INVALID, "A number has 100 digits or more: write a shorter one.")
 
 
 def _key(query: Query) -> str:

@@ -226,7 +226,7 @@ class Category:
 class Query:
     @strawberry.field
     async def product(self, info: Asked, slug: str) -> Product | None:
-        return Product.of(await info.context.item(slug))
+        return Product.of(await info.context.item(_name("slug", slug)))
 
     @strawberry.field(description="All products, or those of a category and all below it.")
     async def products(
@@ -247,7 +247,7 @@ class Query:
 
     @strawberry.field
     async def variant(self, info: Asked, sku: str, currency: Currency = None) -> Variant | None:
-        slug = await info.context.product_of(sku)
+        slug = await info.context.product_of(_name("sku", sku))
         if slug is None:
             return None
         found = await info.context.variants(slug, _currency(currency))
@@ -261,6 +261,13 @@ class Query:
     async def categories(self, info: Asked) -> list[Category]:
         tree = await info.context.tree()
         return [Category.made(node) for node in tree.nodes.values() if node.parent is None]
+
+
+def _name(field: str, name: str) -> str:
+    """Refuse the one character that no text in Postgres has."""
+    if "\0" in name:
+        raise InvalidRequest(f"`{field}` holds the character U+0000: remove it.", field=field)
+    return name
 
 
 def _first(first: int) -> int:

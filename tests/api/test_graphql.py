@@ -167,6 +167,19 @@ async def test_what_is_too_much_or_no_query_is_refused_with_the_limit(
         assert (await ask(anybody, query, operationName="A"))["data"] == {"__typename": "Query"}
 
 
+@pytest.mark.parametrize("name", ['product(slug: "\\u0000")', 'variant(sku: "A\\u0000")'])
+async def test_character_that_no_text_has_is_refused(anybody: httpx.AsyncClient, name: str) -> None:
+    answered = await ask(anybody, "{ %s { slug: name } }" % name)  # noqa: UP031 - braces
+
+    assert codes(answered) == ["invalid_request"]
+
+
+async def test_number_that_no_machine_reads_is_refused(anybody: httpx.AsyncClient) -> None:
+    answered = await ask(anybody, "{ products(first: %s) { next } }" % ("9" * 5000))
+
+    assert codes(answered) == ["invalid_query"]
+
+
 async def test_variables_count_as_what_they_are(anybody: httpx.AsyncClient) -> None:
     query = (
         "query ($n: Int!) { products(first: $n) { items { variants { sku product { slug } } } } }"
