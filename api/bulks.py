@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import audit
 from api.authentication import Asked
+from api.openapi import answered
 from api.problems import InvalidRequest
 from db import bulks, matching
 from db.bulks import BATCH_MAX, BulkView, NewBulk
@@ -87,7 +87,7 @@ class BulkList(msgspec.Struct, frozen=True):
 @post(
     "",
     status_code=HTTPStatus.OK,
-    responses={HTTPStatus.ACCEPTED: ResponseSpec(BulkAnswer, description="Begun.")},
+    responses={HTTPStatus.ACCEPTED: answered(BulkAnswer, "Begun.")},
 )
 async def post_bulk(
     request: Asked, tx: NamedDependency[AsyncConnection], data: JSONBody[PostBulk]

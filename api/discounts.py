@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, conditional, pages
 from api.authentication import Asked
 from api.fields import DiscountCode, SlugInPath
+from api.openapi import answered
 from db import discounts
 from db.discounts import DiscountView
 from db.engine import name_commit
@@ -87,7 +87,7 @@ async def get_discount(
 
 @put(
     "/{slug:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(DiscountView, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(DiscountView, "Created.")},
 )
 async def put_discount(
     request: Asked,

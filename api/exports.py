@@ -39,7 +39,7 @@ class FileFormat(StrEnum):
 
 _MEDIA_TYPES = {
     FileFormat.JSONL: "application/x-ndjson",
-    FileFormat.CSV: "text/csv; charset=utf-8; header=present",
+    FileFormat.CSV: "text/csv; header=present",
 }
 
 

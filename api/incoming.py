@@ -25,6 +25,7 @@ from db.ids import new_id
 from db.incoming import Expected, Incoming
 from db.levels import Stock
 from db.transfers import Consignment, Route
+from domain.moment import refuse_far
 from domain.stock import Cause, Moving
 from ops.telemetry.faultpoint import Commit
 
@@ -36,6 +37,10 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     expected_on: date | None = None
     location: Place | None = None
     note: Reason | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a day that cannot be meant."""
+        refuse_far(expected_on=self.expected_on)
 
 
 class Receive(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -61,6 +66,10 @@ class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     source: Place | None = None
     target: Place | None = None
     expected_on: Annotated[date, Meta(description="for what is not there at once")] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a day that cannot be meant."""
+        refuse_far(expected_on=self.expected_on)
 
 
 class IncomingList(msgspec.Struct, frozen=True):

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, conditional
 from api.authentication import Asked
 from api.fields import SlugInPath
+from api.openapi import answered
 from db import locations
 from db.engine import name_commit
 from db.locations import LocationView
@@ -66,7 +66,7 @@ async def get_location(
 
 @put(
     "/{slug:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(LocationView, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(LocationView, "Created.")},
 )
 async def put_location(
     request: Asked,

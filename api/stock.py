@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from litestar import MediaType, Request, Response, Router, get, post, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +16,7 @@ from api import audit, conditional, idempotency, pages
 from api.authentication import Asked
 from api.fields import SkuInPath
 from api.idempotency import Once
+from api.openapi import answered
 from api.problems import InvalidRequest
 from db import levels, locations, movements, stock, stock_events, variants
 from db.engine import name_commit
@@ -26,6 +26,7 @@ from db.movements import Movement
 from db.stock import Terms
 from db.stock_events import StockEvent
 from domain.catalogue import Slug
+from domain.moment import refuse_far
 from domain.refusal import NotFound
 from domain.stock import ON_HAND_MAX
 from domain.text import ON_ONE_LINE, ONE_LINE
@@ -80,6 +81,10 @@ class PutBackorders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max: Annotated[int, Meta(ge=0, le=ON_HAND_MAX)]
     available_from: date | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a day that cannot be meant."""
+        refuse_far(available_from=self.available_from)
+
 
 class Threshold(msgspec.Struct, frozen=True):
     """From what on a SKU is low."""
@@ -111,7 +116,7 @@ async def get_stock(
 
 @put(
     "/{sku:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(Stock, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(Stock, "Created.")},
 )
 async def put_stock(
     request: Asked,

@@ -119,6 +119,10 @@ def _misfit(message: str, declared: Any) -> InvalidRequest:  # noqa: ANN401 - as
         if said.startswith(naming):
             name = said[len(naming) : -1]
             said, field = remedy, f"{field}.{name}" if field else name
+    if said.startswith("`"):
+        # A struct that checks itself names the field first.
+        name, _, said = said[1:].partition("`: ")
+        field = f"{field}.{name}" if field else name
     said, field = said[:_QUOTED_CHARS_MAX], field[:_QUOTED_CHARS_MAX]
     if said.startswith(_ILL_FORMED):
         said = f"Expected {_descriptions(declared).get(_INDEX.sub('[]', field), 'another form')}"

@@ -6,7 +6,6 @@ from http import HTTPStatus
 import msgspec
 from litestar import Response, Router, delete, get, put
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import audit, cached, conditional
 from api.authentication import Asked
 from api.fields import SkuInPath
+from api.openapi import answered
 from db import edges, invalidations, variants
 from db.cache import Read
 from db.engine import name_commit, reading
@@ -48,7 +48,7 @@ async def _public(sku: str, tx: AsyncConnection) -> Read[Variant]:
 
 @put(
     "/{sku:str}",
-    responses={HTTPStatus.CREATED: ResponseSpec(Variant, description="Created.")},
+    responses={HTTPStatus.CREATED: answered(Variant, "Created.")},
 )
 async def put_variant(
     request: Asked,

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, cast
 
 import msgspec
@@ -80,7 +81,7 @@ def header(raw: bytes) -> list[str]:
     names = _cells(raw)
     for name in names:
         if name not in _COLUMNS:
-            raise LineRefused(f"No such column; known are: {', '.join(_COLUMNS)}.", name)
+            raise LineRefused(f"No such column: {_like(name)}", name)
         if names.count(name) > 1:
             raise LineRefused("The column is there twice: leave one.", name)
     return names
@@ -127,6 +128,12 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 _refuse_twice = json.JSONDecoder(object_pairs_hook=_unique).decode
 
 
+def _like(name: str) -> str:
+    """Say which columns may be meant: there are more than a refusal has room for."""
+    like = get_close_matches(name[:_QUOTED_CHARS_MAX], _COLUMNS, cutoff=0.5)
+    return f"is it {' or '.join(like)}?" if like else "they are named like variant.sku."
+
+
 def _misfit(message: str) -> LineRefused:
     """Turn what msgspec says into a field and a remedy."""
     said, at, where = message.rpartition(" - at `")
@@ -136,6 +143,10 @@ def _misfit(message: str) -> LineRefused:
         if said.startswith(naming):
             name = said[len(naming) : -1]
             said, field = remedy, f"{field}.{name}" if field else name
+    if said.startswith("`"):
+        # A struct that checks itself names the field first.
+        name, _, said = said[1:].partition("`: ")
+        field = f"{field}.{name}" if field else name
     if said.startswith(_ILL_FORMED):
         said = f"Expected {_FORMS.get(_INDEX.sub('[]', field), 'another form')}"
     return LineRefused(f"{said}.", field or None)

@@ -52,4 +52,4 @@ class CatalogueLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
         if self.product is None and self.variant is None:
             raise ValueError("Expected a product, a variant, or both")
         if self.prices and self.variant is None:
-            raise ValueError("Expected a variant to have the prices")
+            raise ValueError("`prices`: Expected a variant to have them")

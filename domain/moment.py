@@ -1,6 +1,6 @@
 """Moments that people name, with an offset, for things of a shop."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from msgspec import Meta
@@ -11,12 +11,13 @@ Moment = Annotated[datetime, Meta(tz=True)]
 YEARS = range(2000, 9000)
 
 
-def is_far(at: datetime) -> bool:
-    """Tell whether a moment cannot be meant."""
+def is_far(at: date | datetime) -> bool:
+    """Tell whether a day or moment cannot be meant."""
     return at.year not in YEARS
 
 
-def refuse_far(*moments: datetime | None) -> None:
-    """Raise ValueError for a moment that cannot be meant."""
-    if any(at is not None and is_far(at) for at in moments):
-        raise ValueError(f"Expected a moment of the years {YEARS.start} to {YEARS.stop - 1}")
+def refuse_far(**days: date | datetime | None) -> None:
+    """Raise ValueError, which begins with the field's name, for a day that cannot be meant."""
+    for field, at in days.items():
+        if at is not None and is_far(at):
+            raise ValueError(f"`{field}`: Expected a year from {YEARS.start} to {YEARS.stop - 1}")

@@ -36,9 +36,9 @@ class PriceListContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError for a window that never opens."""
-        refuse_far(self.valid_from, self.valid_to)
+        refuse_far(valid_from=self.valid_from, valid_to=self.valid_to)
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise ValueError("Expected `valid_from` before `valid_to`")
+            raise ValueError("`valid_to`: Expected a moment after `valid_from`")
 
 
 class PriceList(msgspec.Struct, frozen=True):

@@ -103,10 +103,10 @@ class ProductContent(
 
     def __post_init__(self) -> None:
         """Raise ValueError for a moment that cannot be meant, and for text with line breaks."""
-        refuse_far(self.published_at)
+        refuse_far(published_at=self.published_at)
         for name, value in self.attributes.items():
             if isinstance(value, str) and not _ON_ONE_LINE.search(value):
-                raise ValueError(f"Expected {ON_ONE_LINE} in attribute {name}")
+                raise ValueError(f"`attributes`: Expected {ON_ONE_LINE} in attribute {name}")
 
 
 class Product(msgspec.Struct, frozen=True):

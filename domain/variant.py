@@ -85,7 +85,7 @@ class VariantContent(
     def __post_init__(self) -> None:
         """Raise ValueError for a barcode that is none."""
         if self.barcode is not None and not is_gtin(self.barcode):
-            raise ValueError("Expected `barcode` to be a GTIN, whose last digit checks the others")
+            raise ValueError("`barcode`: Expected a GTIN, whose last digit checks the others")
 
 
 class Variant(msgspec.Struct, frozen=True):

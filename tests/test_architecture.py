@@ -55,7 +55,7 @@ SQL = re.compile(
 # What decisions are made of. Whatever tells the time, chances or the world is not among it.
 PURE = {"__future__", "collections", "datetime", "enum", "functools", "itertools", "math"} | {
     *("msgspec", "operator", "re", "typing", "uuid"),
-    *("base64", "csv", "hmac", "io", "json", "unicodedata"),
+    *("base64", "csv", "difflib", "hmac", "io", "json", "unicodedata"),
 }
 IMPURE_CALLS = {"now", "today", "utcnow", "uuid1", "uuid4", "uuid7", "print", "open", "input"}
 

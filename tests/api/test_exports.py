@@ -88,6 +88,8 @@ async def test_file_has_what_was_put_and_is_what_an_import_takes(
 async def test_table_has_the_same_cells(client: httpx.AsyncClient, staff: Staff) -> None:
     answer = await client.get(PATH, params={"format": "csv"}, headers=staff)
 
+    kind = answer.headers["content-type"]
+    assert (kind.partition(";")[0], kind.count("charset=utf-8")) == ("text/csv", 1)
     rows = list(csv.DictReader(answer.text.splitlines(keepends=True)))
     assert [row["variant.sku"] for row in rows] == ["BOARD-S", "BOARD-L", "", "ALONE"]
     assert rows[0]["product.description"] == BOARD["description"]

@@ -112,6 +112,9 @@ async def test_what_cannot_be_moved_is_refused_with_a_reason(
         headers=staff | {"If-Match": '"7"'},
     )
 
+    early = await desk.send("POST", f"{STOCK}/incoming", quantity=1, expected_on="0001-01-01")
+
+    assert_problem(early, 400, "invalid_request", "expected_on")
     assert_problem(held, 409, "location_in_use")
     assert_problem(nowhere, 400, "invalid_request", "target")
     assert_problem(unknown, 404, "not_found")

@@ -115,7 +115,7 @@ async def test_a_sku_that_cannot_be_one_is_refused(
         ({"name": "Apple\nPear"}, "name"),
         ({"currency": "QQQ"}, "currency"),
         ({"version": 7}, "version"),
-        ({"barcode": "4006381333932"}, ""),
+        ({"barcode": "4006381333932"}, "barcode"),
         ({"options": {"Size": "s"}}, "options"),
         ({"cost_minor": -1}, "cost_minor"),
         ({"weight_g": -1}, "weight_g"),

@@ -102,6 +102,11 @@ def test_column_that_there_is_not_is_refused(named: str, field: str) -> None:
     assert refused.value.field == field
 
 
+def test_columns_that_may_be_meant_are_named() -> None:
+    with pytest.raises(LineRefused, match=r"is it variant\.currency or"):
+        header(b"variant.sku,variant.curency")
+
+
 @pytest.mark.parametrize(
     ("line", "field", "why"),
     [
@@ -109,6 +114,7 @@ def test_column_that_there_is_not_is_refused(named: str, field: str) -> None:
         ({"variant": CUP | {"sku": "a b"}}, "variant.sku", "Expected a SKU"),
         ({"variant": CUP | {"colour": "red"}}, "variant.colour", "remove it"),
         ({"product": {"slug": "cup"}}, "product.name", "add it"),
+        ({"variant": CUP | {"barcode": "4006381333932"}}, "variant.barcode", "Expected a GTIN"),
         ({}, None, "a product, a variant, or both"),
         ({"variant": CUP, "prices": [{"list": "x", "price_minor": 1}] * 2}, "prices", "twice"),
         ('{"variant": {"sku": "A", "sku": "B"}}', "variant.name", "add it"),

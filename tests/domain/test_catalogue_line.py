@@ -30,7 +30,7 @@ def test_line_that_is_written_is_read_again() -> None:
     ("line", "why"),
     [
         ("{}", "Expected a product, a variant, or both"),
-        ('{"product": {"slug": "a", "name": "A"}, "prices": [%s]}', "variant to have the prices"),
+        ('{"product": {"slug": "a", "name": "A"}, "prices": [%s]}', "prices`: Expected a variant"),
         ('{"product": {"slug": "a", "name": ""}}', "length >= 1"),
         ('{"product": {"slug": "a", "name": "A", "published_at": "1999-01-01T00:00:00Z"}}', "2000"),
         ('{"product": {"slug": "a", "name": "A", "attributes": {"a": "\\n"}}}', "attribute a"),
