@@ -1,6 +1,6 @@
 """Carts as they are shown: priced and counted anew at each view, against what was seen last."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from db.orders import AppliedDiscount
 from db.terms import SETUP, Asked, Setup
 from domain.cart import KEEP_DAYS, CartLine, CartState, Kept
 from domain.cart import show as show_line
-from domain.discount import Discount
+from domain.discount import Discount, DiscountNotApplicable
 from domain.pricing import Position, Quote
 from domain.redemption import Customer
 from domain.refusal import Refusal
@@ -129,9 +129,31 @@ async def _quoted(
     def has_room(discount: Discount) -> bool:
         return uses.has_room(discount, customer)
 
-    return quoted(
+    made, refused = quoted(
         found, positions, Buyer(cart.currency, cart.codes, eyes.region, clock.now), has_room
     )
+    return made, {**refused, **_outdone(cart.codes, found, made, refused)}
+
+
+def _outdone(
+    codes: Sequence[str], found: Terms, made: Quote, refused: Collection[str]
+) -> Mapping[str, Refusal]:
+    """Say of codes that would count by themselves that more is given without them."""
+    given = [applied.discount for applied in made.applied]
+    together = all(discount.combines for discount in given)
+    left_out = (
+        found.codes[code]
+        for code in codes
+        if given and code not in refused and found.codes[code] not in given
+    )
+    return {
+        str(discount.code): DiscountNotApplicable(
+            f"{discount.code} does not go with the discounts that are given, which save more.",
+            field="discount_codes",
+        )
+        for discount in left_out
+        if not (discount.combines and together)
+    }
 
 
 def _view(cart: Cart, shown: _Shown, eyes: Eyes) -> CartView:

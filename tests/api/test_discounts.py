@@ -236,3 +236,27 @@ async def test_cart_shows_what_its_codes_take_off_and_why_one_does_not(
     assert_problem(refused, 422, "discount_not_applicable", "discount_codes")
     assert [each["code"] for each in without.json()["codes"]] == ["TEN"]
     assert (accepted.status_code, accepted.json()["discount_minor"]) == (202, 75)
+
+
+async def test_cart_says_which_code_does_not_go_with_what_saves_more(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    await put(client, "auto")
+    await put(client, "five", code="FIVE", value=500, combines=False)
+    await put(client, "ship", code="SHIP", kind="free_shipping", value=0)
+    await put(client, "half", code="HALF", value=5000, combines=False)
+    path, headers = await a_cart(stranger, ("APPLE", 4))
+
+    for code in ("FIVE", "SHIP"):
+        outdone = await stranger.put(f"{path}/codes/{code}", headers=headers)
+    alone = await stranger.put(f"{path}/codes/HALF", headers=headers)
+    accepted = await check_out(stranger, (path, headers), 500)
+
+    problems = [
+        {each["code"]: each["problem"] for each in answer.json()["codes"]}
+        for answer in (outdone, alone)
+    ]
+    unfit = "discount_not_applicable"
+    assert problems[0] == {"FIVE": unfit, "SHIP": None}
+    assert problems[1] == {"FIVE": unfit, "SHIP": unfit, "HALF": None}
+    assert accepted.status_code == 202
