@@ -251,7 +251,7 @@ async def test_token_that_is_none_keeps_no_connection(
     stranger: httpx.AsyncClient, app: Litestar, token: str
 ) -> None:
     cart = await opened(stranger)
-    header = {TOKEN_HEADER: token.encode("latin-1")}
+    header = [(TOKEN_HEADER.encode(), token.encode("latin-1"))]
 
     for _ in range(app.state.settings.database_pool_max + 1):
         assert_problem(await stranger.get(cart[0], headers=header), 404, "not_found")
