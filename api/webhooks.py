@@ -42,6 +42,8 @@ _WRITTEN_DOWN = REFUND_CHANGED | {DISPUTE_OPENED}
 # Of an object only this is kept: no name, no address, nothing of a card.
 _KEPT = ("id", "object", "status", "amount", "payment_intent", "charge", "reason")
 _WORD = re.compile(r"[\x21-\x7e]{1,255}")
+# Of random references some hold digits that pass for a card number; none of them is digits alone.
+_REFERENCE = re.compile(r"[a-z]+(?:_[a-z]+)*_(?=[0-9]*[A-Za-z])[0-9A-Za-z]{14,}")
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -135,7 +137,9 @@ def _word(value: object) -> str | None:
     """Give a reference or another word of the gateway's; never what could be a card's number."""
     if not isinstance(value, str) or not _WORD.fullmatch(value):
         return None
-    return None if looks_like_card_number(value) else value
+    if looks_like_card_number(value) and not _REFERENCE.fullmatch(value):
+        return None
+    return value
 
 
 def _uuid(value: object) -> UUID | None:

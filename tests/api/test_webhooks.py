@@ -239,6 +239,18 @@ async def test_what_is_signed_and_no_event_is_refused(
     assert await kept(database) == []
 
 
+async def test_reference_with_digits_as_of_a_card_is_one(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    event_id, charge = "evt_615dbf3bf2394353043891590", f"ch_3MmlLr{CARD}"
+
+    answer = await tell(client, an_event(event_id=event_id, id=charge, reason=CARD))
+
+    assert answer.status_code == 200
+    [(_, name, payload, _)] = await kept(database)
+    assert (name, payload["object"]) == (event_id, {"id": charge})
+
+
 async def test_too_long_an_event_is_refused(client: httpx.AsyncClient) -> None:
     answer = await tell(client, an_event(note="x" * WEBHOOK_BYTES_MAX))
 
