@@ -77,6 +77,7 @@ async def patch_entries(
 ) -> Response[PriceList]:
     """Put and delete many entries, all or none; If-Match goes by the version of the list."""
     _refuse_doubled([*(entry.sku for entry in data.put), *data.delete])
+    name_commit(tx, Commit.PRICE_LIST)
     put = [Entry(e.sku, e.price_minor, e.compare_at_minor) for e in data.put]
     changed = await _change(tx, request, price_list, put, data.delete)
     return conditional.show(request, await _get(tx, price_list), version=changed.version)
@@ -106,6 +107,7 @@ async def put_entry(
     data: JSONBody[EntryContent],
 ) -> Response[Entry]:
     """Put what a variant costs by a list; If-Match goes by the version of the list."""
+    name_commit(tx, Commit.PRICE_LIST)
     stored = Entry(sku, data.price_minor, data.compare_at_minor)
     try:
         changed = await _change(tx, request, price_list, [stored], [])
@@ -121,13 +123,13 @@ async def delete_entry(
     request: Asked, tx: NamedDependency[AsyncConnection], price_list: ListInPath, sku: SkuInPath
 ) -> None:
     """Take a variant out of a list; again is the same."""
+    name_commit(tx, Commit.PRICE_LIST)
     await _change(tx, request, price_list, [], [sku])
 
 
 async def _change(
     tx: AsyncConnection, request: Asked, name: str, entries: list[Entry], gone: list[str]
 ) -> Changed:
-    name_commit(tx, Commit.PRICE_LIST)
     changed = await price_entries.change(tx, name, entries, gone)
     conditional.check(request, version=changed.was)
     if changed.version == changed.was:

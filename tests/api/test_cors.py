@@ -118,7 +118,7 @@ async def test_options_that_are_no_preflight_are_answered_as_ever(
 ) -> None:
     answer = await client.options("/v1/variants/APPLE", headers={"Origin": SHOP})
 
-    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, PUT"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PUT"
     assert answer.headers["access-control-allow-origin"] == SHOP
 
 
