@@ -51,7 +51,7 @@ _BASE: LiteralString = """
 _TEXTED: LiteralString = """
     WITH base AS MATERIALIZED ({base}),
     size AS MATERIALIZED (
-        SELECT count(*) FILTER (WHERE failed = 0) AS total,
+        SELECT count(*) AS matched, count(*) FILTER (WHERE failed = 0) AS total,
                CASE WHEN count(*) <= %(most)s THEN %(all)s
                     ELSE greatest(1, %(all)s::bigint * %(sample)s / count(*)) END AS lots
         FROM base
@@ -60,6 +60,7 @@ _TEXTED: LiteralString = """
     )
     (SELECT 'hit', {told}, NULL::bigint, product_id FROM base WHERE failed = 0 AND {beyond}
      ORDER BY base.place {way}, product_id {way} LIMIT %(limit)s)
+    UNION ALL SELECT 'matched', NULL, matched, NULL FROM size
     UNION ALL SELECT 'total', NULL, total, NULL FROM size
     UNION ALL SELECT 'lots', NULL, lots, NULL FROM size
     """
@@ -95,9 +96,13 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A page of hits; the total is an estimate unless all were counted."""
+    """A page of hits; the total is an estimate unless all were counted.
+
+    `matched` counts what has the words, whatever it is filtered by; without a text it is 0.
+    """
 
     hits: list[Row]
+    matched: int
     total: int
     exact: bool
     counted: Counted
@@ -132,8 +137,11 @@ async def page(
 def _listed(rows: list[Row], lots: int, *, exact: bool) -> Listed:
     times = LOTS / lots
     total = next(row.count for row in rows if row.kind == "total")
+    matched = next((row.count for row in rows if row.kind == "matched"), 0)
     hits = [row for row in rows if row.kind == "hit"]
-    return Listed(hits, total if exact else round(total * times), exact, Counted(rows, times))
+    return Listed(
+        hits, matched, total if exact else round(total * times), exact, Counted(rows, times)
+    )
 
 
 def _written(matched: Matched, text: LiteralString, *, further: bool) -> LiteralString:

@@ -74,24 +74,17 @@ async def _find(
     coded = await _coded(tx, text)
     terms = await find_words.read(tx, text)
     matched = match(scope, terms, coded)
-    if coded or await _matches(tx, matched):
-        return matched, await find(matched)
+    listed = await find(matched)
+    if coded or listed.matched:
+        return matched, listed
     doubted = match(scope, await find_words.read(tx, text, correct=True), coded)
-    if await _matches(tx, doubted):
-        return doubted, await find(doubted)
+    listed = await find(doubted)
+    if listed.matched:
+        return doubted, listed
     if len(terms) > 1:
         matched = match(scope, _rarest(terms), coded, every_word=False)
-    return matched, await find(matched)
-
-
-async def _matches(tx: AsyncConnection, matched: Matched) -> bool:
-    """Tell whether the words find anything at all, whatever it is filtered by."""
-    # Materialized, or else the planner hopes to come upon one soon by reading the whole table.
-    query: LiteralString = """
-        WITH found AS MATERIALIZED (SELECT 1 AS one FROM search_documents d WHERE {where})
-        SELECT one FROM found LIMIT 1
-        """
-    return bool(await fetch(tx, int, query.replace("{where}", matched.where), matched.given))
+        listed = await find(matched)
+    return matched, listed
 
 
 def _rarest(terms: Sequence[Term]) -> list[Term]:
