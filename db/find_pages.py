@@ -14,7 +14,7 @@ from db.finding import Matched
 from domain.search import Place, Sort
 
 # So many are looked at one by one; of more, about so many are, so that no search takes long.
-COUNTED_MAX, SAMPLE = 5_000, 2_500
+COUNTED_MAX, SAMPLE = 3_000, 1_500
 
 
 class _Order(msgspec.Struct, frozen=True):

@@ -115,7 +115,7 @@ class Facets(msgspec.Struct, frozen=True):
 
     Each is counted under all filters but its own, as choosing another value would take its place;
     a category is counted under its own, too, as one goes down from it. Prices are counted if a
-    currency is given. Of more than 5,000 products some 2,500 are counted, and `exact` is false.
+    currency is given. Of more than 3,000 products some 1,500 are counted, and `exact` is false.
     """
 
     exact: bool
