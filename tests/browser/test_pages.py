@@ -52,7 +52,9 @@ REACHABLE = """() => {
   window.reachable = [...document.querySelectorAll(all)].filter((element) =>
     element.tabIndex >= 0 && !element.disabled
     && element.checkVisibility({ visibilityProperty: true }));
-  return window.reachable.length;
+  // A date has stops of its own for day, month, year and the calendar.
+  const dates = window.reachable.filter(({ type }) => type === "date");
+  return window.reachable.length + 3 * dates.length;
 }"""
 LEFT_OUT = """() => [...window.unseen, ...window.reachable
   .filter((element) => element.isConnected && !window.reached.has(element))
