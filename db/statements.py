@@ -81,10 +81,16 @@ class SlowStatements:
         statement = generic(query)
         if self.engine is None or not statement.upper().startswith(_EXPLAINED):
             return
+        pool = self.engine.sync_engine.pool
         try:
             async with asyncio.timeout(EXPLAIN_WITHIN_S), self.engine.connect() as idle:
                 raw = (await idle.get_raw_connection()).driver_connection
-                plan = await _plan(raw, statement)
+                try:
+                    plan = await _plan(raw, statement)
+                finally:
+                    # A pool that was disposed of meanwhile closes nothing that comes back to it.
+                    if self.engine.sync_engine.pool is not pool:
+                        await idle.invalidate()
         except (psycopg.Error, TimeoutError) as error:
             log.debug("The plan of %s is not known: %s", name, type(error).__name__)
             return
