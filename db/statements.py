@@ -79,7 +79,12 @@ class SlowStatements:
 
     async def _explain(self, name: str, query: str) -> None:
         statement = generic(query)
-        if self.engine is None or not statement.upper().startswith(_EXPLAINED):
+        # A pool that was disposed of since has no room: nobody would close what it made anew.
+        if (
+            self.engine is None
+            or not self._has_room()
+            or not statement.upper().startswith(_EXPLAINED)
+        ):
             return
         pool = self.engine.sync_engine.pool
         try:
