@@ -1,7 +1,5 @@
 """Slow statements are told by name, with the cost of a plan and never with a value."""
 
-import asyncio
-import gc
 import json
 import logging
 from collections.abc import AsyncGenerator
@@ -81,24 +79,6 @@ async def test_cost_of_its_plan_follows_and_no_value_is_told(
     assert float(str(plan["cost"])) > 0
     assert plan.keys() == {"statement", "cost", "rows", "node"}
     assert EMAIL not in json.dumps([vars(r) for r in caplog.records], default=str)
-
-
-async def test_plan_that_comes_once_the_pool_is_gone_leaves_no_connection_open(
-    watched: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, logger="db.statements"):
-        await _look(watched)
-        [asking] = asyncio.all_tasks() - {asyncio.current_task()}
-        while not (pool := watched.engine.pool).checkedout():
-            await asyncio.sleep(0)
-        await watched.engine.dispose()
-        assert not asking.done()
-        await asking
-
-    assert _told(caplog, "Plan of a slow statement")
-    assert watched.engine.pool is not pool
-    # A connection that is still open says so when it is collected, which is an error here.
-    gc.collect()
 
 
 async def test_fast_statements_are_not_told(
