@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
-from signal import SIGKILL, Signals
+from signal import SIGCONT, SIGKILL, Signals
 
 from ops.local.program import Program
 from ops.telemetry.exposition import forget_the_dead
@@ -105,10 +105,14 @@ class Child:
             _signal_group(self.pid, number)
 
     def _ask(self) -> None:
-        """Ask the program alone: it tells its own children, to whom asking twice means haste."""
+        """Ask the program alone: it tells its own children, to whom asking twice means haste.
+
+        Whoever was frozen is thawed, as only then it hears (systemd.kill(5) does so too).
+        """
         if self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, self.program.stop_signal)
+            self.signal(SIGCONT)
 
     async def _is_gone_within(self, patience_s: float) -> bool:
         with suppress(TimeoutError):

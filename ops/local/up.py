@@ -23,9 +23,9 @@ from ops.local.staff import EMAIL, HIRE, admin_password, hire
 from ops.local.state import DEFAULT_STATE, Holder
 from ops.local.supervise import Fleet, run_to_end, supervised
 
-# The lines, the sandbox and the servers stop one after the other: 6 + 1 + 1.5 s, and 1 s more for
-# a frozen Postgres, which only SIGKILL ends, so that all is stopped within 10 s in any case.
-_LINES_GRACE_S = 6.0
+# The lines, the sandbox and the servers stop one after the other: 4 + 1 + 1.5 s, and 1 s more for
+# a Postgres that only SIGKILL ends. On a busy machine too all is then stopped within 10 s.
+_LINES_GRACE_S = 4.0
 _SANDBOX_GRACE_S = 1.0
 _PROBE_TIMEOUT_S = 2.0
 SANDBOX = "python -m ops.sandbox"

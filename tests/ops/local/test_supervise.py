@@ -86,6 +86,16 @@ async def test_stopping_lets_a_program_finish() -> None:
     assert hearing.lines[-1] == ("worker", "finished")
 
 
+async def test_stopping_lets_a_frozen_program_finish() -> None:
+    hearing = Hearing()
+    script = 'trap "echo finished; exit 0" TERM; echo ready; while :; do sleep 0.01; done'
+    async with supervised([shell("worker", script)], say=hearing) as fleet:
+        await hearing.until("ready")
+        os.killpg(fleet.pids()["worker"], signal.SIGSTOP)
+
+    assert hearing.lines[-1] == ("worker", "finished")
+
+
 async def test_children_are_told_to_stop_by_their_program_alone() -> None:
     hearing = Hearing()
     child = 'trap "echo told; told=1" TERM; echo ready; until [ "$told" ]; do sleep 0.01; done'
