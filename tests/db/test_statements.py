@@ -1,17 +1,23 @@
 """Slow statements are told by name, with the cost of a plan and never with a value."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import AdaptedConnection, event
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 from db import orders, queues
 from db.engine import Database, connect, transaction
 from db.orders import Filter
-from db.statements import generic
+from db.statements import SlowStatements, generic
 from ops.config import Settings
 from tests.waiting import eventually
 
@@ -79,6 +85,50 @@ async def test_cost_of_its_plan_follows_and_no_value_is_told(
     assert float(str(plan["cost"])) > 0
     assert plan.keys() == {"statement", "cost", "rows", "node"}
     assert EMAIL not in json.dumps([vars(r) for r in caplog.records], default=str)
+
+
+async def test_plan_is_not_asked_of_a_pool_that_has_no_room(watched: Database) -> None:
+    slow = SlowStatements()
+    slow.engine = watched.engine
+
+    asking = _asked(slow)
+    await watched.engine.dispose()
+    await asking
+
+    # Nobody would close what the plan had made there.
+    pool = watched.engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedin() == 0
+
+
+async def test_connection_of_a_plan_does_not_return_to_a_pool_that_is_gone(
+    watched: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = SlowStatements()
+    slow.engine = watched.engine
+    pool = watched.engine.pool
+    lent: list[psycopg.AsyncConnection[Any]] = []
+
+    def lend(connection: AdaptedConnection, *_: object) -> None:
+        lent.append(connection.driver_connection)
+        watched.engine.sync_engine.dispose(close=False)
+
+    event.listen(pool, "checkout", lend)
+
+    with caplog.at_level(logging.WARNING, logger="db.statements"):
+        await _asked(slow)
+
+    assert "statement" in _told(caplog, "Plan of a slow statement")
+    assert [connection.closed for connection in lent] == [True]
+    await greenlet_spawn(pool.dispose)
+
+
+def _asked(slow: SlowStatements) -> asyncio.Task[None]:
+    """Tell of a slow statement; the task, not begun yet, that asks for its plan."""
+    before = asyncio.all_tasks()
+    slow.tell("statement", 1.0, "SELECT 1")
+    [asking] = asyncio.all_tasks() - before
+    return asking
 
 
 async def test_fast_statements_are_not_told(
