@@ -87,13 +87,16 @@ async def _read(state: State, query: Query) -> Read[Page]:
     """Carry a query out; raises _Failed if the answer has errors, which end the transaction."""
     async with reading(state.database) as tx:
         loaders = Loaders(tx, public=query.public)
-        result = await SCHEMA.execute(
-            query.text,
-            variable_values=dict(query.variables),
-            context_value=loaders,
-            operation_name=query.operation,
-            allowed_operation_types=(OperationType.QUERY,),
-        )
+        try:
+            result = await SCHEMA.execute(
+                query.text,
+                variable_values=dict(query.variables),
+                context_value=loaders,
+                operation_name=query.operation,
+                allowed_operation_types=(OperationType.QUERY,),
+            )
+        finally:
+            await loaders.settle()
         answered = _answered(result)
         if result.errors:
             raise _Failed(answered)

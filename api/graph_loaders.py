@@ -22,7 +22,10 @@ Value = TypeVar("Value")
 
 
 class Loaders:
-    """All that one query reads, in one transaction; `tags` tell what it was made of."""
+    """All that one query reads, in one transaction; `tags` tell what it was made of.
+
+    `slugs` are of the products whose prices, or whether they are there, are in it.
+    """
 
     def __init__(self, tx: AsyncConnection, *, public: bool) -> None:
         self.tx = tx
@@ -31,19 +34,24 @@ class Loaders:
         self.slugs: set[str] = set()
         self._made: dict[Hashable, DataLoader[Any, Any]] = {}
         self._tree: asyncio.Task[Tree] | None = None
+        self._begun: set[asyncio.Future[Any]] = set()
         # One statement at a time: there is one connection.
         self._turn = asyncio.Lock()
+
+    async def settle(self) -> None:
+        """Wait for what is still being read for nobody; then the transaction may end."""
+        await asyncio.gather(*self._begun, return_exceptions=True)
 
     async def tree(self) -> Tree:
         """Give the tree of categories, read once."""
         if self._tree is None:
             self.tags.add("categories")
             self._tree = asyncio.ensure_future(self._in_turn(Tree.read(self.tx)))
-        return await self._tree
+        return await self._shared(self._tree)
 
     async def item(self, slug: str) -> Item | None:
         """Give a product that the asker may see."""
-        return await self._of("item", self._items).load(slug)
+        return await self._load("item", self._items, slug)
 
     async def page(
         self, categories: Sequence[UUID] | None, *, before: UUID | None, limit: int
@@ -51,38 +59,48 @@ class Loaders:
         """Give a page of products."""
         self.tags.add("products")
         read = graph.page(self.tx, categories, public=self.public, before=before, limit=limit)
-        return self._seen(await self._in_turn(read))
+        return self._seen(await self._shared(self._in_turn(read)))
 
     async def newest(self, category: UUID, limit: int) -> list[Item]:
         """Give the newest products of a category and what is below it."""
-        return await self._of(("newest", limit), partial(self._newest, limit)).load(category)
+        return await self._load(("newest", limit), partial(self._newest, limit), category)
 
     async def variants(self, slug: str, currency: str | None) -> list[ShownVariant]:
         """Give the variants of a product, at the prices of now."""
         load = partial(self._variants, currency)
-        return await self._of(("variants", currency), load).load(slug)
+        return await self._load(("variants", currency), load, slug)
 
     async def product_of(self, sku: str) -> str | None:
         """Give the slug of the product that a variant is of."""
-        return await self._of("product of", self._products_of).load(sku)
+        return await self._load("product of", self._products_of, sku)
 
     async def rating(self, slug: str) -> Weight:
         """Give the rating of a product."""
-        return await self._of("rating", self._ratings).load(slug)
+        return await self._load("rating", self._ratings, slug)
 
     async def reviews(self, slug: str, order: Order, limit: int) -> list[Said]:
         """Give the first reviews of a product."""
         load = partial(self._reviews, order, limit)
-        return await self._of(("reviews", order, limit), load).load(slug)
+        return await self._load(("reviews", order, limit), load, slug)
 
     async def cost(self, sku: str) -> int | None:
         """Give what a variant costs the shop."""
-        return await self._of("cost", self._costs).load(sku)
+        return await self._load("cost", self._costs, sku)
 
-    def _of(
-        self, name: Hashable, load: Callable[[list[Key]], Awaitable[Sequence[Value]]]
-    ) -> DataLoader[Key, Value]:
-        return self._made.setdefault(name, DataLoader(load_fn=load))
+    async def _load(
+        self, name: Hashable, load: Callable[[list[Key]], Awaitable[Sequence[Value]]], key: Key
+    ) -> Value:
+        loader = self._made.setdefault(name, DataLoader(load_fn=load))
+        return await self._shared(loader.load(key))
+
+    async def _shared(self, read: Awaitable[Value]) -> Value:
+        """Wait for what others may wait for, too.
+
+        Where a field fails, those beside it are cancelled: that must not reach what they share.
+        """
+        begun = asyncio.ensure_future(read)
+        self._begun.add(begun)
+        return await asyncio.shield(begun)
 
     async def _in_turn(self, read: Awaitable[Value]) -> Value:
         async with self._turn:
@@ -94,6 +112,7 @@ class Loaders:
         return found
 
     async def _items(self, slugs: list[str]) -> Sequence[Item | None]:
+        self.slugs |= set(slugs)
         self.tags |= {f"product:{slug}" for slug in slugs}
         found = self._seen(await self._in_turn(graph.items(self.tx, slugs, public=self.public)))
         by = {item.slug: item for item in found}
@@ -109,6 +128,7 @@ class Loaders:
     async def _variants(
         self, currency: str | None, slugs: list[str]
     ) -> Sequence[list[ShownVariant]]:
+        self.slugs |= set(slugs)
         self.tags |= {"prices", "variants"}
         found = await self._in_turn(
             showcase.page(self.tx, slugs, currency=currency, public=self.public)

@@ -3,18 +3,21 @@
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import redis.asyncio
 from litestar import Litestar
+from sqlalchemy import text
 
 from db.engine import Database, transaction
 from db.persisted import Persisted
 from ops.bench.graphql import QUERIES, counted, statements
 from ops.config import Settings
-from tests.catalogue import Goods, put_category, put_goods
+from tests.catalogue import Goods, put_category, put_goods, put_prices
+from tests.waiting import eventually
 from tests.web import asking, assert_problem
 
 BROAD = """
@@ -125,6 +128,40 @@ async def test_answer_is_cached_until_what_it_shows_changes(
     assert renamed.status_code == 200
     assert before["data"]["category"]["name"] == "Home"
     assert (await ask(anybody, query))["data"]["category"]["name"] == "House"
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_part_that_fails_takes_nothing_away_from_those_beside_it(
+    anybody: httpx.AsyncClient,
+) -> None:
+    query = """{ failing: product(slug: "cup-0") { rating { reviews } reviews(first: 1000) { id } }
+                 product(slug: "cup-0") { slug rating { reviews } } }"""
+
+    answered = await ask(anybody, query)
+
+    assert codes(answered) == ["invalid_request"]
+    assert answered["data"] == {
+        "failing": None,
+        "product": {"slug": "cup-0", "rating": {"reviews": 0}},
+    }
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_price_of_a_variant_begins_with_its_list(
+    anybody: httpx.AsyncClient, database: Database
+) -> None:
+    query = '{ variant(sku: "CUP-1") { priceMinor } }'
+    begins = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    async with transaction(database) as tx:
+        await put_prices(tx, "sale", {"CUP-1": 1}, window=(begins, None))
+    await ask(anybody, query)
+
+    async def has_begun() -> bool:
+        async with transaction(database) as tx:
+            return bool(await tx.scalar(text(f"SELECT now() >= timestamptz '{begins}'")))
+
+    await eventually(has_begun)
+    assert (await ask(anybody, query))["data"]["variant"] == {"priceMinor": 1}
 
 
 LOOP = '{ category(slug: "a") { ...F } } fragment F on Category { parent { ...F } }'
