@@ -57,9 +57,10 @@ async def put_variant(
     data: JSONBody[VariantContent],
 ) -> Response[Variant]:
     """Create or replace a variant; orders keep the price they were placed at."""
-    was = await variants.find(tx, sku)
-    made = Variant(sku=sku, version=0, **msgspec.structs.asdict(data))
     name_commit(tx, Commit.VARIANT)
+    # Before its product, as whoever deletes or imports it does: they would wait in a circle.
+    was = await variants.lock(tx, sku)
+    made = Variant(sku=sku, version=0, **msgspec.structs.asdict(data))
     stored = await variants.put(tx, made)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=stored.version - 1 or None)

@@ -196,6 +196,23 @@ async def test_a_creation_that_was_overtaken_while_it_waited_replaces_nothing(
     assert (await client.get(PATH)).json()["name"] == "Theirs"
 
 
+async def test_change_and_deletion_at_once_wait_for_each_other_and_not_in_a_circle(
+    client: httpx.AsyncClient, staff: dict[str, str], database: Database
+) -> None:
+    async def is_waiting() -> bool:
+        return await waiting_for_locks(database) > 0
+
+    await client.put("/v1/products/fruit", json={"name": "Fruit"}, headers=staff)
+    await put(client, staff, product="fruit")
+    async with transaction(database) as tx:
+        await variants.lock(tx, "APPLE")
+        putting = asyncio.create_task(put(client, staff, product="fruit", price_minor=1))
+        await until(is_waiting)
+        await variants.withdraw(tx, "APPLE")
+
+    assert (await putting).json()["version"] == 3
+
+
 async def test_variant_that_is_deleted_is_off_sale_until_it_is_put_again(
     client: httpx.AsyncClient, staff: dict[str, str]
 ) -> None:
