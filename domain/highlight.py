@@ -27,23 +27,28 @@ class Mark(msgspec.Struct, frozen=True):
     prefix: bool
     meant: Sequence[str]
 
+    @property
+    def root(self) -> str:
+        """Give what other forms of the word begin with: "cherry" has the stem "cherri"."""
+        root = (self.stem or self.word).removesuffix("i")
+        return root if self.word.startswith(root) else self.word
+
     def hits(self, word: str) -> bool:
         """Tell whether a word of a text, as `plain` makes it, is one that was searched for."""
         if word in {self.word, *self.meant} or (self.prefix and word.startswith(self.word)):
             return True
-        stem = self.stem or self.word
-        # "cherry" has the stem "cherri".
-        root = stem.removesuffix("i")
+        root = self.root
         return (
             len(root) >= _STEM_CHARS_MIN
-            and self.word.startswith(root)
             and word.startswith(root)
-            and len(word) <= len(stem) + _ENDING_CHARS_MAX
+            and len(word) <= len(self.stem or self.word) + _ENDING_CHARS_MAX
         )
 
 
 def plain(word: str) -> str:
     """Give a word without case, marks on its letters, and apostrophes."""
+    if word.isascii():
+        return word.lower().replace("'", "")
     return _DROPPED.sub("", unicodedata.normalize("NFKD", word.lower()))
 
 
@@ -74,6 +79,9 @@ def snippet(text: str, marks: Sequence[Mark]) -> list[Piece] | None:
 
 
 def _found(text: str, marks: Sequence[Mark]) -> Iterator[tuple[int, int]]:
-    for word in _WORD.finditer(text) if marks else ():
-        if any(mark.hits(plain(word.group())) for mark in marks):
-            yield word.span()
+    # Whatever is a hit begins with one of these, and few other words of a long text do.
+    beginnings = tuple({each for mark in marks for each in (mark.root, *mark.meant)})
+    for found in _WORD.finditer(text) if marks else ():
+        word = plain(found.group())
+        if word.startswith(beginnings) and any(mark.hits(word) for mark in marks):
+            yield found.span()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.highlight import Mark, marked, snippet
+from domain.highlight import Mark, marked, plain, snippet
+from domain.search import Piece
 
 CHERRY = Mark("cherries", "cherri", prefix=False, meant=())
 
@@ -30,6 +31,19 @@ def test_pieces_are_the_text(text: str, word: str) -> None:
 
     assert "".join(piece.text for piece in pieces) == text
     assert all(piece.text for piece in pieces)
+
+
+_WORDS = st.text("abi'\u00e9", min_size=1, max_size=6)
+_MARKS = st.builds(
+    Mark, _WORDS, st.none() | _WORDS, st.booleans(), st.lists(_WORDS, max_size=2).map(tuple)
+)
+
+
+@given(_WORDS, st.lists(_MARKS, max_size=3))
+def test_word_is_marked_exactly_if_a_mark_says_so(word: str, marks: list[Mark]) -> None:
+    wanted = any(mark.hits(plain(word)) for mark in marks)
+
+    assert marked(word, marks) == [Piece(word, hit=wanted)]
 
 
 def test_a_snippet_is_of_whole_words_around_the_first_hit() -> None:
