@@ -2,7 +2,8 @@
 
 Orders read the catalogue without locking it, so they do not wait: until the commit they see it as
 it was, afterwards as it is. Whoever writes what is written here waits for it, at most as long as
-a statement waits for a lock. Variants are locked before products, in order, as PUT does.
+a statement waits for a lock. Nobody waits in a circle: all lock variants, then price lists, then
+products by their ids, as search does at the end of each transaction.
 """
 
 from typing import LiteralString
@@ -30,17 +31,17 @@ _LOCK_VARIANTS: LiteralString = """
         SELECT sku FROM import_rows WHERE import_id = %(id)s AND NOT bad)
     ORDER BY sku FOR NO KEY UPDATE
 """
-_LOCK_PRODUCTS: LiteralString = """
-    SELECT FROM catalogue_products p WHERE slug IN (
-        SELECT slug FROM import_rows WHERE import_id = %(id)s AND NOT bad
-        UNION ALL SELECT parent FROM import_rows WHERE import_id = %(id)s AND NOT bad)
-    ORDER BY slug FOR NO KEY UPDATE
-"""
 _LOCK_LISTS: LiteralString = """
     SELECT FROM price_lists l WHERE deleted_at IS NULL AND name IN (
         SELECT e->>'list' FROM import_rows, jsonb_array_elements(prices) AS e
         WHERE import_id = %(id)s AND NOT bad)
     ORDER BY name FOR NO KEY UPDATE
+"""
+_LOCK_PRODUCTS: LiteralString = """
+    SELECT FROM catalogue_products p WHERE slug IN (
+        SELECT slug FROM import_rows WHERE import_id = %(id)s AND NOT bad
+        UNION ALL SELECT parent FROM import_rows WHERE import_id = %(id)s AND NOT bad)
+    ORDER BY id FOR NO KEY UPDATE
 """
 _LOCK_CATEGORIES: LiteralString = """
     SELECT FROM categories c WHERE deleted_at IS NULL AND slug IN (
@@ -151,7 +152,7 @@ async def publish(
     # the table would keep imports apart by itself, were it not for another purpose.
     await tx.exec_driver_sql("ANALYZE import_rows")
     if not dry_run:
-        for lock in (_LOCK_VARIANTS, _LOCK_PRODUCTS, _LOCK_LISTS, _LOCK_CATEGORIES):
+        for lock in (_LOCK_VARIANTS, _LOCK_LISTS, _LOCK_PRODUCTS, _LOCK_CATEGORIES):
             await run(tx, lock, params)
     bad = await import_checks.check(tx, import_id)
     refused = await _is_refused(tx, import_id, bad, on_error)

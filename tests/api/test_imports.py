@@ -11,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import text
 
-from db import tasks
+from db import price_entries, tasks
 from db.engine import Database, connect, transaction
 from db.ids import new_id
 from domain.importing import FILE_BYTES_MAX
+from domain.price_list import Entry
 from domain.task import Kind, NewTask
 from ops.config import Settings
 from tests.builders import put_products
@@ -297,6 +298,28 @@ async def test_until_an_import_is_published_orders_and_readers_see_nothing_of_it
     assert (before.json()["total_minor"], shown.json()["price_minor"]) == (99, 100)
     assert_problem(late, 409, "import_over")
     assert after.json()["total_minor"] == 49
+
+
+async def test_import_and_change_of_its_price_list_do_not_wait_in_a_circle(
+    client: httpx.AsyncClient,
+    database: Database,
+    reader: Database,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await taken_in(client, database, a_file(a_line(0)))
+    sent = await send(client, a_file(a_line(0, price=50)))
+
+    async with transaction(database) as tx:
+        await be_patient(tx)
+        changed = await price_entries.change(tx, "summer", [Entry("CUP-0", 1, None)], [])
+        importing = asyncio.create_task(drain_housekeeping(reader))
+        await eventually(partial(waits_for_a_lock, database, READER))
+    await importing
+
+    done = (await client.get(sent.headers["location"])).json()
+    assert (changed.before, counts(done)[0]) == ([Entry("CUP-0", 99, None)], "done")
+    # One of them would have been ended by Postgres, and the import begun again.
+    assert "deadlock" not in caplog.text
 
 
 def turned(files: list[bytes]) -> Iterator[bytes]:
