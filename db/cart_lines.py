@@ -114,7 +114,9 @@ async def merge(tx: AsyncConnection, cart_id: UUID, asker: Holder, user_id: UUID
             refuse_closed(CartState(account.state))
             await _merge(tx, guest, account)
             return account.id
-    return (await carts.get(tx, guest.merged_into, Holder(user_id))).id
+    into = await carts.lock_many(tx, [guest.merged_into])
+    # The name of another account's cart is none of their business.
+    return carts.own([*into.values()], cart_id, Holder(user_id)).id
 
 
 async def _merge(tx: AsyncConnection, guest: Cart, account: Cart) -> None:

@@ -48,6 +48,12 @@ class Stored(msgspec.Struct):
     order_id: UUID
 
 
+class First(Stored):
+    """The key by which an order was made, and the account that has the order by now, if any."""
+
+    owner: UUID | None
+
+
 class _Taken(msgspec.Struct):
     scope: str
     key: str
@@ -113,7 +119,7 @@ async def find(tx: AsyncConnection, pairs: Sequence[Pair]) -> dict[Pair, Stored]
     return {(row.scope, row.key): row for row in rows}
 
 
-async def of_orders(tx: AsyncConnection, order_ids: Sequence[UUID]) -> dict[UUID, Stored]:
+async def of_orders(tx: AsyncConnection, order_ids: Sequence[UUID]) -> dict[UUID, First]:
     """Read the keys by which orders were made, by order; those that are forgotten are left out.
 
     An order and its key are of one transaction, hence of one time, by which a key is found.
@@ -122,9 +128,9 @@ async def of_orders(tx: AsyncConnection, order_ids: Sequence[UUID]) -> dict[UUID
         return {}
     rows = await fetch(
         tx,
-        Stored,
+        First,
         """
-        SELECT k.scope, k.key, k.fingerprint, k.status, k.body, k.order_id
+        SELECT k.scope, k.key, k.fingerprint, k.status, k.body, k.order_id, o.user_id
         FROM orders o JOIN idempotency_keys k ON k.created_at = o.created_at AND k.order_id = o.id
         WHERE o.id = ANY (%(ids)b::uuid[])
         """,

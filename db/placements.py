@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import checkouts, keys, offers, placed, redemptions, terms
 from db.checkouts import Ordered
 from db.engine import fetch, run
-from db.keys import Answer, Claim, IdempotencyKeyReused, Pair, Stored
+from db.keys import Answer, Claim, First, IdempotencyKeyReused, Pair, Stored
 from db.placement import Known, Placement, Ready, Render, TooManyUnpaid, decide
 from db.terms import SETUP, Asked, Setup
 from domain.cart import CartClosed
@@ -176,7 +176,7 @@ def _answer(
     placement: Placement,
     decided: Decided,
     stored: Stored | None,
-    earlier: Mapping[UUID, Stored],
+    earlier: Mapping[UUID, First],
 ) -> Answer | Refusal:
     if stored is not None:
         try:
@@ -189,7 +189,8 @@ def _answer(
     if isinstance(decided, Ordered):
         # A cart that is ordered twice, under two keys, was clicked twice: one order.
         first = earlier.get(decided.order_id)
-        if first is None:
+        # What an account has, the secret of the cart that it was made of does not show.
+        if first is None or first.owner not in {None, placement.user_id}:
             return CartClosed(f"The cart was ordered: GET /v1/orders/{decided.order_id}.")
         return Answer(first.order_id, first.status, first.body, replayed=True)
     if isinstance(decided, Refusal):

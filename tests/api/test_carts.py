@@ -345,6 +345,7 @@ async def test_merged_cart_is_not_there_for_another_account(
     stolen = await stranger.post(f"{guests[0]}/merge", headers=guests[1] | eve.headers)
 
     assert_problem(stolen, 404, "not_found")
+    assert guests[0].rpartition("/")[2] in stolen.json()["detail"]
 
 
 # The end

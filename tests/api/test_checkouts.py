@@ -126,6 +126,26 @@ async def test_cart_that_is_clicked_many_times_at_once_is_one_order(
     assert (counted["orders"], counted["idempotency_keys"], counted["tasks"]) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_order_of_an_account_is_not_shown_to_who_has_the_secret_of_the_cart(
+    stranger: httpx.AsyncClient, app: Litestar, ann: Person, *, claimed: bool
+) -> None:
+    path, token = await a_cart(stranger, ("APPLE", 2))
+    anns, eve = (path, token | ann.headers), (await a_person(app)).headers
+    first = await check_out(stranger, (path, token) if claimed else anns, 500)
+    if claimed:
+        body = {"claim_token": first.headers[claim.HEADER]}
+        await stranger.post(f"{first.headers['location']}/claim", json=body, headers=ann.headers)
+
+    own = await check_out(stranger, anns, 500)
+    others = [await check_out(stranger, (path, token | who), 500) for who in ({}, eve)]
+
+    assert own.content == first.content
+    for refused in others:
+        assert_problem(refused, 409, "cart_closed")
+        assert claim.HEADER not in refused.headers
+
+
 async def test_same_key_gets_the_same_answer_and_no_other_request_does(
     stranger: httpx.AsyncClient,
 ) -> None:
