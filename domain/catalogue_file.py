@@ -160,6 +160,12 @@ def _cells(raw: bytes) -> list[str]:
         raise LineRefused("The line is not UTF-8.") from error
     except csv.Error as error:
         raise LineRefused(f"The line is not CSV of RFC 4180: {error}.") from error
+    if len(rows) > 1:
+        # A quote that opens no cell, or a carriage return alone: what is behind must not get lost.
+        raise LineRefused(
+            "The line is not CSV of RFC 4180: put cells with quotes or line breaks into quotes,"
+            " and end each line with a line feed."
+        )
     return rows[0] if rows else []
 
 
