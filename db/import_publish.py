@@ -182,7 +182,7 @@ async def _end(
     await run(
         tx,
         """
-        UPDATE imports SET state = %(state)s, bad = bad + %(bad)s, finished_at = now(),
+        UPDATE imports SET state = %(state)s, bad = bad + %(bad)s, finished_at = clock_timestamp(),
             products = %(products)s, variants = %(variants)s, prices = %(prices)s
         WHERE id = %(id)s
         """,

@@ -5,6 +5,7 @@ task of the next step: each part of the file is read once, whoever dies.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -208,10 +209,16 @@ def _parent(row: CatalogueLine) -> str | None:
 
 
 def _columns(part: msgspec.Struct | None) -> str | None:
-    """Write a part with all of its fields, those that have their default, too."""
+    """Write a part with all of its fields, those that have their default, too.
+
+    Moments are in UTC: Postgres reads no offsets beyond 15:59 from text.
+    """
     if part is None:
         return None
-    whole: dict[str, Any] = msgspec.structs.asdict(part)
+    whole: dict[str, Any] = {
+        name: value.astimezone(UTC) if isinstance(value, datetime) else value
+        for name, value in msgspec.structs.asdict(part).items()
+    }
     return msgspec.json.encode(whole).decode()
 
 
@@ -225,7 +232,7 @@ async def _progress(tx: AsyncConnection, given: _Import, came: _Read) -> None:
             bad = bad + %(bad)s,
             state = CASE WHEN %(broken)s THEN 'refused'
                          WHEN %(end)s::bigint >= bytes THEN 'publishing' ELSE state END,
-            finished_at = CASE WHEN %(broken)s THEN now() END
+            finished_at = CASE WHEN %(broken)s THEN clock_timestamp() END
         WHERE id = %(id)s
         """,
         {

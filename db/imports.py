@@ -73,26 +73,40 @@ async def insert(tx: AsyncConnection, new: NewImport) -> None:
 
 
 async def append(tx: AsyncConnection, import_id: UUID, place: int, content: bytes) -> None:
-    """Keep a part of the file, which begins at byte `place`."""
-    await run(
+    """Keep a part of the file, which begins at byte `place`.
+
+    Raises ImportOver once the import was stopped, which is waited for: nothing comes after it.
+    """
+    kept = await run(
         tx,
         """
         INSERT INTO import_parts (import_id, place, content)
-        VALUES (%(id)s, %(place)s, %(content)b)
+        SELECT id, %(place)s, %(content)b FROM imports
+        WHERE id = %(id)s AND state = 'uploading' FOR SHARE
         """,
         {"id": import_id, "place": place, "content": content},
     )
+    _refuse_stopped(kept)
 
 
 async def start(tx: AsyncConnection, import_id: UUID, size: int) -> ImportView:
-    """Have a worker take on an import whose file is there."""
-    await run(
+    """Have a worker take on an import whose file is there; raises ImportOver if it was stopped."""
+    started = await run(
         tx,
-        "UPDATE imports SET state = 'reading', bytes = %(size)s WHERE id = %(id)s",
+        """
+        UPDATE imports SET state = 'reading', bytes = %(size)s
+        WHERE id = %(id)s AND state = 'uploading'
+        """,
         {"id": import_id, "size": size},
     )
+    _refuse_stopped(started)
     await schedule(tx, import_id)
     return await get(tx, import_id)
+
+
+def _refuse_stopped(written: int) -> None:
+    if not written:
+        raise ImportOver("It was stopped while its file came: send the file again.")
 
 
 async def discard(tx: AsyncConnection, import_id: UUID) -> None:
@@ -137,8 +151,8 @@ async def cancel(tx: AsyncConnection, import_id: UUID) -> ImportView:
     Raises NotFound, or ImportOver for one that has ended, or is just being published.
     """
     found = await get(tx, import_id)
-    # A step that reads is over in a moment; one that publishes is not waited for.
-    wait = "" if found.state is ImportState.READING else "SKIP LOCKED"
+    # A part that comes, or is read, is over in a moment; what is published is not waited for.
+    wait = "SKIP LOCKED" if found.state is ImportState.PUBLISHING else ""
     locked = await fetch(
         tx,
         str,
@@ -154,7 +168,9 @@ async def cancel(tx: AsyncConnection, import_id: UUID) -> ImportView:
         raise ImportOver(f"It is {state}: there is nothing to stop.")
     await run(
         tx,
-        "UPDATE imports SET state = 'cancelled', finished_at = now() WHERE id = %(id)s",
+        """
+        UPDATE imports SET state = 'cancelled', finished_at = clock_timestamp() WHERE id = %(id)s
+        """,
         {"id": import_id},
     )
     await schedule(tx, import_id)

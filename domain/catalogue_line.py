@@ -1,17 +1,11 @@
 """Lines of the catalogue as files: what an export writes, an import takes in again."""
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
 from domain.catalogue import Sku, Slug
 from domain.price_list import ListName
 from domain.product import ProductContent
 from domain.variant import Price, VariantContent
-
-# A variant has its prices of so many lists at most in one line.
-PRICES_MAX = 200
 
 
 class ProductPart(ProductContent, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,7 +39,7 @@ class CatalogueLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
     product: ProductPart | None = None
     variant: VariantPart | None = None
-    prices: Annotated[list[PricePart], Meta(max_length=PRICES_MAX)] = []
+    prices: list[PricePart] = []
 
     def __post_init__(self) -> None:
         """Raise ValueError for a line with nothing in it, or with prices of nothing."""
