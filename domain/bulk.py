@@ -40,7 +40,7 @@ WHY: Mapping[LeftOut, str] = {
 }
 
 # What an order cannot go on, or end, without.
-_OF_ORDERS = AT_THE_GATEWAY | {Kind.RESERVE, Kind.UNDO_PAYMENT}
+_OF_ORDERS = AT_THE_GATEWAY | {Kind.RESERVE, Kind.FILL_BACKORDERS, Kind.UNDO_PAYMENT}
 # What may meet an open payment of its order.
 AT_MONEY = AT_THE_GATEWAY | {Kind.UNDO_PAYMENT}
 ACTS_ON: Mapping[BulkAction, frozenset[State]] = {

@@ -28,6 +28,7 @@ def task(
         (BulkAction.REPLAY, task("teleport"), LeftOut.NEWER),
         (BulkAction.CANCEL, task(state=State.READY), None),
         (BulkAction.CANCEL, task(Kind.REFUND, State.READY), LeftOut.NEEDED),
+        (BulkAction.CANCEL, task(Kind.FILL_BACKORDERS, State.READY), LeftOut.NEEDED),
         (BulkAction.DISCARD, task(), None),
         (BulkAction.DISCARD, task(Kind.RESERVE), LeftOut.NEEDED),
     ],
