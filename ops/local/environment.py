@@ -35,16 +35,26 @@ class Addresses(msgspec.Struct, frozen=True):
 
 
 def addresses(ports: Ports, environ: Mapping[str, str]) -> Addresses:
-    """Choose the ports. Raises CannotStart if PORT is given and cannot be had."""
-    wanted = environ.get("PORT", "")
-    if wanted and not (wanted.isdecimal() and 0 < int(wanted) < 2**16):
-        raise CannotStart(f"PORT is `{wanted}`: set it to a number from 1 to 65535, or unset it.")
+    """Choose the ports. Raises CannotStart if one that is given cannot be had."""
+
+    def choose(name: str, first: int) -> int:
+        # The sandbox's own word for any is 0.
+        if (wanted := environ.get(name, "")) in {"", "0"}:
+            return ports.near(first)
+        return ports.named(name, _number(name, wanted))
+
     return Addresses(
-        web=ports.named(int(wanted)) if wanted else ports.near(_WEB_FIRST),
-        gateway=ports.near(_GATEWAY_FIRST),
-        inbox=ports.near(_INBOX_FIRST),
-        smtp=ports.near(_SMTP_FIRST),
+        web=choose("PORT", _WEB_FIRST),
+        gateway=choose("SANDBOX_GATEWAY_PORT", _GATEWAY_FIRST),
+        inbox=choose("SANDBOX_INBOX_PORT", _INBOX_FIRST),
+        smtp=choose("SANDBOX_SMTP_PORT", _SMTP_FIRST),
     )
+
+
+def _number(name: str, wanted: str) -> int:
+    if not (wanted.isdecimal() and 0 < int(wanted) < 2**16):
+        raise CannotStart(f"{name} is `{wanted}`: set it to a number from 1 to 65535, or unset it.")
+    return int(wanted)
 
 
 def assemble(

@@ -20,13 +20,13 @@ class Ports:
     def __init__(self, claims: ExitStack) -> None:
         self._claims = claims
 
-    def named(self, number: int) -> int:
-        """Return the port the user asked for. Raises CannotStart if it is taken."""
+    def named(self, name: str, number: int) -> int:
+        """Return the port the user asked for by that name. Raises CannotStart if it is taken."""
         if _is_listened_to(number) or not self._claim(number):
             raise CannotStart(
                 f"Port {number} is taken: see who holds it with `lsof -i :{number}` or "
-                f"`ss -ltnp 'sport = :{number}'` and stop it, or set PORT to another port, "
-                "or leave PORT unset and one is chosen."
+                f"`ss -ltnp 'sport = :{number}'` and stop it, or set {name} to another port, "
+                f"or leave {name} unset and one is chosen."
             )
         return number
 
@@ -64,7 +64,7 @@ def _is_listened_to(number: int) -> bool:
         try:
             probe.bind((HOST, number))
         except PermissionError as error:
-            raise CannotStart(f"Port {number} is for root only: set PORT above 1023.") from error
+            raise CannotStart(f"Port {number} is for root only: set another above 1023.") from error
         except OSError:
             return True
     # On macOS a listener on every address does not prevent ours on one.

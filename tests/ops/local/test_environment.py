@@ -22,29 +22,37 @@ def test_two_platforms_that_start_together_get_different_ports() -> None:
     assert len(set(numbers)) == 8
 
 
-def test_taken_port_is_passed_over_but_refused_when_asked_for() -> None:
+ASKED = ["PORT", "SANDBOX_GATEWAY_PORT", "SANDBOX_INBOX_PORT", "SANDBOX_SMTP_PORT"]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_taken_port_is_passed_over_but_refused_when_asked_for(name: str) -> None:
     with socket.create_server((HOST, 0)) as listener:
         taken = listener.getsockname()[1]
         with ports() as free:
             chosen = free.near(taken)
-        with pytest.raises(CannotStart, match=f"Port {taken} is taken.*PORT"), ports() as free:
-            addresses(free, {"PORT": str(taken)})
+        with pytest.raises(CannotStart, match=f"Port {taken} is taken.*{name}"), ports() as free:
+            addresses(free, {name: str(taken)})
 
     assert chosen > taken
 
 
-def test_port_asked_for_is_used() -> None:
+@pytest.mark.parametrize("name", ASKED)
+def test_port_asked_for_is_used(name: str, tmp_path: Path) -> None:
     with socket.create_server((HOST, 0)) as listener:
-        number = listener.getsockname()[1]
+        number = str(listener.getsockname()[1])
 
     with ports() as free:
-        assert addresses(free, {"PORT": str(number)}).web == number
+        at = addresses(free, {name: number})
+
+    assert assemble({}, tmp_path, at, "", "")[name] == number
 
 
-@pytest.mark.parametrize("wanted", ["http", "0", "-1", "65536", "8000 "])
-def test_port_that_is_none_is_refused(wanted: str) -> None:
-    with pytest.raises(CannotStart, match="set it to a number"), ports() as free:
-        addresses(free, {"PORT": wanted})
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("wanted", ["http", "00", "-1", "65536", "8000 "])
+def test_port_that_is_none_is_refused(name: str, wanted: str) -> None:
+    with pytest.raises(CannotStart, match=f"{name} is .*set it to a number"), ports() as free:
+        addresses(free, {name: wanted})
 
 
 def test_children_get_the_sandbox_whatever_the_user_has_set(tmp_path: Path) -> None:
