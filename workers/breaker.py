@@ -103,7 +103,8 @@ class Breaker(CircuitBreaker):
         old, self._forced = self._forced or self.current_state, forced
         new = forced or self.current_state
         gateway = str(self.name)
-        metrics.breaker_state.labels(gateway).set(READINGS[new])
+        if new != old:
+            _count(gateway, new)
         log.warning("Breaker of gateway %s: held %s", gateway, forced or "no more")
         self._on_change(gateway, old, new)
 
@@ -264,13 +265,20 @@ class _Watch(CircuitBreakerListener):
     ) -> None:
         # Remembered, what opened the breaker would open it again at the first failure.
         self._window.clear()
+        if isinstance(cb, Breaker) and cb.forced:
+            # By a call that began before: what it is by itself is told once nobody holds it.
+            return
         gateway, new = str(cb.name), new_state.name
         old = old_state.name if old_state else STATE_CLOSED
-        metrics.breaker_state.labels(gateway).set(READINGS[new])
-        metrics.breaker_transitions.labels(gateway, new).inc()
+        _count(gateway, new)
         log.warning("Breaker of gateway %s: %s, was %s", gateway, new, old)
         try:
             self._on_change(gateway, old, new)
         except Exception:
             # Raised on, it would keep the breaker from changing at all.
             log.exception("The change of a breaker was not taken note of")
+
+
+def _count(gateway: str, new: str) -> None:
+    metrics.breaker_state.labels(gateway).set(READINGS[new])
+    metrics.breaker_transitions.labels(gateway, new).inc()

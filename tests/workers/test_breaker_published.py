@@ -1,5 +1,6 @@
 """Breakers: what metrics, log and the caller learn of their changes."""
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -63,6 +64,26 @@ async def test_changes_are_measured_and_logged(
         "Breaker of gateway measured: half-open, was open",
         "Breaker of gateway measured: closed, was half-open",
     ]
+
+
+async def test_breaker_that_is_held_is_published_and_counted_as_it_is_held(world: World) -> None:
+    before, shut = transitions("held"), asyncio.Event()
+    breaker = world.breaker("held")
+    begun = await world.begin(breaker, UNKNOWN, until=shut, calls=breaker.fail_max)
+
+    breaker.force("open")
+    opened = reading("orderflow_breaker_state", gateway="held")
+    breaker.force("closed")
+    shut.set()
+    _ = await asyncio.gather(*begun)
+    closed = reading("orderflow_breaker_state", gateway="held")
+    breaker.force(None)
+
+    assert (opened, closed) == (2, 0)
+    assert breaker.is_open()
+    assert reading("orderflow_breaker_state", gateway="held") == 2
+    assert transitions("held") == [before[0] + 2, before[1], before[2] + 1]
+    assert world.moves() == ["open", "closed", "open"]
 
 
 async def test_new_breaker_is_published_as_closed(world: World) -> None:
