@@ -51,7 +51,7 @@ class NewBulk(msgspec.Struct, frozen=True):
 
 
 async def last_id(tx: AsyncConnection) -> int:
-    """Give the id of the newest task, the last that a bulk which is asked for now acts on."""
+    """Give the id of the newest task: a bulk acts on none that came after it was asked for."""
     [found] = await fetch(tx, int, "SELECT coalesce(max(id), 0) FROM tasks", {})
     return found
 

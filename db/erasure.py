@@ -56,6 +56,7 @@ async def erase(tx: AsyncConnection, user_id: UUID) -> None:
     )
     await invalidations.touch(tx, [f"user:{user_id}"])
     await _erase_orders(tx, params)
+    await _erase_answers(tx, params)
     await reviews.erase(tx, user_id)
     await carts.erase(tx, user_id)
     await run(tx, "DELETE FROM account_notices WHERE user_id = %(id)s", params)
@@ -74,7 +75,7 @@ async def erase(tx: AsyncConnection, user_id: UUID) -> None:
 
 
 async def _erase_orders(tx: AsyncConnection, params: Mapping[str, object]) -> None:
-    """Give orders a pseudonym, and what quotes them: their mails and answers kept for replays."""
+    """Give orders a pseudonym, and what quotes them: their mails and redemptions."""
     await run(
         tx,
         """
@@ -103,6 +104,10 @@ async def _erase_orders(tx: AsyncConnection, params: Mapping[str, object]) -> No
         """,
         params,
     )
+
+
+async def _erase_answers(tx: AsyncConnection, params: Mapping[str, object]) -> None:
+    """Forget the answers that are kept for replays, which quote what was asked."""
     await run(
         tx,
         """

@@ -193,28 +193,23 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
     broken = await _audited(url)
     came = mails(sandbox)
     async with await psycopg.AsyncConnection.connect(url) as connection:
-
-        async def rows(row: Callable[..., Row], query: LiteralString) -> list[Row]:
-            async with connection.cursor(row_factory=args_row(row)) as cursor:
-                await cursor.execute(query)
-                return await cursor.fetchall()
-
-        orders = await rows(OrderRow, _ORDERS)
+        orders = await _rows(connection, OrderRow, _ORDERS)
+        violations = await _rows(connection, Violation, _FOUND)
         found = Evidence(
             history=history.entries,
             began_at=history.began_at,
             stocked=stocked,
             prices=prices,
             orders={order.id: order for order in orders},
-            events=await rows(EventRow, _EVENTS),
-            tasks=await rows(TaskRow, _TASKS),
-            attempts=await rows(AttemptRow, _ATTEMPTS),
-            keys=await rows(KeyRow, _KEYS),
-            stock=await rows(StockRow, _STOCK),
-            booked=await rows(BookedRow, _BOOKED),
-            notifications=await rows(NotificationRow, _NOTIFICATIONS),
-            notices=await rows(NoticeRow, _NOTICES),
-            found=[one for one in await rows(Violation, _FOUND) if one.invariant in _AUDITED],
+            events=await _rows(connection, EventRow, _EVENTS),
+            tasks=await _rows(connection, TaskRow, _TASKS),
+            attempts=await _rows(connection, AttemptRow, _ATTEMPTS),
+            keys=await _rows(connection, KeyRow, _KEYS),
+            stock=await _rows(connection, StockRow, _STOCK),
+            booked=await _rows(connection, BookedRow, _BOOKED),
+            notifications=await _rows(connection, NotificationRow, _NOTIFICATIONS),
+            notices=await _rows(connection, NoticeRow, _NOTICES),
+            found=[one for one in violations if one.invariant in _AUDITED],
             writes=writes,
             settlements=ledger.settlements(sandbox),
             mails=Counter(message_id for message_id, _ in came),
@@ -223,6 +218,14 @@ async def gather(  # noqa: PLR0913 - each is a witness of its own
             after=after,
         )
     return msgspec.structs.replace(found, broken=broken)
+
+
+async def _rows(
+    connection: psycopg.AsyncConnection, row: Callable[..., Row], query: LiteralString
+) -> list[Row]:
+    async with connection.cursor(row_factory=args_row(row)) as cursor:
+        await cursor.execute(query)
+        return await cursor.fetchall()
 
 
 async def _audited(url: str) -> Sequence[Violation]:
