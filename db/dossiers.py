@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 import msgspec
@@ -42,6 +43,14 @@ class MailOf(msgspec.Struct, frozen=True):
     sent_at: datetime | None
 
 
+class Source(msgspec.Struct, frozen=True):
+    """How much of a SKU an order takes from a location."""
+
+    sku: str
+    location: str
+    quantity: int
+
+
 async def tasks(tx: AsyncConnection, order_id: UUID) -> Sequence[TaskOf]:
     """Read the newest tasks of an order, oldest first; done ones are pruned after some days."""
     newest_first = await fetch(
@@ -63,6 +72,21 @@ async def mails(tx: AsyncConnection, order_id: UUID) -> Sequence[MailOf]:
     shown = [getattr(n, name) for name in MailOf.__struct_fields__]
     query = select(*shown).where(n.order_id == order_id).order_by(n.created_at, n.kind)
     return [MailOf(*row) for row in await tx.execute(query.limit(ENTRIES_MAX))]
+
+
+async def sources(tx: AsyncConnection, order_id: UUID) -> Mapping[str, Sequence[Source]]:
+    """Read where an order's stock lies, by SKU; what is missing lies at no location."""
+    found = await fetch(
+        tx,
+        Source,
+        """
+        SELECT sku, code, quantity
+        FROM reservation_parts JOIN locations ON locations.id = location_id
+        WHERE order_id = %(id)s ORDER BY sku, code
+        """,
+        {"id": order_id},
+    )
+    return {sku: list(lying) for sku, lying in groupby(found, key=lambda one: one.sku)}
 
 
 async def names(tx: AsyncConnection, user_ids: Sequence[UUID]) -> Mapping[UUID, str]:

@@ -14,6 +14,7 @@ from db import audit, dossiers, events, explanations, orders, payments, situatio
 from db.audit import Filter
 from db.dossiers import ENTRIES_MAX
 from db.events import TimelineEntry
+from db.situations import Situation
 from domain.action import actions
 from domain.attempt import Window
 from domain.explain import explain
@@ -22,6 +23,8 @@ from domain.funds import OPEN, Payable, funds
 from domain.notice import extras
 from domain.past import Past, fold, happened
 from domain.payment import Capture
+from domain.status import Status
+from ops.config import Settings
 from ops.dashboard import surroundings
 from ops.dashboard.page import Page
 from ops.dashboard.story import Entry, actor_ids, weave
@@ -53,6 +56,10 @@ class Remedy(msgspec.Struct, frozen=True):
     href: str = ""
 
 
+# Of several SKUs none comes first: each line leads to its own.
+_LINES = Remedy("Stock of its lines", href="#lines")
+
+
 def remedy(told: Explanation) -> Remedy:
     """Make a button, a link or a word of what an explanation advises."""
     action = told.action
@@ -64,7 +71,8 @@ def remedy(told: Explanation) -> Remedy:
     kind, _, rest = named["path"].removeprefix("/v1/").partition("/")
     word = rest.rpartition("/")[2]
     if kind == "stock":
-        return Remedy(f"Stock of {word}", href=f"/ops/stock/{word}")
+        sku = rest.partition("/")[0]
+        return _LINES if sku == "{sku}" else Remedy(f"Stock of {sku}", href=f"/ops/stock/{sku}")
     if kind == "queues":
         return Remedy(f"Queue {word}", href="/ops/queues")
     if kind == "gateways":
@@ -75,6 +83,24 @@ def remedy(told: Explanation) -> Remedy:
     )
 
 
+class Allowed(msgspec.Struct, frozen=True):
+    """What may be done with an order now; `refund_max_minor` is what may yet go back of it."""
+
+    actions: frozenset[str]
+    refund_max_minor: int
+
+
+def allowed(situation: Situation, config: Settings, *, limit_minor: int | None) -> Allowed:
+    """Give what may be done by who gives back `limit_minor` of an order at most, if anything."""
+    window = Window(situation.now, timedelta(seconds=config.gateway_window_s))
+    found = actions(situation.payable, situation.work, window, refund_max_minor=limit_minor)
+    sums = funds(situation.payable.attempts)
+    left = sums.refundable
+    if limit_minor is not None:
+        left = min(left, limit_minor - (sums.captured - sums.refundable))
+    return Allowed(frozenset(action.value for action in found), left)
+
+
 async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
     """Read all there is about an order; raises NotFound."""
     config = surroundings.config()
@@ -82,8 +108,7 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
     order = await orders.get(tx, asked.order_id)
     told = await events.page(tx, asked.order_id)
     situation = (await situations.find_many(tx, [asked.order_id]))[asked.order_id]
-    window = Window(situation.now, timedelta(seconds=config.gateway_window_s))
-    allowed = actions(situation.payable, situation.work, window)
+    limit_minor = config.support_refund_max_minor
     explained = explain(facts)
     return {
         "order": order,
@@ -99,7 +124,13 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
         "money": funds(situation.payable.attempts),
         "open": _open(situation.payable),
         "mails": await dossiers.mails(tx, asked.order_id),
-        "actions": {action.value for action in allowed},
+        "allowed": allowed(situation, config, limit_minor=None),
+        "allowed_support": allowed(situation, config, limit_minor=limit_minor),
+        "support_max_minor": limit_minor,
+        # What a cancelled order took is given back.
+        "sources": {}
+        if order.status == Status.CANCELLED
+        else await dossiers.sources(tx, asked.order_id),
         "attempts": [
             msgspec.structs.replace(attempt, client_secret=None)
             for attempt in await payments.page(tx, asked.order_id)

@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from domain.notice import MINOR_DIGITS
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -49,7 +52,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     filters = cast("dict[str, Callable[..., str]]", made.filters)
-    filters |= {each.__name__: each for each in (duration, number, iso, clock, words)}
+    filters |= {each.__name__: each for each in (duration, number, iso, clock, words, money)}
     names = cast("dict[str, object]", made.globals)
     names["asset"] = asset
     # Not by an import at the head of a template, which a fragment does not see.
@@ -86,6 +89,12 @@ def number(value: float | None) -> str:
     if value is None:
         return _NONE
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def money(minor: int, currency: str) -> str:
+    """Write an amount of minor units, of which a currency has as many digits as it has."""
+    digits = MINOR_DIGITS.get(currency, 2)
+    return f"{Decimal(minor).scaleb(-digits):,.{digits}f} {currency}"
 
 
 def iso(at: datetime) -> str:

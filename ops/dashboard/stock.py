@@ -39,7 +39,7 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
         found = found or await movements.find(tx, wanted.upper(), limit=SHOWN_MAX)
     else:
         found = await movements.scarce(tx, limit=SHOWN_MAX)
-    return {"levels": found}
+    return {"levels": found, "shown_max": SHOWN_MAX}
 
 
 async def show_one(tx: AsyncConnection, asked: AskedOne) -> Mapping[str, object]:

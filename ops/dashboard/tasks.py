@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import backlog, bulks, matching, people
+from db import backlog, bulks, imports, matching, people
 from db.bulks import BATCH_MAX
 from db.matching import Filter
 from db.tasks import ID_MAX
@@ -19,6 +19,7 @@ from ops.dashboard.page import Page
 
 SHOWN_MAX = 50
 BULKS_SHOWN_MAX = 5
+IMPORTS_SHOWN_MAX = 5
 CAUSES_SHOWN_MAX = 10
 
 _Moment = Annotated[datetime, Meta(tz=True)]
@@ -69,13 +70,15 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
         groups = await matching.groups(tx, wanted, id_max=await bulks.last_id(tx))
         judged = sum_up(asked.act, groups)
     begun = (await bulks.page(tx))[:BULKS_SHOWN_MAX]
+    files = await imports.page(tx, before=None, limit=IMPORTS_SHOWN_MAX)
     dead = asked.state is State.DEAD
     return {
         "tasks": found[:SHOWN_MAX],
         "more": found[SHOWN_MAX - 1].id if len(found) > SHOWN_MAX else None,
         "causes": (await matching.causes(tx))[:CAUSES_SHOWN_MAX] if dead else [],
         "bulks": begun,
-        "people": await people.emails(tx, [one.asked_by for one in begun]),
+        "imports": files,
+        "people": await people.emails(tx, [one.asked_by for one in (*begun, *files)]),
         "actions": actions,
         "judged": judged,
         "per_s_max": BATCH_MAX,

@@ -14,6 +14,8 @@ from db.audit import EntryView, Facts, Filter
 from ops.dashboard.page import Page
 
 SHOWN_MAX = 50
+# A change of a price list names up to 5,000 prices: the rest is in `GET /v1/audit`.
+DIFFERENCES_SHOWN_MAX = 20
 # Where the page of a target is, by its kind.
 _PLACES: Mapping[str, str] = {"order": "/ops/orders/", "stock": "/ops/stock/"}
 
@@ -39,12 +41,13 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """An entry, who did it, where its target is and what it changed."""
+    """An entry, who did it, where its target is, what it changed, and how much more."""
 
     entry: EntryView
     by: str
     href: str
     changed: Sequence[Difference]
+    more: int
 
 
 def differences(before: Facts | None, after: Facts | None) -> list[Difference]:
@@ -67,11 +70,13 @@ def _text(facts: Facts, key: str) -> str | None:
 def _line(entry: EntryView, names: Mapping[UUID, str]) -> Line:
     by = names.get(entry.actor, str(entry.actor)) if entry.actor else entry.actor_kind
     place = _PLACES.get(entry.target_kind)
+    changed = differences(entry.before, entry.after)
     return Line(
         entry,
         f"{by} (API key)" if entry.actor_kind == "key" else by,
         f"{place}{entry.target}" if place else "",
-        differences(entry.before, entry.after),
+        changed[:DIFFERENCES_SHOWN_MAX],
+        max(0, len(changed) - DIFFERENCES_SHOWN_MAX),
     )
 
 

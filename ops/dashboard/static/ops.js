@@ -312,6 +312,8 @@ function start() {
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-theme-toggle]")) toggleTheme();
   });
+  // Where the navigation is a bar that scrolls.
+  find(".pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (find("[data-live-page]")) {
     watch();
     countAges();

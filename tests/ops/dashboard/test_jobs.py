@@ -8,13 +8,15 @@ import msgspec
 import pytest
 from litestar import Litestar
 
-from db import bulks, processes, queues, schedules, tasks
+from db import bulks, imports, processes, queues, schedules, tasks
 from db.bulks import NewBulk
 from db.engine import Database, transaction
 from db.ids import new_id
+from db.imports import NewImport
 from db.matching import Filter
 from db.processes import LOST_AFTER_S, ProcessKind, Self
 from domain.bulk import BulkAction
+from domain.importing import FileFormat, OnError
 from domain.principal import Principal, PrincipalKind, Role
 from domain.schedule import Job
 from domain.task import DONE, Kind, NewTask, Queue
@@ -48,6 +50,30 @@ async def dead(database: Database, error: str, count: int = 1, kind: Kind = Kind
         FROM generate_series(1, :count) RETURNING id
         """
     await rows_of(database, query, kind=kind.value, error=error, count=count)
+
+
+async def test_imports_tell_how_far_they_are_to_those_who_may_import(
+    site: Site, database: Database
+) -> None:
+    new = NewImport(new_id(), FileFormat.CSV, OnError.SKIP, dry_run=True, asked_by=ADMIN)
+    async with transaction(database) as tx:
+        await imports.insert(tx, new)
+        await imports.start(tx, new.id, 2_000)
+    await rows_of(
+        database,
+        "UPDATE imports SET bytes_read = 500, rows = 1234, bad = 7 WHERE id = :id RETURNING id",
+        id=new.id,
+    )
+
+    page = await site.page(OPS, "/ops/tasks", "")
+    fragments = await site.fragments(OPS, "/ops/tasks", "")
+
+    told = row(page, str(new.id))
+    assert "reading dry run 1,234 7" in told
+    assert "admin@orderflow.test" in told
+    assert '<progress max="2000" value="500"' in fragments["imports"]
+    assert f'data-api="POST /v1/imports/{new.id}/cancel"' in page
+    assert str(new.id) not in await site.page(SUPPORT, "/ops/tasks", "")
 
 
 async def test_queues_tell_who_paused_them_and_how_fast_they_are(

@@ -4,16 +4,22 @@ from uuid import UUID
 
 import httpx
 import pytest
+from litestar import Litestar
 from sqlalchemy import text
 
 from db.engine import Database, transaction
 from domain.explanation import Code, Explanation, Owner
+from domain.principal import Role
 from ops.bench.outside import InstantMailer
 from ops.config import Settings
 from ops.dashboard.order import Remedy, remedy
 from tests.api.paid import Pay, ask, lost
+from tests.api.people import a_person
 from tests.bank import Bank
-from tests.stages import drain_notifications, settle_payments
+from tests.builders import put_products
+from tests.people import rows_of
+from tests.stages import drain_inventory, drain_notifications, settle_payments
+from tests.web import post_order
 
 
 def id_of(location: str) -> str:
@@ -90,6 +96,97 @@ async def test_what_strangers_write_is_text_and_never_markup(
         assert "&lt;script&gt;alert(1)" in answer.text
 
 
+# An apple costs 500, and support gives back 10,000 of an order.
+@pytest.mark.parametrize(
+    ("apples", "given_back", "field"),
+    [
+        (20, 0, 'min="1" max="10000" step="1"></label>'),
+        (40, 0, 'min="1" max="10000" step="1" required></label>'),
+        (40, 9_000, 'min="1" max="1000" step="1" required></label>'),
+        (40, 10_000, None),
+    ],
+)
+async def test_support_is_offered_what_it_may_give_back(  # noqa: PLR0913, PLR0917 - parts
+    client: httpx.AsyncClient,
+    app: Litestar,
+    pay: Pay,
+    apples: int,
+    given_back: int,
+    field: str | None,
+) -> None:
+    location = await pay(lines=[{"sku": "APPLE", "quantity": apples}])
+    if given_back:
+        refund = {"reason": "duplicate", "amount_minor": given_back}
+        await ask(client, f"{location}/refunds", refund)
+    support = (await a_person(app, Role.SUPPORT)).headers
+
+    page = (await client.get(f"/ops/orders/{id_of(location)}", headers=support)).text
+    ops = (await client.get(f"/ops/orders/{id_of(location)}")).text
+
+    assert (f'data-api="POST {location}/cancel"' in page) is (apples == 20)
+    assert (f'data-api="POST {location}/refunds"' in page) is (field is not None)
+    assert field is None or field in page
+    assert ('id="above"' in page) is (apples > 20)
+    assert f'data-api="POST {location}/cancel"' in ops
+    assert 'id="above"' not in ops
+
+
+async def test_amounts_have_the_digits_of_their_currency(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await put_products(database, APPLE=1)
+    answer = await post_order(client, ("APPLE", 1))
+    order_id = id_of(answer.headers["location"])
+    await rows_of(
+        database,
+        "UPDATE orders SET currency = 'JPY', total_minor = 123456 WHERE id = :id RETURNING id",
+        id=UUID(order_id),
+    )
+
+    page = (await client.get(f"/ops/orders/{order_id}")).text
+
+    assert "123,456 JPY" in page
+
+
+async def test_lines_say_what_they_are_and_where_they_lie(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await put_products(database, APPLE=5)
+    for place, quantity in (("north", 2), ("south", 2)):
+        await client.put(f"/v1/locations/{place}", json={"name": place, "country": "GB"})
+        received = {"quantity": quantity, "location": place}
+        await ask(client, "/v1/stock/APPLE/receipts", received)
+    answer = await post_order(client, ("APPLE", 9), allow_split=True)
+    await drain_inventory(database)
+
+    order_id = id_of(answer.headers["location"])
+    page = (await client.get(f"/ops/orders/{order_id}")).text
+    [line] = re.findall(r"<tr>(?:(?!<tr>).)*/ops/stock/APPLE.*?</tr>", page)
+    await ask(client, f"/v1/orders/{order_id}/cancel", {})
+    cancelled = (await client.get(f"/ops/orders/{order_id}")).text
+
+    assert "2 at north, 2 at south, 5 at none" in line
+    assert "2 at north" not in cancelled
+
+
+async def test_backordered_order_says_what_it_lacks_and_leads_to_that_stock(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await put_products(database, APPLE=1)
+    await client.put("/v1/stock/APPLE/backorders", json={"max": 7})
+    await ask(client, "/v1/stock/APPLE/incoming", {"quantity": 9, "expected_on": "2099-12-01"})
+    answer = await post_order(client, ("APPLE", 6))
+    await drain_inventory(database)
+
+    page = (await client.get(f"/ops/orders/{id_of(answer.headers['location'])}")).text
+    shelf = (await client.get("/ops/stock/APPLE")).text
+
+    assert "6 of APPLE wanted" in page
+    assert "<dt>Expected on</dt><dd>2099-12-01</dd>" in page
+    assert 'id="remedy" href="/ops/stock/APPLE">Stock of APPLE' in page
+    assert 'href="/ops/orders?q=APPLE&amp;status=backordered"' in shelf
+
+
 async def test_open_payment_is_offered_to_be_looked_up(
     client: httpx.AsyncClient, database: Database, settings: Settings, bank: Bank
 ) -> None:
@@ -146,6 +243,8 @@ async def test_orders_are_found_by_whatever_one_has_of_them(
         ("POST /v1/orders/1/resolve", Remedy("Resolve", href="#resolve")),
         ("POST /v1/orders/1/payment-method", Remedy("POST /v1/orders/1/payment-method")),
         ("PUT /v1/stock/APPLE", Remedy("Stock of APPLE", href="/ops/stock/APPLE")),
+        ("POST /v1/stock/APPLE/receipts", Remedy("Stock of APPLE", href="/ops/stock/APPLE")),
+        ("POST /v1/stock/{sku}/transfers", Remedy("Stock of its lines", href="#lines")),
         ("PUT /v1/queues/payments", Remedy("Queue payments", href="/ops/queues")),
         ("start a clock process", Remedy("start a clock process")),
     ],
