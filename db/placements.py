@@ -22,8 +22,8 @@ from domain.variant import Offer
 
 __all__ = ["Answer", "Placement", "TooManyUnpaid", "insert_many"]
 
-# A key that another process holds is waited for; its commit takes tens of milliseconds. Should that
-# process hang, halving finds the member within eight such waits, and the others go on.
+# A key or a cart that another process holds is waited for; its commit takes tens of milliseconds.
+# Should that process hang, halving finds the member within eight such waits, and the others go on.
 KEY_WAIT_MS = 500
 
 # Unpaid orders hold stock that others could buy.
@@ -58,14 +58,14 @@ async def insert_many(
     A customer has `unpaid_max` unpaid orders at most, whatever other processes accept meanwhile.
     A cart that is ordered is closed; prices contain taxes if `tax_included`.
 
-    No two members share scope and key. A key that another transaction is just using is
+    No two members share scope and key. A key or cart that another transaction is just using is
     waited for. `render` makes the body that is stored and replayed. Run again with the same
     placements, it gives the same answers.
     """
-    group, ended = await checkouts.fill(tx, group)
-    catalogue = await offers.find_many(tx, {(i.sku, p.currency) for p in group for i in p.items})
     patience = f"SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true), {SETUP}"
     [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
+    group, ended = await checkouts.fill(tx, group)
+    catalogue = await offers.find_many(tx, {(i.sku, p.currency) for p in group for i in p.items})
     room = {customer: unpaid_max - n for customer, n in (await _unpaid(tx, group)).items()}
     known = await _known(tx, group, catalogue, clock, tax_included=tax_included)
     # Near a limit, what was accepted before is known first, as it takes no more of it.

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import events, keys, orders, placements
-from db.engine import Database, transaction
+from db import carts, events, keys, orders, placements
+from db.carts import CartClaim, Holder
+from db.engine import Busy, Database, transaction
 from db.groups import in_halves
 from db.ids import new_id
 from db.keys import Answer, IdempotencyKeyReused
@@ -22,6 +23,7 @@ from domain.task import Queue
 from domain.variant import DuplicateSku, UnknownSku
 from tests.builders import a_placement, put_products
 from tests.db.backends import Admin, until_blocked
+from tests.staff import ADMIN
 
 Answers = list[Answer | Refusal]
 
@@ -229,6 +231,23 @@ async def test_poisoned_member_fails_alone_and_the_rest_is_accepted(database: Da
     assert isinstance(answers[4], Exception)
     assert not isinstance(answers[4], Refusal)
     assert await _orders(database) == {p.order_id for p in group if p is not group[4]}
+
+
+async def test_cart_that_another_holds_is_waited_for_as_long_as_a_key(database: Database) -> None:
+    owner = Holder(ADMIN)
+    async with transaction(database) as tx:
+        cart, _ = await carts.open_for(tx, ADMIN, "GBP")
+    placement = msgspec.structs.replace(a_placement(), cart=CartClaim(cart.id, owner))
+
+    async def accept() -> None:
+        async with transaction(database) as tx:
+            await tx.execute(text("SET LOCAL lock_timeout = 0"))
+            await placements.insert_many(tx, [placement], msgspec.json.encode)
+
+    async with transaction(database) as holding:
+        await carts.lock(holding, cart.id, owner)
+        with pytest.raises(Busy, match="lock timeout"):
+            await accept()
 
 
 async def test_group_of_nobody_is_answered_with_nothing(tx: AsyncConnection) -> None:
