@@ -34,7 +34,7 @@ from domain.event import CancelReason
 from domain.money import AMOUNT_MINOR_MAX, Currency
 from domain.order import Change, Order
 from domain.payment import Capture, OnDecline
-from domain.principal import PrincipalKind, Role
+from domain.principal import Role
 from domain.status import Status
 from domain.task import Queue
 from domain.variant import Item
@@ -67,7 +67,7 @@ AllowSplit = Annotated[bool, Meta(description="in several parcels, if need be")]
 ExpectedTotal = Annotated[
     int,
     Meta(
-        ge=1,
+        ge=0,
         le=AMOUNT_MINOR_MAX,
         description="What the customer was shown; an order that costs something else is refused.",
     ),
@@ -146,12 +146,12 @@ async def place_order(
 
 
 async def accepted(request: Asked, acceptance: Acceptance, placement: Placement) -> Response[bytes]:
-    """Answer with the order, and with the token that opens it to who has no account."""
+    """Answer with the order, and with the token that opens it if no account has it."""
     answer = await acceptance.accept(placement)
     logs.bind(order_id=answer.order_id)
     response = idempotency.respond(answer, f"/v1/orders/{answer.order_id}")
-    if request.user.kind is PrincipalKind.ANONYMOUS:
-        # Without a key nobody but staff sees the order; the first one writes.
+    if answer.claimable:
+        # Without a token nobody but staff sees the order; the first one writes.
         for secret in request.app.state.claim_keys[:1]:
             response.set_header(claim.HEADER, claim.write(answer.order_id, secret))
     return response

@@ -25,6 +25,7 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     replayed: bool = False
+    claimable: bool = False  # no account has the order: only its claim token opens it
 
 
 class Claim(msgspec.Struct, frozen=True):

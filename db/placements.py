@@ -178,6 +178,7 @@ def _answer(
     stored: Stored | None,
     earlier: Mapping[UUID, First],
 ) -> Answer | Refusal:
+    claimable = placement.user_id is None
     if stored is not None:
         try:
             keys.refuse_other(stored, placement.fingerprint)
@@ -185,17 +186,18 @@ def _answer(
             return reused
         # Our own order, if the commit before this second run had happened after all.
         replayed = stored.order_id != placement.order_id
-        return Answer(stored.order_id, stored.status, stored.body, replayed)
+        return Answer(stored.order_id, stored.status, stored.body, replayed, claimable)
     if isinstance(decided, Ordered):
         # A cart that is ordered twice, under two keys, was clicked twice: one order.
         first = earlier.get(decided.order_id)
         # What an account has, the secret of the cart that it was made of does not show.
         if first is None or first.owner not in {None, placement.user_id}:
             return CartClosed(f"The cart was ordered: GET /v1/orders/{decided.order_id}.")
-        return Answer(first.order_id, first.status, first.body, replayed=True)
+        claimable = first.owner is None
+        return Answer(first.order_id, first.status, first.body, replayed=True, claimable=claimable)
     if isinstance(decided, Refusal):
         return decided
-    return Answer(placement.order_id, HTTPStatus.ACCEPTED, decided.body)
+    return Answer(placement.order_id, HTTPStatus.ACCEPTED, decided.body, claimable=claimable)
 
 
 def _claim(ready: Ready) -> Claim:

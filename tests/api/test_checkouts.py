@@ -220,3 +220,21 @@ async def test_what_cannot_be_ordered_leaves_the_cart_open(
     async with transaction(database) as tx:
         states = (await tx.execute(text("SELECT state FROM carts"))).scalars().all()
     assert states == ["open", "open"]
+
+
+async def test_guest_who_logs_in_between_two_clicks_can_take_the_order_along(
+    stranger: httpx.AsyncClient, ann: Person
+) -> None:
+    cart = await a_cart(stranger, ("APPLE", 2))
+    anns = cart[0], cart[1] | ann.headers
+
+    accepted = await check_out(stranger, cart, 500)
+    found = await check_out(stranger, anns, 500)
+    body = {"claim_token": found.headers[claim.HEADER]}
+    path = f"{accepted.headers['location']}/claim"
+    claimed = await stranger.post(path, json=body, headers=ann.headers)
+    own = await check_out(stranger, anns, 500)
+
+    assert found.content == own.content == accepted.content
+    assert claimed.status_code == 200
+    assert claim.HEADER not in own.headers
