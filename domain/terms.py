@@ -89,7 +89,7 @@ def quoted(
         if fit and has_room(discount):
             given.append(discount)
     shipping_minor = 0
-    if buyer.region is not None:
+    if buyer.region is not None and positions:
         shipping_minor = terms.shipping_minor(buyer.region.country, buyer.currency, goods_minor)
     made = priced(
         positions,

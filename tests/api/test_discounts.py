@@ -260,3 +260,15 @@ async def test_cart_says_which_code_does_not_go_with_what_saves_more(
     assert problems[0] == {"FIVE": unfit, "SHIP": None}
     assert problems[1] == {"FIVE": unfit, "SHIP": unfit, "HALF": None}
     assert accepted.status_code == 202
+
+
+async def test_cart_that_costs_nothing_by_its_codes_says_why_it_is_not_ordered(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    await put(client, "all", code="ALL", value=10_000)
+    path, headers = await a_cart(stranger, ("APPLE", 1))
+
+    shown = await stranger.put(f"{path}/codes/ALL", headers=headers)
+    refused = await check_out(stranger, (path, headers), shown.json()["total_minor"])
+
+    assert_problem(refused, 422, "nothing_to_pay", "discount_codes")

@@ -160,3 +160,15 @@ async def test_cart_tells_shipping_and_taxes_once_it_knows_whereto(
     assert shipped == (0, 0, 200, 1200)
     assert parts(accepted.json()) == shipped
     assert accepted.json()["discounts"] == [{"slug": "free", "code": "SHIP", "amount_minor": 399}]
+
+
+async def test_cart_with_nothing_in_it_is_not_shipped(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    await put_tax(client, "GB", 200_000)
+    await put_shipping(client, "GB-GBP", price_minor=399)
+    path, headers = await a_cart(stranger)
+
+    empty = await stranger.get(path, headers=headers, params={"country": "GB"})
+
+    assert parts(empty.json()) == (0, 0, 0, 0)
