@@ -65,14 +65,18 @@ async def provide_holder(request: Asked, cart_token: CartToken = None) -> Holder
 async def open_cart(
     request: Asked, tx: NamedDependency[AsyncConnection], data: JSONBody[OpenCart]
 ) -> Response[CartView]:
-    """Open a cart; an account has one, and gets that. Guests get its token in `Cart-Token`."""
+    """Open a cart; guests get its token in `Cart-Token`.
+
+    An account has one, and gets that; it stays in its currency as long as there is something in it.
+    """
     name_commit(tx, Commit.CART)
     token, made, user_id = None, True, request.user.user_id
     if user_id is None:
         cart_id, token = await carts.insert(tx, data.currency)
         cart = await carts.get(tx, cart_id, carts.holder(None, token))
     else:
-        cart, made = await carts.open_for(tx, user_id, data.currency)
+        found, made = await carts.open_for(tx, user_id, data.currency)
+        cart = await cart_lines.in_currency(tx, found, data.currency)
     answer = await show(request, tx, cart)
     answer.status_code = HTTPStatus.CREATED if made else HTTPStatus.OK
     answer.headers["Location"] = f"/v1/carts/{cart.id}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import carts
@@ -79,14 +80,15 @@ async def delete(tx: AsyncConnection, cart: Cart, sku: str | None) -> int:
 
 
 async def see(tx: AsyncConnection, cart: Cart, seen: Sequence[Kept]) -> None:
-    """Note what is shown of the lines of a cart."""
+    """Note what is shown of the lines of a cart, which is locked first, as everywhere."""
     await run(
         tx,
         """
+        WITH locked AS MATERIALIZED (SELECT id FROM carts WHERE id = %(id)s FOR NO KEY UPDATE)
         UPDATE cart_lines l SET seen_minor = s.seen_minor, seen = s.seen
-        FROM unnest(%(sku)b::text[], %(seen_minor)b::bigint[], %(seen)b::text[])
+        FROM locked, unnest(%(sku)b::text[], %(seen_minor)b::bigint[], %(seen)b::text[])
           AS s (sku, seen_minor, seen)
-        WHERE l.cart_id = %(id)s AND l.sku = s.sku
+        WHERE l.cart_id = locked.id AND l.sku = s.sku
         """,
         {
             "id": cart.id,
@@ -95,6 +97,24 @@ async def see(tx: AsyncConnection, cart: Cart, seen: Sequence[Kept]) -> None:
             "seen": [line.seen for line in seen],
         },
     )
+
+
+async def in_currency(tx: AsyncConnection, cart: Cart, currency: str) -> Cart:
+    """Have a cart in another currency, as long as nothing is in it; returns it as it is then.
+
+    Else an account that once opened one could never buy in another currency again.
+    """
+    if cart.currency == currency:
+        return cart
+    locked = (await carts.lock_many(tx, [cart.id])).get(cart.id, cart)
+    if locked.state != CartState.OPEN or await page(tx, cart.id):
+        return locked
+    await run(
+        tx,
+        "UPDATE carts SET currency = %(currency)s WHERE id = %(id)s",
+        {"currency": currency, "id": cart.id},
+    )
+    return await carts.bump(tx, msgspec.structs.replace(locked, currency=currency))
 
 
 async def merge(tx: AsyncConnection, cart_id: UUID, asker: Holder, user_id: UUID) -> UUID:
@@ -112,6 +132,7 @@ async def merge(tx: AsyncConnection, cart_id: UUID, asker: Holder, user_id: UUID
         if guest.merged_into is None:
             refuse_closed(CartState(guest.state))
             refuse_closed(CartState(account.state))
+            account = await in_currency(tx, account, guest.currency)
             await _merge(tx, guest, account)
             return account.id
     into = await carts.lock_many(tx, [guest.merged_into])

@@ -213,6 +213,25 @@ async def test_account_has_one_open_cart(
     assert (await rows(database))["carts"] == 1
 
 
+async def test_account_buys_in_another_currency_once_its_cart_is_empty(
+    stranger: httpx.AsyncClient, ann: Person
+) -> None:
+    mine = await opened(stranger, ann.headers)
+
+    async def ask(currency: str) -> str:
+        body = {"currency": currency}
+        answer = await stranger.post("/v1/carts", json=body, headers=ann.headers)
+        assert (answer.status_code, answer.headers["location"]) == (200, mine[0])
+        assert answer.json() == await look(stranger, mine)
+        return answer.json()["currency"]
+
+    empty = await ask("EUR")
+    put_in = await put(stranger, mine, "EURO", 1)
+    filled = await ask("GBP")
+
+    assert (empty, put_in.status_code, filled) == ("EUR", 200, "EUR")
+
+
 async def test_cart_of_somebody_else_is_as_if_it_were_not_there(
     stranger: httpx.AsyncClient, client: httpx.AsyncClient, app: Litestar, ann: Person
 ) -> None:
@@ -314,6 +333,18 @@ async def test_cart_of_a_guest_becomes_the_one_of_an_account_without_any(
     assert_problem(without_token, 404, "not_found")
     assert quantities(merged.json()) == {"APPLE": 2}
     assert mine.json() == merged.json()
+
+
+async def test_cart_of_a_guest_in_another_currency_stays_for_sale_in_an_empty_one(
+    stranger: httpx.AsyncClient, ann: Person
+) -> None:
+    guests = await opened(stranger)
+    await put(stranger, guests, "APPLE", 2)
+    await stranger.post("/v1/carts", json={"currency": "EUR"}, headers=ann.headers)
+
+    merged = await stranger.post(f"{guests[0]}/merge", headers=guests[1] | ann.headers)
+
+    assert (merged.json()["currency"], merged.json()["total_minor"]) == ("GBP", 2 * 250)
 
 
 async def test_login_takes_the_cart_of_a_guest_along_and_fails_for_none(

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import cart_lines, carts
 from db.carts import Cart, Holder
-from db.engine import Database, transaction
+from db.engine import Busy, Database, transaction
 from db.ids import new_id
 from domain.cart import CartClosed, Kept
 from domain.refusal import Conflict, NotFound
@@ -63,6 +63,20 @@ async def test_guests_cart_that_is_merged_twice_at_once_is_merged_once(database:
     account = await an_open_cart(database)
     assert {first, *others} == {account.id}
     assert (account.version, await page(database, account)) == (2, [Kept("APPLE", 2)])
+
+
+async def test_view_waits_for_who_changes_the_cart_and_never_for_a_line(
+    database: Database, impatient: Database
+) -> None:
+    cart = await an_open_cart(database)
+    async with transaction(database) as tx:
+        await cart_lines.put(tx, cart, "APPLE", 1)
+
+    async with transaction(database) as tx:
+        await carts.lock(tx, cart.id, OWNER)
+        with pytest.raises(Busy):
+            async with transaction(impatient) as other:
+                await cart_lines.see(other, cart, [Kept("APPLE", 1, 250, "in_stock")])
 
 
 async def test_closed_cart_is_not_changed_any_more(tx: AsyncConnection) -> None:
