@@ -86,6 +86,7 @@ def measure(
             if isinstance(each.default_value, IntValueNode)
         }
         walk.visit(node.selection_set, depth=1, times=1)
+    walk.refuse_unmeasured()
     return Measure(walk.fields, walk.depth, walk.cost)
 
 
@@ -97,11 +98,10 @@ class _Walk:
         self.defaults: Mapping[str, str] = {}
         self._variables = variables
         self._introspects = introspects
-        self._fragments = {
-            node.name.value: node
-            for node in document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
+        defined = [n for n in document.definitions if isinstance(n, FragmentDefinitionNode)]
+        self._fragments = {node.name.value: node for node in defined}
+        self._defined = len(defined)
+        self._spread = set[str]()
         self._spreads = 0
 
     def visit(self, selections: SelectionSetNode, *, depth: int, times: int) -> None:
@@ -113,7 +113,15 @@ class _Walk:
             elif isinstance(node, FragmentSpreadNode):
                 fragment = self._fragments.get(node.name.value)
                 if fragment is not None:
+                    self._spread.add(fragment.name.value)
                     self._enter(fragment.selection_set, depth, times)
+
+    def refuse_unmeasured(self) -> None:
+        """Refuse fragments that were not met: validation compares their fields, each with each."""
+        if self._defined > len(self._spread):
+            raise refused(
+                Reason.INVALID, "A fragment is spread nowhere, or is there twice: leave it out."
+            )
 
     def _enter(self, selections: SelectionSetNode, depth: int, times: int) -> None:
         # Fragments that only spread each other have no fields to count.

@@ -172,6 +172,7 @@ BOMB = (
     + " ".join(f"fragment F{n} on Query {{ " + f"...F{n + 1} ...F{n + 1} }}" for n in range(9))
     + " fragment F9 on Query { categories { slug } }"
 )
+LARGE = "fragment F on Product { " + "slug " * 900 + "}"
 REFUSED = {
     "{ " + " ".join(f"a{n}: __typename" for n in range(201)) + " }": "query_too_large",
     BOMB: "query_too_large",
@@ -191,6 +192,22 @@ REFUSED = {
     '{ products(after: "?") { next } }': "invalid_cursor",
     '{ products(category: "nowhere") { next } }': "not_found",
 }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ __typename } " + LARGE,
+        "{ products { items { ...F } } } " + LARGE + " fragment F on Product { slug }",
+    ],
+)
+async def test_fragment_that_nothing_measures_is_refused_before_it_is_validated(
+    anybody: httpx.AsyncClient, query: str
+) -> None:
+    answered = await ask(anybody, query)
+
+    assert codes(answered) == ["invalid_query"]
+    assert "spread nowhere, or is there twice" in answered["errors"][0]["message"]
 
 
 async def test_what_is_too_much_or_no_query_is_refused_with_the_limit(
