@@ -192,7 +192,9 @@ KINDS: Mapping[str, Kind] = {
         "Use a fresh key for a request that differs.",
     ),
     "too_many_unpaid_orders": Kind(
-        429, "Too many unpaid orders", "Pay or cancel some of the customer's orders first."
+        429,
+        "Too many unpaid orders",
+        "Pay or cancel some of the customer's orders first, or log in.",
     ),
     "quota_exceeded": Kind(
         429,

@@ -31,6 +31,15 @@ class TooManyUnpaid(Refusal):
 
     code: ClassVar[str] = "too_many_unpaid_orders"
 
+    def __init__(self, *, has_account: bool) -> None:
+        """Say what to do; those in the name of a guest may be a stranger's."""
+        remedy = "pay or cancel some of them"
+        if not has_account:
+            remedy += ", or log in: orders of an account are counted by themselves"
+        super().__init__(
+            f"Too many orders of this customer are not paid yet: {remedy}.", field="email"
+        )
+
 
 class TotalChanged(Refusal):
     """The order costs something else than its customer was shown."""

@@ -155,10 +155,7 @@ def _decide(
     if placement.cart is not None and placement.cart.id in ordered:
         return Ordered(ordered[placement.cart.id])
     if room <= 0:
-        return TooManyUnpaid(
-            "Too many orders of this customer are not paid yet: pay or cancel some of them.",
-            field="email",
-        )
+        return TooManyUnpaid(has_account=placement.user_id is not None)
     return decide(placement, known, render)
 
 

@@ -85,7 +85,11 @@ class Settings(Accounts, frozen=True, kw_only=True):
         ),
     ] = "priority"
     unpaid_orders_max: Annotated[
-        int, Meta(ge=1, description="Orders a customer may have that are not paid yet.")
+        int,
+        Meta(
+            ge=1,
+            description="Unpaid orders of an account, and of an e-mail of those who have none.",
+        ),
     ] = 100
     smtp_url: Annotated[
         str, Meta(description="Mail relay: smtp://[user:secret@]host:port, or smtps://.")

@@ -139,6 +139,10 @@ async def test_nobody_spends_what_an_account_may_hold_by_naming_its_address(
 
     assert _accepted(strangers) == _accepted(own) == [True, True, True, False]
     assert _accepted(await _accept(database, _orders_of("ann@example.com", 1))) == [False]
+    # Whose name strangers used is told of a way that no stranger can close.
+    for refused, says_so in ((strangers[-1], True), (own[-1], False)):
+        assert isinstance(refused, TooManyUnpaid)
+        assert ("or log in" in refused.detail) is says_so
 
 
 async def test_groups_with_the_same_customers_in_opposite_order_do_not_deadlock(
