@@ -40,6 +40,13 @@ class Watching(Sandbox, frozen=True, kw_only=True):
             description="Port where worker and clock serve /metrics as well as web; 0: nowhere.",
         ),
     ] = 0
+    metrics_token: Annotated[
+        str,
+        Meta(
+            description="What who reads /metrics of web has to send, as a bearer token."
+            " Empty: anybody reads it."
+        ),
+    ] = ""
     revision: Annotated[
         str, Meta(description="What is deployed, e.g. a commit, for metrics and traces.")
     ] = "unknown"

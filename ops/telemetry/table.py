@@ -15,6 +15,10 @@ Postgres by `web` alone, at a scrape but no more often than every second: of sev
 processes take the `max`. A process without `PROMETHEUS_MULTIPROC_DIR` also shows the `process_*`
 and `python_*` of prometheus-client.
 
+They name nobody, but tell how the shop does: how many orders there are and come, what fails, which
+version runs. Set `METRICS_TOKEN` where strangers reach `/metrics` of `web`; they are not to reach
+`METRICS_PORT`. A flood of scrapes costs `web` no more than one a second.
+
 Labels have few values: routes are templates (`unmatched` for all else), methods are the seven of
 HTTP or `other`, queues, kinds, states and stages are ours, gateways those of `PAYMENT_GATEWAYS`.
 """
