@@ -120,24 +120,16 @@ async def expected_on(tx: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, da
     return {order_id: day for order_id, day in days.items() if day is not None}
 
 
-class _Signs(msgspec.Struct):
-    filling: bool
-    scattered: bool
-
-
 async def waiting(tx: AsyncConnection, order_id: UUID, *, limit: int) -> Waiting:
     """Say what an order waits for, `limit` of its SKUs at most."""
     lines = [line for line in await _lines(tx, [order_id]) if line.claimed > line.available]
     left = [max(0, line.available - (line.claimed - line.quantity)) for line in lines]
     short = [Short(line.sku, line.quantity, n) for line, n in zip(lines, left, strict=True)]
-    [signs] = await fetch(
+    [at_places] = await fetch(
         tx,
-        _Signs,
+        bool,
         """
-        SELECT EXISTS (SELECT FROM tasks t WHERE queue = 'inventory' AND t.state = 'ready'
-                       AND t.kind = 'fill_backorders' AND payload ->> 'sku' IN (
-                           SELECT sku FROM order_lines WHERE order_id = o.id)),
-               NOT allow_split AND EXISTS (SELECT FROM order_lines JOIN stock USING (sku)
+        SELECT NOT allow_split AND EXISTS (SELECT FROM order_lines JOIN stock USING (sku)
                                            WHERE order_id = o.id AND located)
         FROM orders o WHERE id = %(id)s
         """,
@@ -146,8 +138,7 @@ async def waiting(tx: AsyncConnection, order_id: UUID, *, limit: int) -> Waiting
     days = await expected_on(tx, [order_id])
     return Waiting(
         tuple(short)[:limit],
-        filling=signs.filling and not short,
-        scattered=signs.scattered and not short,
+        scattered=at_places and not short,
         expected_on=days.get(order_id),
     )
 

@@ -50,12 +50,15 @@ async def get(tx: AsyncConnection, order_id: UUID, settings: Settings) -> Facts:
     await snapshots.hold(tx)
     row = await _row(tx, order_id)
     order = _subject(row)
+    lease = timedelta(seconds=settings.lease_s)
+    tasks = await _tasks(tx, order_id, lease)
     if order.status is Status.BACKORDERED:
         waiting = await backorders.waiting(tx, order_id, limit=SHORT_MAX)
         order = msgspec.structs.replace(order, waiting=waiting)
+        tasks += await _fills(tx, order_id, lease)
     return Facts(
         order,
-        await _tasks(tx, order_id, timedelta(seconds=settings.lease_s)),
+        tasks,
         await _attempts(tx, order_id),
         await _queues(tx),
         await _breakers(tx, timedelta(seconds=settings.breaker_open_s)),
@@ -108,7 +111,7 @@ def _work(task_id: int, kind: str, state: str, *columns: Any) -> Work:  # noqa: 
     return Work(task_id, Kind(kind), State(state), *columns)
 
 
-async def _tasks(tx: AsyncConnection, order_id: UUID, lease: timedelta) -> Sequence[Work]:
+async def _tasks(tx: AsyncConnection, order_id: UUID, lease: timedelta) -> list[Work]:
     return await fetch(
         tx,
         _work,
@@ -119,6 +122,26 @@ async def _tasks(tx: AsyncConnection, order_id: UUID, lease: timedelta) -> Seque
           AND kind = ANY (%(known)b::text[]) ORDER BY id
         """,
         {"id": order_id, "lease": lease, "known": KNOWN},
+    )
+
+
+async def _fills(tx: AsyncConnection, order_id: UUID, lease: timedelta) -> list[Work]:
+    """Find what gives out stock that an order waits for; what was given up, if nothing else."""
+    # One query for each state: there is an index of each.
+    return await fetch(
+        tx,
+        _work,
+        """
+        SELECT id, kind, state, payload, attempt, attempts_max, created_at, run_at,
+               lease_until - %(lease)s, lease_until, finished_at, last_error
+        FROM (SELECT * FROM tasks WHERE state = 'ready' AND queue = 'inventory' UNION ALL
+              SELECT * FROM tasks WHERE state = 'running' AND queue = 'inventory' UNION ALL
+              SELECT * FROM tasks WHERE state = 'dead' AND queue = 'inventory') AS t
+        WHERE kind = 'fill_backorders' AND payload ->> 'sku' IN (
+            SELECT sku FROM order_lines WHERE order_id = %(id)s)
+        ORDER BY state = 'dead', id LIMIT 1
+        """,
+        {"id": order_id, "lease": lease},
     )
 
 

@@ -2,12 +2,12 @@
 
 from domain.at_rest import lack
 from domain.explanation import Code, Explanation, Facts, Owner, iso
-from domain.standing import BY_ITSELF
+from domain.holding import holding
 from domain.status import Status
 
 
 def backordered(facts: Facts) -> Explanation | None:
-    """Have staff get stock, or bring it together; what is there the platform gives by itself."""
+    """Have staff get stock, or bring it together; what is there is given out by a task."""
     order, waiting = facts.order, facts.order.waiting
     if order.status is not Status.BACKORDERED:
         return None
@@ -23,16 +23,7 @@ def backordered(facts: Facts) -> Explanation | None:
             Code.NO_STOCK,
             "stock",
         )
-    if waiting.filling:
-        return Explanation(
-            f"{since} its stock, which is there: it gets it at its turn, after older orders.",
-            order.since,
-            Owner.PLATFORM,
-            BY_ITSELF,
-            Code.BACKORDER_FILLING,
-            "its turn to get stock",
-        )
-    if waiting.scattered:
+    if waiting.scattered and not holding(facts):
         return Explanation(
             f"{since} all of its stock to be at one location: there is enough, at several, and the"
             f" order must not be split.",

@@ -24,10 +24,9 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What an order waits for: what it is short of, or else to be looked at, or one location."""
+    """What an order waits for: what it is short of, or else all of it at one location."""
 
     short: tuple[Short, ...] = ()
-    filling: bool = False
     scattered: bool = False
     expected_on: date | None = None
 

@@ -37,7 +37,6 @@ class Code(StrEnum):
     OTHER_PAYMENT_METHOD = "other_payment_method"
     NO_STOCK = "no_stock"
     NO_SINGLE_LOCATION = "no_single_location"
-    BACKORDER_FILLING = "backorder_filling"
     RUNNING = "running"
     WORKER_LOST = "worker_lost"
     QUEUE_PAUSED = "queue_paused"

@@ -48,6 +48,8 @@ def _holds(task: Work, facts: Facts) -> bool:
     match task.kind:
         case Kind.RESERVE:
             return status in {Status.PLACED, Status.BACKORDERED}
+        case Kind.FILL_BACKORDERS:
+            return status is Status.BACKORDERED and not facts.order.waiting.short
         case Kind.CHARGE:
             return status is Status.RESERVED
         case Kind.UNDO_PAYMENT | Kind.VOID | Kind.REFUND if status is Status.CANCELLED:
@@ -100,6 +102,8 @@ def what(task: Work, facts: Facts) -> str:
     match task.kind:
         case Kind.RESERVE:
             return "the reservation of its stock"
+        case Kind.FILL_BACKORDERS:
+            return "its stock, which is there, at its turn"
         case Kind.UNDO_PAYMENT | Kind.VOID | Kind.REFUND if attempt is None or again:
             return "the return of the customer's money"
         case Kind.NOTIFY:

@@ -120,7 +120,9 @@ async def test_newest_dispute_is_told_with_its_time(database: Database, order_id
     assert told.disputed_at >= told.since
 
 
-async def test_backordered_order_names_what_is_short_now(database: Database) -> None:
+async def test_backordered_order_names_what_is_short_now_or_else_what_gives_it_out(
+    database: Database,
+) -> None:
     await put_products(database, APPLE=10, PEAR=1)
     async with transaction(database) as tx:
         await stock.set_terms(tx, "PEAR", Terms(5))
@@ -131,9 +133,17 @@ async def test_backordered_order_names_what_is_short_now(database: Database) -> 
         await stock.put(tx, "PEAR", 3)
 
     after = await _facts(database, waiting)
+    await _execute(
+        database, "UPDATE tasks SET state = 'dead', finished_at = now() WHERE state = 'ready'"
+    )
+    given_up = await _facts(database, waiting)
 
     assert before.order.waiting == Waiting((Short("PEAR", 3, 1),))
-    assert after.order.waiting == Waiting(filling=True)
+    assert Kind.FILL_BACKORDERS not in {task.kind for task in before.tasks}
+    assert after.order.waiting == given_up.order.waiting == Waiting()
+    for told, state in ((after, State.READY), (given_up, State.DEAD)):
+        [fill] = [task for task in told.tasks if task.kind is Kind.FILL_BACKORDERS]
+        assert fill.state is state
 
 
 async def test_running_and_dead_work_is_dated_and_done_work_left_out(

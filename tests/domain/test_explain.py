@@ -45,11 +45,27 @@ def test_backordered_order_waits_for_stock() -> None:
     assert found.action == "POST /v1/stock/TEA/receipts"
 
 
-def test_backordered_order_waits_for_its_turn_or_for_all_of_it_at_one_location() -> None:
-    turn = explain(facts(subject(Status.BACKORDERED, waiting=Waiting(filling=True))))
+@pytest.mark.parametrize("waiting", [Waiting(), Waiting(scattered=True)])
+@pytest.mark.parametrize(
+    ("state", "code", "owner"),
+    [(State.READY, Code.DUE, Owner.PLATFORM), (State.DEAD, Code.DEAD_TASK, Owner.STAFF)],
+)
+def test_backordered_order_whose_stock_is_there_waits_for_the_task_that_gives_it_out(
+    waiting: Waiting, state: State, code: Code, owner: Owner
+) -> None:
+    fill = work(Kind.FILL_BACKORDERS, state)
+
+    there = explain(facts(subject(Status.BACKORDERED, waiting=waiting), fill))
+    short = explain(facts(subject(Status.BACKORDERED, waiting=Waiting((Short("A", 2, 1),))), fill))
+
+    assert (there.code, there.owner) == (code, owner)
+    assert "for its stock, which is there" in there.sentence
+    assert short.code is Code.NO_STOCK
+
+
+def test_backordered_order_waits_for_all_of_it_at_one_location() -> None:
     apart = explain(facts(subject(Status.BACKORDERED, waiting=Waiting(scattered=True))))
 
-    assert (turn.code, turn.owner) == (Code.BACKORDER_FILLING, Owner.PLATFORM)
     assert (apart.code, apart.owner) == (Code.NO_SINGLE_LOCATION, Owner.STAFF)
     assert "at one location" in apart.sentence
 
