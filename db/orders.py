@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import backorders, events, redemptions, reservations, tables, tasks
+from db import backorders, events, outcomes, redemptions, reservations, tables, tasks
 from db.engine import count_after_commit, fetch, run
 from db.ids import first_id
 from domain import saga
@@ -156,7 +156,7 @@ async def _write(
     written = await fetch(
         tx,
         _Aged,
-        """
+        f"""
         UPDATE orders o
         SET status = c.status, version = c.version, updated_at = statement_timestamp(),
             cancel_reason = coalesce(c.cancel_reason, o.cancel_reason),
@@ -166,8 +166,8 @@ async def _write(
         FROM unnest(%(id)b::uuid[], %(was)b::int[], %(version)b::int[], %(status)b::text[],
                     %(cancel_reason)b::text[]) AS c (id, was, version, status, cancel_reason)
         WHERE o.id = c.id AND o.version = c.was
-        RETURNING o.id, extract(epoch FROM o.updated_at - o.created_at)::float8
-        """,
+        RETURNING o.id, {outcomes.AGE_S.format(at="o.updated_at")}
+        """,  # noqa: S608 - our own words
         {
             "id": [c.order.id for c in changes],
             "was": [before[c.order.id].version for c in changes],

@@ -93,7 +93,8 @@ sse_clients = _gauge("orderflow_sse_clients", "Streams of events that are open."
 orders_moves = _counter("orderflow_order_moves_total", "Orders that reached a status.", "to")
 orders_age = _histogram(
     "orderflow_order_age_seconds",
-    "Age of an order when it reached a status, by the clock of the database.",
+    "Age of an order when it reached a status, by the clock of the database; of one that waited for"
+    " stock since it has it.",
     "to",
     buckets=_AGES,
 )

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
-from db import incoming, levels, orders, stock
+from db import incoming, levels, orders, outcomes, stock
 from db.engine import Database, transaction
 from db.incoming import Expected
 from db.stock import Terms
@@ -19,6 +20,7 @@ from domain.stock import Cause, Moving
 from domain.task import Kind
 from ops.config import Settings
 from tests.builders import a_placement, place, put_products
+from tests.people import rows_of
 from tests.records import assert_sound, shelf, status, statuses, timeline, work
 from tests.stages import drain_inventory, run_stages
 
@@ -50,6 +52,33 @@ async def order_each(database: Database, *quantities: int) -> Sequence[UUID]:
 
 async def states(database: Database, ids: Sequence[UUID]) -> list[str]:
     return [await status(database, order_id) for order_id in ids]
+
+
+def paid_within(le: str) -> float:
+    labels = {"to": "paid", "le": le}
+    return REGISTRY.get_sample_value("orderflow_order_age_seconds_bucket", labels) or 0.0
+
+
+async def test_time_that_an_order_waits_for_stock_is_not_held_against_the_time_to_paid(
+    database: Database, settings: Settings
+) -> None:
+    await put_products(database, APPLE=1)
+    await allow(database, 5)
+    [order_id] = await order_each(database, 3)
+    await drain_inventory(database)
+    query = "UPDATE orders SET created_at = now() - interval '1 day' RETURNING id"
+    await rows_of(database, query)
+    before, began = paid_within("60.0"), datetime.now(UTC)
+
+    await receive(database, 2)
+    await run_stages(database, settings)
+    async with transaction(database) as tx:
+        settled = await outcomes.settling(tx, began, datetime.now(UTC) + timedelta(hours=1))
+
+    assert await status(database, order_id) == "paid"
+    assert paid_within("60.0") == before + 1
+    assert settled.p95_s is not None
+    assert settled.p95_s < 60
 
 
 async def test_order_waits_without_a_charge_and_goes_on_to_payment_once_stock_is_received(

@@ -63,6 +63,16 @@ def test_query_asks_only_for_metrics_that_there_are(name: str, query: str) -> No
     assert _unknown(query) == set(), name
 
 
+def test_objectives_count_every_way_to_place_an_order() -> None:
+    text = (PROMETHEUS / "recording.yml").read_text()
+    [routes] = set(re.findall(r'method="POST",route=~"([^"]+)"', text))
+    posted = {key.partition(" ")[2] for key in POLICIES if key.startswith("POST ")}
+
+    measured = {path for path in posted if re.fullmatch(routes, path)}
+    assert measured == {"/v1/orders", "/v1/carts/{cart_id}/checkout"}
+    assert 'route="' not in text
+
+
 def test_what_is_not_there_is_noticed() -> None:
     query = "rate(orderflow_surprises_total[5m]) > slo:orderflow_surprises:ratio_rate5m"
 
