@@ -90,11 +90,11 @@ def extras(
 
 
 def amount(money: Money) -> str:
-    """Write an amount for people, e.g. 12.30 GBP."""
+    """Write an amount for people, e.g. 1,212.30 GBP."""
     if money.minor < 0:
         return f"-{amount(-money)}"
     digits = MINOR_DIGITS.get(money.currency, 2)
     if digits == 0:
-        return f"{money.minor} {money.currency}"
+        return f"{money.minor:,} {money.currency}"
     whole, part = divmod(money.minor, 10**digits)
-    return f"{whole}.{part:0{digits}} {money.currency}"
+    return f"{whole:,}.{part:0{digits}} {money.currency}"

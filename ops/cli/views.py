@@ -15,7 +15,8 @@ _MIB = 1 << 20
 
 def order(found: Json, events: Sequence[Json]) -> Group:
     """Show an order and its timeline."""
-    total = f"{found['total_minor'] / 100:,.2f} {found['currency']}"
+    # How many digits a currency has is not of its business.
+    total = f"{found['total_minor']:,} minor units of {found['currency']}"
     head = Text.assemble((f"{found['status']}  ", "bold"), f"{total}  {found['id']}")
     timeline = _table("Version", "At", "Event", "Status")
     for event in events:

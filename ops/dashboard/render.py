@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from domain.notice import MINOR_DIGITS
+from domain.money import Money
+from domain.notice import amount
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -92,9 +92,8 @@ def number(value: float | None) -> str:
 
 
 def money(minor: int, currency: str) -> str:
-    """Write an amount of minor units, of which a currency has as many digits as it has."""
-    digits = MINOR_DIGITS.get(currency, 2)
-    return f"{Decimal(minor).scaleb(-digits):,.{digits}f} {currency}"
+    """Write an amount of minor units."""
+    return amount(Money(minor, currency))
 
 
 def iso(at: datetime) -> str:

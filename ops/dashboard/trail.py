@@ -14,8 +14,8 @@ from db.audit import EntryView, Facts, Filter
 from ops.dashboard.page import Page
 
 SHOWN_MAX = 50
-# A change of a price list names up to 5,000 prices: the rest is in `GET /v1/audit`.
-DIFFERENCES_SHOWN_MAX = 20
+# A change of a price list names up to 5,000 prices: whole, it is in `GET /v1/audit`.
+VALUE_CHARS_MAX = 300
 # Where the page of a target is, by its kind.
 _PLACES: Mapping[str, str] = {"order": "/ops/orders/", "stock": "/ops/stock/"}
 
@@ -41,13 +41,12 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """An entry, who did it, where its target is, what it changed, and how much more."""
+    """An entry, who did it, where its target is and what it changed."""
 
     entry: EntryView
     by: str
     href: str
     changed: Sequence[Difference]
-    more: int
 
 
 def differences(before: Facts | None, after: Facts | None) -> list[Difference]:
@@ -62,21 +61,20 @@ def differences(before: Facts | None, after: Facts | None) -> list[Difference]:
 
 def _text(facts: Facts, key: str) -> str | None:
     value = facts.get(key)
-    if value is None or isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]} …"
 
 
 def _line(entry: EntryView, names: Mapping[UUID, str]) -> Line:
     by = names.get(entry.actor, str(entry.actor)) if entry.actor else entry.actor_kind
     place = _PLACES.get(entry.target_kind)
-    changed = differences(entry.before, entry.after)
     return Line(
         entry,
         f"{by} (API key)" if entry.actor_kind == "key" else by,
         f"{place}{entry.target}" if place else "",
-        changed[:DIFFERENCES_SHOWN_MAX],
-        max(0, len(changed) - DIFFERENCES_SHOWN_MAX),
+        differences(entry.before, entry.after),
     )
 
 
