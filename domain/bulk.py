@@ -36,11 +36,16 @@ WHY: Mapping[LeftOut, str] = {
     LeftOut.NEWER: "They are of a newer release, whose processes know what they are.",
     LeftOut.DUE: "They are due already, and wait for a worker only.",
     LeftOut.AT_GATEWAY: "A payment of their order is sent and its outcome open: decide on each.",
-    LeftOut.NEEDED: "Their orders would wait for ever: cancel these, or decide on each task.",
+    LeftOut.NEEDED: "What they are for would wait for ever: cancel that, or decide on each task.",
 }
 
-# What an order cannot go on, or end, without.
-_OF_ORDERS = AT_THE_GATEWAY | {Kind.RESERVE, Kind.FILL_BACKORDERS, Kind.UNDO_PAYMENT}
+# What an order, or an import, cannot go on, or end, without.
+_NEEDED = AT_THE_GATEWAY | {
+    Kind.RESERVE,
+    Kind.FILL_BACKORDERS,
+    Kind.UNDO_PAYMENT,
+    Kind.IMPORT,
+}
 # What may meet an open payment of its order.
 AT_MONEY = AT_THE_GATEWAY | {Kind.UNDO_PAYMENT}
 ACTS_ON: Mapping[BulkAction, frozenset[State]] = {
@@ -111,7 +116,7 @@ def judge(action: BulkAction, task: Alike) -> LeftOut | None:
         return LeftOut.AT_GATEWAY
     if action is BulkAction.REPLAY:
         return LeftOut.DUE if task.state is State.READY and task.due else None
-    return LeftOut.NEEDED if Kind(task.kind) in _OF_ORDERS else None
+    return LeftOut.NEEDED if Kind(task.kind) in _NEEDED else None
 
 
 def sum_up(action: BulkAction, groups: Sequence[Group]) -> Judged:

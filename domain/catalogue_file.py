@@ -39,8 +39,13 @@ class LineRefused(Exception):
 
     def __init__(self, detail: str, field: str | None = None) -> None:
         super().__init__(detail)
-        self.detail = detail[:_QUOTED_CHARS_MAX]
-        self.field = None if field is None else field[:_QUOTED_CHARS_MAX]
+        self.detail = _quoted(detail)
+        self.field = None if field is None else _quoted(field)
+
+
+def _quoted(text: str) -> str:
+    """Shorten what may be of the input, and leave out NUL, which Postgres keeps in no text."""
+    return text[:_QUOTED_CHARS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -164,7 +169,7 @@ def _cells(raw: bytes) -> list[str]:
         # A quote that opens no cell, or a carriage return alone: what is behind must not get lost.
         raise LineRefused(
             "The line is not CSV of RFC 4180: put cells with quotes or line breaks into quotes,"
-            " and end each line with a line feed."
+            f" and end lines with a line feed. It and the {len(rows) - 1} behind it are left out."
         )
     return rows[0] if rows else []
 

@@ -137,7 +137,7 @@ async def test_export_is_a_file_to_import(
 BAD: list[tuple[dict[str, Any] | str, str | None]] = [
     ("{", None),
     (a_line(1, price=1), "prices[0].price_minor"),
-    (a_line(2) | {"more": 1}, "more"),
+    (a_line(2) | {"mo\0re": 1}, "mo\N{REPLACEMENT CHARACTER}re"),
     (a_line(0), "variant.sku"),
     (a_line(1, name="Otherwise"), "product"),
     (a_line(3, category="nowhere"), "product.category"),

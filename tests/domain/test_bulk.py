@@ -31,6 +31,7 @@ def task(
         (BulkAction.CANCEL, task(Kind.FILL_BACKORDERS, State.READY), LeftOut.NEEDED),
         (BulkAction.DISCARD, task(), None),
         (BulkAction.DISCARD, task(Kind.RESERVE), LeftOut.NEEDED),
+        (BulkAction.DISCARD, task(Kind.IMPORT), LeftOut.NEEDED),
     ],
 )
 def test_bulk_leaves_out_what_a_person_should_look_at(

@@ -145,7 +145,7 @@ def test_bad_line_of_json_says_what_is_bad(line: Any, field: str | None, why: st
         ('cup,"Cup"s,,,,,,,', None, "RFC 4180"),
         ('cup,"Cup', None, "RFC 4180"),
         # The next lines may not get lost: as one line with them it comes if a quote is alone.
-        ('cup,5" cup,,,,,,,\npipe,5" pipe,,,,,,,', None, "into quotes"),
+        ('cup,5" cup,,,,,,,\npipe,5" pipe,,,,,,,', None, "the 1 behind it"),
         ("cup,Cup,,,,,,,\rpipe,Pipe,,,,,,,", None, "line feed"),
         ("cup\xff", None, "UTF-8"),
     ],
