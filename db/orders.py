@@ -9,7 +9,16 @@ import msgspec
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import backorders, events, outcomes, redemptions, reservations, tables, tasks
+from db import (
+    backorders,
+    events,
+    outcomes,
+    redemptions,
+    reservations,
+    tables,
+    tasks,
+    users,
+)
 from db.engine import count_after_commit, fetch, run
 from db.ids import first_id
 from domain import saga
@@ -223,7 +232,11 @@ async def set_payment_method(tx: AsyncConnection, order_id: UUID, payment_method
 
 
 async def claim(tx: AsyncConnection, order_id: UUID, user_id: UUID) -> bool:
-    """Give an order that no account has to one; tells whether it has it now, again is the same."""
+    """Give an order that no account has to one; tells whether it has it now, again is the same.
+
+    Raises NotFound for an account that was erased meanwhile.
+    """
+    await users.stay(tx, user_id)
     written = await run(
         tx,
         """

@@ -17,7 +17,7 @@ from db.placement import Known, Placement, Ready, Render, TooManyUnpaid, decide
 from db.terms import SETUP, Asked, Setup
 from domain.cart import CartClosed
 from domain.redemption import Uses
-from domain.refusal import Refusal
+from domain.refusal import NotFound, Refusal
 from domain.variant import Offer
 
 __all__ = ["Answer", "Placement", "TooManyUnpaid", "insert_many"]
@@ -38,6 +38,7 @@ class _Clock(msgspec.Struct):
     taxes: bool
     shipping: bool
     automatic: bool
+    accounts: list[UUID]
 
 
 class _Unpaid(msgspec.Struct):
@@ -56,15 +57,16 @@ async def insert_many(
     """Accept a group of placements; each gets its answer or its refusal, in order.
 
     A customer has `unpaid_max` unpaid orders at most, whatever other processes accept meanwhile.
-    A cart that is ordered is closed; prices contain taxes if `tax_included`.
+    An account that places one is not erased meanwhile, or is none any more. A cart that is ordered
+    is closed; prices contain taxes if `tax_included`.
 
     No two members share scope and key. A key or cart that another transaction is just using is
     waited for. `render` makes the body that is stored and replayed. Run again with the same
     placements, it gives the same answers.
     """
-    patience = f"SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true), {SETUP}"
-    [clock] = await fetch(tx, _Clock, patience, {"key_wait_ms": str(KEY_WAIT_MS)})
+    clock = await _clock(tx, group)
     group, ended = await checkouts.fill(tx, group)
+    ended = {**ended, **_gone(group, clock.accounts)}
     catalogue = await offers.find_many(tx, {(i.sku, p.currency) for p in group for i in p.items})
     room = {customer: unpaid_max - n for customer, n in (await _unpaid(tx, group)).items()}
     known = await _known(tx, group, catalogue, clock, tax_included=tax_included)
@@ -85,6 +87,36 @@ async def insert_many(
         tx, [d.order_id for d in decided.values() if isinstance(d, Ordered)]
     )
     return [_answer(p, decided[p.order_id], stored.get(p.pair), earlier) for p in group]
+
+
+async def _clock(tx: AsyncConnection, group: Sequence[Placement]) -> _Clock:
+    """Read what time it is and what there is, waiting for locks no longer than for a key.
+
+    Erasing locks an account before all else of it, and so does this.
+    """
+    [clock] = await fetch(
+        tx,
+        _Clock,
+        f"""
+        SELECT now(), set_config('lock_timeout', %(key_wait_ms)s, true), {SETUP},
+               ARRAY(SELECT id FROM users WHERE id = ANY (%(accounts)b::uuid[])
+                       AND deleted_at IS NULL ORDER BY id FOR KEY SHARE)
+        """,  # noqa: S608 - texts of ours alone
+        {
+            "key_wait_ms": str(KEY_WAIT_MS),
+            "accounts": sorted({p.user_id for p in group if p.user_id is not None}),
+        },
+    )
+    return clock
+
+
+def _gone(group: Sequence[Placement], accounts: Collection[UUID]) -> dict[UUID, Refusal]:
+    """Refuse what accounts ask for that were erased after it was known who asks."""
+    return {
+        p.order_id: NotFound(f"There is no account {p.user_id}.")
+        for p in group
+        if p.user_id is not None and p.user_id not in accounts
+    }
 
 
 async def _unpaid(tx: AsyncConnection, group: Sequence[Placement]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import invalidations, review_pages
+from db import invalidations, review_pages, users
 from db.engine import fetch, run
 from db.ids import new_id
 from db.review_pages import Review
@@ -43,7 +43,7 @@ async def put(
     product_id = await review_pages.product_id(tx, slug, shown=True)
     if product_id is None:
         raise NotFound(f"There is no product {slug}.")
-    await _stay(tx, user_id)
+    await users.stay(tx, user_id)
     await _hold(tx, [product_id])
     was = await review_pages.find_own(tx, product_id, user_id)
     if was is not None and was.opinion == said:
@@ -140,13 +140,6 @@ async def erase(tx: AsyncConnection, user_id: UUID) -> None:
         """,
         {"id": user_id},
     )
-
-
-async def _stay(tx: AsyncConnection, user_id: UUID) -> None:
-    """Keep an account from being erased until the transaction ends; raises NotFound if it was."""
-    query = "SELECT id::text FROM users WHERE id = %(id)s AND deleted_at IS NULL FOR SHARE"
-    if not await fetch(tx, UUID, query, {"id": user_id}):
-        raise NotFound(f"There is no account {user_id}.")
 
 
 async def _hold(tx: AsyncConnection, product_ids: Sequence[UUID]) -> None:

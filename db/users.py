@@ -120,6 +120,13 @@ async def get(tx: AsyncConnection, user_id: UUID, *, lock: bool = False) -> User
     return UserView(*row)
 
 
+async def stay(tx: AsyncConnection, user_id: UUID) -> None:
+    """Keep an account from being erased until the transaction ends; raises NotFound if it was."""
+    query = "SELECT id::text FROM users WHERE id = %(id)s AND deleted_at IS NULL FOR SHARE"
+    if not await fetch(tx, UUID, query, {"id": user_id}):
+        raise NotFound(f"There is no account {user_id}.")
+
+
 async def page(
     tx: AsyncConnection, wanted: Filter, *, before: UUID | None, limit: int
 ) -> list[UserView]:

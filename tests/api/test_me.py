@@ -1,5 +1,7 @@
 """One's own account: read, renamed, exported, and erased without a trace of the person."""
 
+import asyncio
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from db import invariants, reviews
+from db import erasure, invariants, reviews
 from db.engine import Database, transaction
 from domain import claim
 from ops.config import Settings
@@ -25,6 +27,8 @@ from tests.people import (
     rows_of,
     someone,
 )
+from tests.records import be_patient
+from tests.waiting import eventually
 from tests.web import assert_problem, post_order
 
 ME = "/v1/users/me"
@@ -216,6 +220,44 @@ async def test_nothing_is_left_of_registering_and_of_orders_placed_before(
     await rows_of(database, "DELETE FROM account_notices WHERE user_id IS NULL RETURNING id")
     everything = await stored(database)
     assert "ann" not in everything.lower().replace("channel", "")
+
+
+async def test_nothing_is_ordered_or_claimed_while_its_account_is_deleted(
+    stranger: httpx.AsyncClient, database: Database, ann: Tokens
+) -> None:
+    await put_products(database, APPLE=100)
+    guests = await post_order(stranger, ("APPLE", 1), email="guest@example.com")
+    token = {"claim_token": guests.headers[claim.HEADER]}
+    claims = stranger.post(f"{guests.headers['location']}/claim", json=token, headers=ann.headers)
+    orders = post_order(stranger, ("APPLE", 1), email="ann@example.com", headers=ann.headers)
+    [(user_id,)] = await rows_of(database, "SELECT id FROM users WHERE email LIKE 'ann@%'")
+
+    # Who asks is known by then, and nothing else of it is done.
+    async with transaction(database) as tx:
+        await be_patient(tx)
+        await erasure.erase(tx, user_id)
+        asking = [asyncio.create_task(request) for request in (claims, orders)]
+        await eventually(partial(all_wait_or_are_answered, database, asking))
+    claimed, ordered = await asyncio.gather(*asking)
+
+    assert_problem(claimed, 404, "not_found")
+    # A machine that takes half a second for the commit has the order come again.
+    assert ordered.status_code in {404, 503}
+    assert await rows_of(database, "SELECT email, user_id FROM orders") == [
+        ("guest@example.com", None)
+    ]
+    assert "ann@" not in await stored(database)
+
+
+async def all_wait_or_are_answered(
+    database: Database, asking: list[asyncio.Task[httpx.Response]]
+) -> bool:
+    [(waiting,)] = await rows_of(
+        database,
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    )
+    return waiting + sum(each.done() for each in asking) >= len(asking)
 
 
 async def test_address_of_a_deleted_account_may_register_again(
