@@ -128,7 +128,7 @@ async def put_stock(
     if await variants.find(tx, sku) is None:
         raise NotFound(f"There is no product {sku}: put it first.")
     name_commit(tx, Commit.STOCK)
-    was = await stock.find(tx, sku)
+    was = await stock.find(tx, sku, lock=True)
     level = await stock.put(tx, sku, data.on_hand, actor=request.user.user_id)
     # What it replaced is known only now. If that is not what was wanted, nothing is committed.
     conditional.check(request, version=level.version - 1 or None)

@@ -38,9 +38,11 @@ class Shelved(msgspec.Struct, frozen=True):
     reserved: int
 
 
-async def find(tx: AsyncConnection, sku: str) -> StockLevel | None:
-    """Read the stock of a SKU."""
-    row = (await tx.execute(select(*_LEVEL).where(_s.sku == sku))).one_or_none()
+async def find(tx: AsyncConnection, sku: str, *, lock: bool = False) -> StockLevel | None:
+    """Read the stock of a SKU; locked, nobody else changes it until the transaction ends."""
+    query = select(*_LEVEL).where(_s.sku == sku)
+    query = query.with_for_update(key_share=True) if lock else query
+    row = (await tx.execute(query)).one_or_none()
     return None if row is None else StockLevel(*row)
 
 
@@ -65,11 +67,10 @@ async def available(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
 
 async def lock(tx: AsyncConnection, sku: str) -> StockLevel:
     """Lock the stock of a SKU until the transaction ends; raises NotFound."""
-    query = select(*_LEVEL).where(_s.sku == sku).with_for_update(key_share=True)
-    row = (await tx.execute(query)).one_or_none()
-    if row is None:
+    found = await find(tx, sku, lock=True)
+    if found is None:
         raise NotFound(f"There is no stock of {sku}: put it first.")
-    return StockLevel(*row)
+    return found
 
 
 async def put(

@@ -162,6 +162,25 @@ async def test_a_creation_that_was_overtaken_while_it_waited_replaces_nothing(
     assert (await client.get(PATH, headers=staff)).json()["on_hand"] == 77
 
 
+async def test_what_a_change_replaced_is_written_down_however_long_it_waited(
+    client: httpx.AsyncClient, staff: dict[str, str], database: Database
+) -> None:
+    await put_products(database, APPLE=10)
+
+    async def is_waiting() -> bool:
+        return await waiting_for_locks(database) > 0
+
+    async with transaction(database) as tx:
+        await stock.put(tx, "APPLE", 77)
+        changing = asyncio.create_task(put(client, staff, 5))
+        await until(is_waiting)
+
+    assert (await changing).status_code == 200
+    audited = await client.get("/v1/audit", params={"target": "APPLE"}, headers=staff)
+    [entry] = audited.json()["entries"]
+    assert (entry["before"]["on_hand"], entry["after"]["on_hand"]) == (77, 5)
+
+
 async def test_changes_of_stock_wait_for_no_order_of_another_product(
     client: httpx.AsyncClient, staff: dict[str, str], database: Database
 ) -> None:
