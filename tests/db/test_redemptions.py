@@ -8,17 +8,20 @@ from uuid import UUID
 import msgspec
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.acceptance import Acceptance
-from db import discounts, invariants, orders
+from db import discounts, invariants, orders, redemptions, terms
 from db.discounts import DiscountView
-from db.engine import Database, connect, transaction
+from db.engine import Busy, Database, connect, transaction
 from db.ids import new_id
 from db.keys import Answer
+from db.terms import Asked, Setup
 from domain import order
-from domain.discount import DiscountUsedUp
+from domain.discount import Discount, DiscountUsedUp
 from domain.event import CancelReason
 from domain.order import Change, Order
+from domain.redemption import Customer, Uses
 from domain.refusal import Refusal
 from ops.config import Settings
 from tests.builders import a_placement, put_products
@@ -136,6 +139,59 @@ async def test_limit_that_is_set_amid_orders_counts_all_of_them(
 
     assert len([answer for answer in answers if isinstance(answer, Answer)]) == ORDERS
     assert await state(database) == (ORDERS, ORDERS, ORDERS)
+
+
+async def read(tx: AsyncConnection) -> Discount:
+    """Read the discount as an order does."""
+    asked = Asked(["TEN"], (), ())
+    there = Setup(taxes=False, shipping=False, automatic=False)
+    return (await terms.read(tx, there, asked, tax_included=False, hold=True)).codes["TEN"]
+
+
+async def test_limited_discount_is_decided_on_by_one_order_at_a_time(
+    database: Database, impatient: Database
+) -> None:
+    await put(database, "TEN", uses_max=1)
+
+    async def count(tx: AsyncConnection) -> Uses:
+        return await redemptions.hold(tx, [(await read(tx), Customer(None, "ann@example.com"))])
+
+    async def count_meanwhile() -> None:
+        async with transaction(impatient) as other:
+            await count(other)
+
+    async with transaction(database) as tx:
+        await count(tx)
+        with pytest.raises(Busy):
+            await count_meanwhile()
+
+
+async def test_limit_is_not_set_while_an_order_goes_by_there_being_none(
+    database: Database, impatient: Database
+) -> None:
+    await put(database, "TEN")
+
+    async with transaction(database) as tx:
+        await read(tx)
+        with pytest.raises(Busy):
+            await put(impatient, "TEN", uses_max=1)
+
+
+async def test_what_is_given_back_again_is_given_back_once(
+    database: Database, processes: list[Acceptance]
+) -> None:
+    await put_products(database, APPLE=1000)
+    await put(database, "TEN", uses_max=5)
+    placed = await order_at_once(processes, ["ann@example.com", "bob@example.com"], ["TEN"])
+    first, _ = [answer.order_id for answer in placed if isinstance(answer, Answer)]
+
+    for _ in range(2):
+        async with transaction(database) as tx:
+            # A refund, too, is a change of an order that is cancelled.
+            await redemptions.give_back(tx, [first])
+
+    async with transaction(database) as tx:
+        assert (await tx.execute(text("SELECT uses FROM discounts"))).scalar() == 1
 
 
 async def test_orders_that_are_cancelled_at_once_give_back_what_others_take_meanwhile(
