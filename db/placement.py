@@ -109,12 +109,16 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What placements are decided by; `terms` is None where there are none to speak of."""
+    """What placements are decided by; `terms` is None where there are none to speak of.
+
+    Prices contain the taxes there may be if `tax_included`, also as long as there are none.
+    """
 
     offers: Mapping[tuple[str, str], Offer]
     now: datetime
     terms: Terms | None
     uses: Uses
+    tax_included: bool = False
 
 
 Render = Callable[[OrderView], bytes]
@@ -125,7 +129,7 @@ def decide(placement: Placement, known: Known, render: Render) -> Ready | Refusa
     try:
         lines, total = price(placement.items, known.offers, placement.currency)
         if known.terms is None:
-            made = _plain(total)
+            made = _plain(total, tax_included=known.tax_included)
         else:
             made = _quoted(placement, lines, known, known.terms)
         expected = placement.expected_total_minor
@@ -139,7 +143,7 @@ def decide(placement: Placement, known: Known, render: Render) -> Ready | Refusa
     return Ready(placement, change, view, render(view), made.applied, made.shipping_tax_ppm)
 
 
-def _plain(total: Money) -> Quote:
+def _plain(total: Money, *, tax_included: bool) -> Quote:
     """Give what an order costs where there is nothing but goods."""
     return Quote(
         lines=(),
@@ -148,7 +152,7 @@ def _plain(total: Money) -> Quote:
         discount_minor=0,
         shipping_minor=0,
         tax_minor=0,
-        tax_included=False,
+        tax_included=tax_included,
         total_minor=total.minor,
     )
 

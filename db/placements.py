@@ -156,7 +156,7 @@ async def _known(
     there = Setup(clock.taxes, clock.shipping, clock.automatic)
     codes = {code for p in group for code in p.codes}
     if not (codes or there.any):
-        return Known(catalogue, clock.now, None, Uses({}, {}))
+        return Known(catalogue, clock.now, None, Uses({}, {}), tax_included)
     asked = Asked(codes, {p.ship_to.country for p in group}, {p.currency for p in group})
     found = await terms.read(tx, there, asked, tax_included=tax_included, hold=True)
     wanted = [(d, p.redeemer) for p in group for d in found.for_codes(p.codes)]

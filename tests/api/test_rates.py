@@ -113,15 +113,17 @@ async def test_order_costs_shipping_and_tax_of_where_it_goes(client: httpx.Async
 async def test_prices_that_contain_taxes_cost_no_more(
     client: httpx.AsyncClient, app: Litestar
 ) -> None:
-    await put_tax(client, "GB", 200_000)
     acceptance = app.state.acceptance
     app.state.settings = msgspec.structs.replace(app.state.settings, prices_include_tax=True)
     acceptance.tax_included = True
 
+    untaxed = (await post_order(client, ("APPLE", 3))).json()
+    await put_tax(client, "GB", 200_000)
     order = (await post_order(client, ("APPLE", 3), ("PEAR", 1))).json()
     path, headers = await a_cart(client, ("APPLE", 3), ("PEAR", 1))
     seen = (await client.get(path, headers=headers, params={"country": "GB"})).json()
 
+    assert (parts(untaxed), untaxed["tax_included"]) == ((0, 0, 0, 750), True)
     # 17.49 less 17.49 / 1.2 is 2.915.
     assert (parts(order), order["tax_included"]) == ((0, 0, 292, 1749), True)
     assert (seen["tax_minor"], seen["tax_included"], seen["total_minor"]) == (292, True, 1749)
