@@ -39,7 +39,7 @@ async def step(tx: AsyncConnection) -> BulkView | None:
         _Running,
         """
         SELECT id, action, filter, undoes, id_seen, id_max, left_out,
-               least(%(most)s, per_s * extract(epoch FROM now() - stepped_at))::int
+               floor(least(%(most)s, per_s * extract(epoch FROM now() - stepped_at)))::int
         FROM task_bulks WHERE state = 'running'
         ORDER BY stepped_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
         """,
