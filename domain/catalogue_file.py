@@ -30,6 +30,8 @@ _NAMING = {
 # What it says of text that has not the form that it must have.
 _ILL_FORMED = "Expected `str` matching regex"
 _TEXTS = (inspect.StrType, inspect.EnumType, inspect.LiteralType, inspect.DateTimeType)
+# What a spreadsheet makes of an export when it is saved.
+_OF_SHEETS: Mapping[str, str] = {"TRUE": "true", "FALSE": "false"}
 # A refusal may quote the input, but is no place to send all of it back.
 _QUOTED_CHARS_MAX = 200
 
@@ -192,6 +194,7 @@ def _as_json(cells: Sequence[str], columns: Sequence[str]) -> bytes:
 
 
 def _json_cell(cell: str, column: str) -> msgspec.Raw:
+    cell = _OF_SHEETS.get(cell, cell)
     try:
         msgspec.json.decode(cell)
     except ValueError as error:

@@ -83,6 +83,8 @@ def test_line_of_csv_says_what_one_of_json_does() -> None:
         "prices": [{"list": "x", "price_minor": 1}],
     }
     assert of_csv == read(json.dumps(of_json).encode(), None)
+    of_sheet = read(CELLS.replace("false", "FALSE").encode(), header(HEADER.encode()))
+    assert of_sheet == of_csv
 
 
 def test_empty_cell_is_a_field_that_is_left_out() -> None:
