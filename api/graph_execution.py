@@ -1,5 +1,6 @@
 """Carrying out queries: measured first, then read in one transaction, unless they are cached."""
 
+import asyncio
 import hashlib
 import re
 from functools import partial
@@ -11,7 +12,7 @@ from litestar.datastructures import State
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from api.graph_limits import DEPTH_MAX, TOKENS_MAX, Reason, measure, refused
+from api.graph_limits import DEPTH_MAX, LISTED_MAX, TOKENS_MAX, Reason, Widths, measure, refused
 from api.graph_loaders import Loaders
 from api.graph_query import Answered, Query
 from api.graph_schema import SCHEMA, SDL
@@ -47,15 +48,15 @@ async def answer(state: State, query: Query) -> Answered:
         _refuse_nested(query.text)
         _refuse_long_numbers(query.text)
         document = parse(query.text, max_tokens=TOKENS_MAX)
-        measure(document, query.variables, query.operation, introspects=not query.public)
+        widths = measure(document, query.variables, query.operation, introspects=not query.public)
     except GraphQLError as error:
         return _errors([_told(error)])
     try:
         if not query.public:
-            read = await _read(state, query)
+            read = await _read(state, query, widths)
             return Answered(read.value.body if read.value else b"", carried_out=True)
         cache: Cache = state.cache
-        page = await cache.get(_KIND, _key(query), partial(_read, state, query))
+        page = await cache.get(_KIND, _key(query), partial(_read, state, query, widths))
     except _Failed as failed:
         return failed.answered
     return Answered(page.body if page else b"", carried_out=True)
@@ -83,25 +84,38 @@ def _key(query: Query) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
-async def _read(state: State, query: Query) -> Read[Page]:
+async def _read(state: State, query: Query, widths: Widths) -> Read[Page]:
     """Carry a query out; raises _Failed if the answer has errors, which end the transaction."""
     async with reading(state.database) as tx:
-        loaders = Loaders(tx, public=query.public)
-        try:
-            result = await SCHEMA.execute(
-                query.text,
-                variable_values=dict(query.variables),
-                context_value=loaders,
-                operation_name=query.operation,
-                allowed_operation_types=(OperationType.QUERY,),
-            )
-        finally:
-            await loaders.settle()
+        loaders = Loaders(tx, public=query.public, widths=widths)
+        result = await _carried_out(query, loaders)
         answered = _answered(result)
         if result.errors:
             raise _Failed(answered)
         fresh_s = min(SHORT_S, await edges.of_products(tx, sorted(loaders.slugs)))
     return Read(Page(answered.body, ""), frozenset(loaders.tags), fresh_s)
+
+
+async def _carried_out(query: Query, loaders: Loaders) -> ExecutionResult:
+    """Carry a query out; raises _Failed, with nothing of the answer, if it gets too long."""
+    execution = SCHEMA.execute(
+        query.text,
+        variable_values=dict(query.variables),
+        context_value=loaders,
+        operation_name=query.operation,
+        allowed_operation_types=(OperationType.QUERY,),
+    )
+    executing = asyncio.create_task(execution)
+    loaders.give_up = executing.cancel
+    try:
+        return await executing
+    except asyncio.CancelledError:
+        if not loaders.is_too_long:
+            raise
+        why = f"The lists of the answer have more than {LISTED_MAX} values: ask in parts."
+        raise _Failed(_errors([_told(refused(Reason.TOO_COSTLY, why))])) from None
+    finally:
+        await loaders.settle()
 
 
 def _answered(result: ExecutionResult) -> Answered:

@@ -1,9 +1,10 @@
 """What a query may ask for: its size, depth and cost, known before any of it is carried out."""
 
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
-import msgspec
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -25,6 +26,8 @@ FIELDS_MAX = 200
 DEPTH_MAX = 8
 # Values of which the answer consists at most; a thousand take some ten milliseconds.
 COST_MAX = 5_000
+# Where lists are longer than was assumed: of that many in them it takes some 0.3 s.
+LISTED_MAX = 10_000
 # Of a list without a `first`, so many count; they are rarely longer.
 LENGTHS: Mapping[str, int] = {
     "products": 20,
@@ -52,12 +55,9 @@ def refused(reason: Reason, message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": reason.value})
 
 
-class Measure(msgspec.Struct, frozen=True):
-    """How large a query is."""
-
-    fields: int
-    depth: int
-    cost: int
+# By where a list stands in an answer: how many values each of its elements has, without those of
+# other lists in it.
+Widths = Mapping[tuple[str, ...], int]
 
 
 def measure(
@@ -66,11 +66,12 @@ def measure(
     operation: str | None = None,
     *,
     introspects: bool = False,
-) -> Measure:
+) -> Widths:
     """Measure the operations of a document, in time that its tokens bound.
 
-    A fragment counts wherever it is spread, and ends no sooner for being in itself. Raises a
-    GraphQLError that names the limit.
+    A fragment counts wherever it is spread, and ends no sooner for being in itself. Gives how
+    wide its lists are, of which nobody knows before how long they are. Raises a GraphQLError
+    that names the limit.
     """
     operations = [n for n in document.definitions if isinstance(n, OperationDefinitionNode)]
     if not operations or any(n.operation is not OperationType.QUERY for n in operations):
@@ -85,16 +86,26 @@ def measure(
             for each in node.variable_definitions or ()
             if isinstance(each.default_value, IntValueNode)
         }
-        walk.visit(node.selection_set, depth=1, times=1)
+        walk.visit(node.selection_set, _Within())
     walk.refuse_unmeasured()
-    return Measure(walk.fields, walk.depth, walk.cost)
+    return walk.widths
+
+
+class _Within(NamedTuple):
+    """Where fields stand: so deep, so many times at most, and in which list."""
+
+    depth: int = 1
+    times: int = 1
+    path: tuple[str, ...] = ()
+    of_list: tuple[str, ...] = ()
 
 
 class _Walk:
     def __init__(
         self, document: DocumentNode, variables: Mapping[str, object], *, introspects: bool
     ) -> None:
-        self.fields = self.depth = self.cost = 0
+        self.widths = Counter[tuple[str, ...]]()
+        self._fields = self._cost = 0
         self.defaults: Mapping[str, str] = {}
         self._variables = variables
         self._introspects = introspects
@@ -104,17 +115,17 @@ class _Walk:
         self._spread = set[str]()
         self._spreads = 0
 
-    def visit(self, selections: SelectionSetNode, *, depth: int, times: int) -> None:
+    def visit(self, selections: SelectionSetNode, within: _Within) -> None:
         for node in selections.selections:
             if isinstance(node, FieldNode):
-                self._field(node, depth, times)
+                self._field(node, within)
             elif isinstance(node, InlineFragmentNode):
-                self._enter(node.selection_set, depth, times)
+                self._enter(node.selection_set, within)
             elif isinstance(node, FragmentSpreadNode):
                 fragment = self._fragments.get(node.name.value)
                 if fragment is not None:
                     self._spread.add(fragment.name.value)
-                    self._enter(fragment.selection_set, depth, times)
+                    self._enter(fragment.selection_set, within)
 
     def refuse_unmeasured(self) -> None:
         """Refuse fragments that were not met: validation compares their fields, each with each."""
@@ -123,16 +134,16 @@ class _Walk:
                 Reason.INVALID, "A fragment is spread nowhere, or is there twice: leave it out."
             )
 
-    def _enter(self, selections: SelectionSetNode, depth: int, times: int) -> None:
+    def _enter(self, selections: SelectionSetNode, within: _Within) -> None:
         # Fragments that only spread each other have no fields to count.
         self._spreads += 1
         if self._spreads > FIELDS_MAX:
             raise refused(
                 Reason.TOO_LARGE, f"At most {FIELDS_MAX} fragments may be spread in a query."
             )
-        self.visit(selections, depth=depth, times=times)
+        self.visit(selections, within)
 
-    def _field(self, node: FieldNode, depth: int, times: int) -> None:
+    def _field(self, node: FieldNode, within: _Within) -> None:
         name = node.name.value
         if name in {"__schema", "__type"}:
             if not self._introspects:
@@ -140,10 +151,15 @@ class _Walk:
                     Reason.INTROSPECTION, "Only staff introspects; read GET /graphql/schema."
                 )
             return
-        self.fields += 1
-        self.cost += times
-        self.depth = max(self.depth, depth)
-        if self.fields > FIELDS_MAX:
+        self._fields += 1
+        self._cost += within.times
+        self.widths[within.of_list] += 1
+        self._refuse_much(within.depth)
+        if node.selection_set is not None:
+            self.visit(node.selection_set, self._inside(node, within))
+
+    def _refuse_much(self, depth: int) -> None:
+        if self._fields > FIELDS_MAX:
             raise refused(
                 Reason.TOO_LARGE, f"The query has more than {FIELDS_MAX} fields: ask in parts."
             )
@@ -151,14 +167,17 @@ class _Walk:
             raise refused(
                 Reason.TOO_DEEP, f"The query is more than {DEPTH_MAX} levels deep: ask in parts."
             )
-        if self.cost > COST_MAX:
+        if self._cost > COST_MAX:
             raise refused(
                 Reason.TOO_COSTLY,
                 f"The answer could have more than {COST_MAX} values: ask for shorter lists.",
             )
-        if node.selection_set is not None:
-            length = self._length(node) if name in LENGTHS else 1
-            self.visit(node.selection_set, depth=depth + 1, times=times * length)
+
+    def _inside(self, node: FieldNode, within: _Within) -> _Within:
+        path = (*within.path, (node.alias or node.name).value)
+        if node.name.value not in LENGTHS:
+            return _Within(within.depth + 1, within.times, path, within.of_list)
+        return _Within(within.depth + 1, within.times * self._length(node), path, path)
 
     def _length(self, node: FieldNode) -> int:
         """Tell how many a list may have; what is no number of ours is refused later."""

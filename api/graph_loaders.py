@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from strawberry import Info
 from strawberry.dataloader import DataLoader
 
+from api.graph_limits import LISTED_MAX, Widths
 from db import graph, showcase
 from db.find_tree import Node, Tree
 from db.graph import Item, Said
@@ -27,9 +30,15 @@ class Loaders:
     `slugs` are of the products whose prices, or whether they are there, are in it.
     """
 
-    def __init__(self, tx: AsyncConnection, *, public: bool) -> None:
+    def __init__(
+        self, tx: AsyncConnection, *, public: bool, widths: Widths = MappingProxyType({})
+    ) -> None:
         self.tx = tx
         self.public = public
+        # Ends the query, once somebody has said how.
+        self.give_up: Callable[[], object] = lambda: None
+        self._widths = widths
+        self._listed = 0
         self.tags: set[str] = {CATALOGUE}
         self.slugs: set[str] = set()
         self._made: dict[Hashable, DataLoader[Any, Any]] = {}
@@ -41,6 +50,21 @@ class Loaders:
     async def settle(self) -> None:
         """Wait for what is still being read for nobody; then the transaction may end."""
         await asyncio.gather(*self._begun, return_exceptions=True)
+
+    async def listed(self, info: Info[Any, Any], found: Sequence[Value]) -> Sequence[Value]:
+        """Give the elements of a list in the answer; beyond LISTED_MAX values have it given up."""
+        path = tuple(name for name in info.path.as_list() if isinstance(name, str))
+        self._listed += len(found) * self._widths.get(path, 1)
+        if self.is_too_long:
+            self.give_up()
+            # Thousands may come here before any is cancelled: an error of each would take seconds.
+            await asyncio.get_running_loop().create_future()
+        return found
+
+    @property
+    def is_too_long(self) -> bool:
+        """Tell whether the lists of the answer have more values than they may."""
+        return self._listed > LISTED_MAX
 
     async def tree(self) -> Tree:
         """Give the tree of categories, read once."""

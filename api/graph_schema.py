@@ -1,6 +1,5 @@
 """The schema of /graphql: the catalogue as everybody sees it, and all of it for staff."""
 
-import re
 from datetime import date, datetime
 from enum import Enum
 from typing import Annotated
@@ -19,13 +18,13 @@ from db.find_tree import Node
 from db.graph import Item, Said
 from db.review_pages import Order
 from db.showcase import Availability, ShownVariant
+from domain.money import CURRENCIES
 
 Asked = Info[Loaders, None]
 First = Annotated[int, strawberry.argument(description=f"how many, {FIRST_MAX} at most")]
 Currency = Annotated[
     str | None, strawberry.argument(description="of ISO 4217; the variant's own if none is given")
 ]
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _STAFF_ONLY = "Only staff that writes the catalogue sees this."
 
 
@@ -149,7 +148,7 @@ class Product:
     @strawberry.field(description="In their order, at the prices of now.")
     async def variants(self, info: Asked, currency: Currency = None) -> list[Variant]:
         found = await info.context.variants(self.slug, _currency(currency))
-        return [Variant.of(self.slug, each) for each in found]
+        return [Variant.of(self.slug, each) for each in await info.context.listed(info, found)]
 
     @strawberry.field(description="Whether any of its variants is in stock.")
     async def in_stock(self, info: Asked) -> bool:
@@ -167,7 +166,7 @@ class Product:
         self, info: Asked, first: First = 5, order: ReviewOrder = ReviewOrder.NEWEST
     ) -> list[Review]:
         found = await info.context.reviews(self.slug, Order(order.value), _first(first))
-        return [Review.of(said) for said in found]
+        return [Review.of(said) for said in await info.context.listed(info, found)]
 
     @staticmethod
     def of(item: Item | None) -> "Product | None":
@@ -206,12 +205,13 @@ class Category:
     @strawberry.field
     async def children(self, info: Asked) -> "list[Category]":
         tree = await info.context.tree()
-        return [Category.made(n) for n in tree.nodes.values() if n.parent == self.known.id]
+        found = tree.children.get(self.known.id, ())
+        return [Category.made(node) for node in await info.context.listed(info, found)]
 
     @strawberry.field(description="The newest in it and in all that is below it.")
     async def products(self, info: Asked, first: First = 20) -> list[Product]:
         found = await info.context.newest(self.known.id, _first(first))
-        return [Product.made(item) for item in found]
+        return [Product.made(item) for item in await info.context.listed(info, found)]
 
     @staticmethod
     def of(node: Node | None) -> "Category | None":
@@ -241,7 +241,7 @@ class Query:
         before: UUID | None = None if after is None else pages.decode(after)
         found = await info.context.page(below, before=before, limit=limit + 1)
         return ProductPage(
-            items=[Product.made(item) for item in found[:limit]],
+            items=[Product.made(item) for item in await info.context.listed(info, found[:limit])],
             next=pages.encode(found[limit - 1].id) if len(found) > limit else None,
         )
 
@@ -260,7 +260,8 @@ class Query:
     @strawberry.field(description="The categories at the top.")
     async def categories(self, info: Asked) -> list[Category]:
         tree = await info.context.tree()
-        return [Category.made(node) for node in tree.nodes.values() if node.parent is None]
+        found = tree.children.get(None, ())
+        return [Category.made(node) for node in await info.context.listed(info, found)]
 
 
 def _name(field: str, name: str) -> str:
@@ -277,7 +278,7 @@ def _first(first: int) -> int:
 
 
 def _currency(currency: str | None) -> str | None:
-    if currency is not None and not _CURRENCY.fullmatch(currency):
+    if currency is not None and currency not in CURRENCIES:
         raise InvalidRequest("Send a currency of ISO 4217, e.g. GBP.", field="currency")
     return currency
 

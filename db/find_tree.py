@@ -1,6 +1,6 @@
 """The tree of categories as a search needs it: whole, to narrow by and to add up in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -22,9 +22,10 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """All categories, by id."""
+    """All categories, by id, and those below each, siblings in their order; None has the top."""
 
     nodes: Mapping[UUID, Node]
+    children: Mapping[UUID | None, Sequence[Node]]
 
     @staticmethod
     async def read(tx: AsyncConnection) -> "Tree":
@@ -34,22 +35,22 @@ class Tree(msgspec.Struct, frozen=True):
             Node,
             """
             SELECT id, parent_id, slug, name FROM categories WHERE deleted_at IS NULL
-            LIMIT %(limit)s
+            ORDER BY rank, slug LIMIT %(limit)s
             """,
             {"limit": CATEGORIES_MAX},
         )
-        return Tree({node.id: node for node in found})
+        children: dict[UUID | None, list[Node]] = {}
+        for node in found:
+            children.setdefault(node.parent, []).append(node)
+        return Tree({node.id: node for node in found}, children)
 
     def below(self, slug: str) -> list[UUID]:
         """Give the ids of a category and of all below it; raises NotFound."""
         found = [node.id for node in self.nodes.values() if node.slug == slug]
         if not found:
             raise NotFound(f"There is no category {slug}.", field="category")
-        children: dict[UUID | None, list[UUID]] = {}
-        for node in self.nodes.values():
-            children.setdefault(node.parent, []).append(node.id)
         for each in found:  # it grows while it is read
-            found += children.get(each, [])
+            found += [node.id for node in self.children.get(each, ())]
         return found
 
     def counts(self, direct: Mapping[UUID, int]) -> list[CategoryCount]:
