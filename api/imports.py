@@ -104,7 +104,9 @@ async def post_import(
         async def act(tx: AsyncConnection) -> ImportView:
             name_commit(tx, Commit.IMPORT)
             view = await imports.start(tx, new.id, size)
-            facts = {"bytes": size, "on_error": on_error.value, "dry_run": dry_run}
+            # The file is not kept: whoever has it can show that it was this one.
+            file = {"bytes": size, "sha256": digest}
+            facts = {**file, "on_error": on_error.value, "dry_run": dry_run}
             await audit.record(tx, request, "import.create", new.id, after=facts)
             return view
 

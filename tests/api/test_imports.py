@@ -1,6 +1,7 @@
 """Imports over HTTP: the whole of a file becomes visible at once, or nothing of it."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -226,6 +227,16 @@ async def test_file_that_cannot_be_read_on_is_refused_whatever_is_asked(
 
     assert counts(done)[0] == "refused"
     assert [(each["line"], why in each["detail"]) for each in errors] == [(line, True)]
+
+
+async def test_audit_log_says_of_which_file_an_import_is(client: httpx.AsyncClient) -> None:
+    file = a_file(a_line(0))
+
+    made = (await send(client, file, key="k")).json()["id"]
+
+    audited = await client.get("/v1/audit", params={"target": made})
+    [entry] = audited.json()["entries"]
+    assert entry["after"]["sha256"] == hashlib.sha256(file).hexdigest()
 
 
 async def test_same_key_is_the_same_import(client: httpx.AsyncClient, database: Database) -> None:
