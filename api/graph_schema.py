@@ -158,8 +158,7 @@ class Product:
     @strawberry.field
     async def rating(self, info: Asked) -> Rating:
         weight = await info.context.rating(self.slug)
-        average = round(weight.stars / weight.reviews, 2) if weight.reviews else None
-        return Rating(reviews=weight.reviews, average=average)
+        return Rating(reviews=weight.reviews, average=weight.average)
 
     @strawberry.field
     async def reviews(

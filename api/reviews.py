@@ -151,9 +151,8 @@ async def delete_own_review(
 
 
 def rating(weight: Weight) -> Rating:
-    """Write what reviews come to, the average to two digits."""
-    average = round(weight.stars / weight.reviews, 2) if weight.reviews else None
-    return Rating(weight.reviews, average)
+    """Write what reviews come to."""
+    return Rating(weight.reviews, weight.average)
 
 
 def own(review: Review) -> OwnReview:

@@ -80,6 +80,16 @@ class Weight(msgspec.Struct, frozen=True):
         """Give what takes one to the other."""
         return Weight(self.reviews - other.reviews, self.stars - other.stars)
 
+    @property
+    def average(self) -> float | None:
+        """Give the stars of a review on average, to two digits; None without any.
+
+        Halves are rounded up, as Postgres does it for search.
+        """
+        if not self.reviews:
+            return None
+        return (200 * self.stars + self.reviews) // (2 * self.reviews) / 100
+
 
 def state_of_writing(was: ReviewState | None, *, moderated: bool) -> ReviewState:
     """Give the state of a review that was just written or changed; `was` is None for a new one.

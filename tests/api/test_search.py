@@ -4,8 +4,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from db.engine import Database, transaction
+from tests.api.graph import ask
 from tests.catalogue import Goods, put_category, put_goods
 from tests.web import assert_problem
 
@@ -108,3 +110,19 @@ async def test_nothing_that_is_typed_is_too_much(stranger: httpx.AsyncClient) ->
     found = {q: await stranger.get(f"/v1/search?q={quote(q)}") for q in HOSTILE}
 
     assert {q: answer.status_code for q, answer in found.items()} == dict.fromkeys(HOSTILE, 200)
+
+
+async def test_rating_is_the_same_wherever_it_stands(
+    stranger: httpx.AsyncClient, database: Database
+) -> None:
+    async with transaction(database) as tx:
+        cup = await put_goods(tx, "halves", Goods(name="Halves"))
+        query = "INSERT INTO product_ratings (product_id, reviews, stars) VALUES (:id, 8, 33)"
+        await tx.execute(text(query), {"id": cup})
+
+    found = (await stranger.get("/v1/search?q=halves")).json()["products"][0]["rating"]
+    read = (await stranger.get("/v1/products/halves/reviews")).json()["rating"]["average"]
+    asked = await ask(stranger, '{ product(slug: "halves") { rating { average } } }')
+
+    assert (found, read) == (4.13, 4.13)
+    assert asked["data"]["product"]["rating"]["average"] == found

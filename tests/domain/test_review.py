@@ -48,3 +48,16 @@ def test_text_has_no_other_control_characters_and_an_end(text: str) -> None:
 def test_no_author_is_called_like_an_address(name: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(name, Author)
+
+
+@pytest.mark.parametrize(
+    ("counted", "average"),
+    [
+        (Weight(), None),
+        (Weight(1, 5), 5.0),
+        (Weight(3, 14), 4.67),
+        (Weight(8, 33), 4.13),
+    ],
+)
+def test_average_has_two_digits_and_halves_count_up(counted: Weight, average: float | None) -> None:
+    assert counted.average == average
