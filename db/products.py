@@ -124,18 +124,7 @@ async def put(tx: AsyncConnection, slug: str, content: ProductContent) -> Produc
                 ELSE excluded.published_at END,
             deleted_at = NULL, version = p.version + 1, updated_at = now()
         """,  # noqa: S608 - texts of ours alone
-        {
-            "id": new_id(),
-            "slug": slug,
-            "name": content.name,
-            "description": content.description,
-            "category_id": await _category(tx, content.category),
-            "attributes": msgspec.json.encode(content.attributes).decode(),
-            "images": msgspec.json.encode(content.images).decode(),
-            "keywords": content.keywords,
-            "status": content.status.value,
-            "published_at": content.published_at,
-        },
+        {"id": new_id(), "slug": slug, **await _columns(tx, content)},
     )
     stored = await find(tx, slug)
     if stored is None:
@@ -166,6 +155,19 @@ async def skus(tx: AsyncConnection, slug: str) -> list[str]:
         """,
         {"slug": slug, "limit": VARIANTS_MAX},
     )
+
+
+async def _columns(tx: AsyncConnection, content: ProductContent) -> dict[str, object]:
+    return {
+        "name": content.name,
+        "description": content.description,
+        "category_id": await _category(tx, content.category),
+        "attributes": msgspec.json.encode(content.attributes).decode(),
+        "images": msgspec.json.encode(content.images).decode(),
+        "keywords": content.keywords,
+        "status": content.status.value,
+        "published_at": content.published_at,
+    }
 
 
 async def _category(tx: AsyncConnection, slug: str | None) -> UUID | None:
