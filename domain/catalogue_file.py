@@ -14,8 +14,11 @@ from msgspec import inspect
 from domain.catalogue_line import CatalogueLine, ProductPart, VariantPart
 from domain.importing import FileFormat
 
-# As much as a request about one product may be.
-LINE_BYTES_MAX = 1_000_000
+# Twice what a request about one product may be: in a line it is with a variant and its prices,
+# and in CSV each of its quotes is there twice.
+LINE_BYTES_MAX = 2_000_000
+# Else Python gives up on cells of more than 131,072 characters, as many attributes have.
+csv.field_size_limit(LINE_BYTES_MAX)
 
 _BOM = b"\xef\xbb\xbf"
 _QUOTE = b'"'

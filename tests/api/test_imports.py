@@ -213,8 +213,8 @@ async def test_dry_run_only_says_what_would_be(
     ("file", "line", "why"),
     [
         (b"variant.sku,colour\nCUP,red\n", 1, "No such column"),
-        (b"x" * 1_400_000 + b"\n" + a_file(a_line(0)), 1, "it is no line"),
-        (b'variant.sku\n"CUP\n' + b"CUP\n" * 400_000, 2, "it is no line"),
+        (b"x" * 2_400_000 + b"\n" + a_file(a_line(0)), 1, "it is no line"),
+        (b'variant.sku\n"CUP\n' + b"CUP\n" * 650_000, 2, "it is no line"),
     ],
 )
 async def test_file_that_cannot_be_read_on_is_refused_whatever_is_asked(

@@ -87,6 +87,16 @@ def test_line_of_csv_says_what_one_of_json_does() -> None:
     assert of_sheet == of_csv
 
 
+def test_cell_is_as_long_as_what_an_export_writes_into_it() -> None:
+    attributes = {f"a{n}": ["x" * 200] * 50 for n in range(20)}
+    product = {"slug": "cup", "name": "Cup", "attributes": attributes}
+    cell = json.dumps(attributes).replace('"', '""')
+
+    found = read(f'cup,Cup,"{cell}",,,,,,'.encode(), header(HEADER.encode()))
+
+    assert found == read(json.dumps({"product": product}).encode(), None)
+
+
 def test_empty_cell_is_a_field_that_is_left_out() -> None:
     found = read(b"cup,Cup,,,,,,,", header(HEADER.encode()))
 
