@@ -242,10 +242,12 @@ async def erase(tx: AsyncConnection, user_id: UUID) -> None:
     await run(
         tx,
         """
-        DELETE FROM carts c
-        WHERE c.user_id = %(id)s
-           OR c.merged_into IN (SELECT id FROM carts WHERE user_id = %(id)s)
-           OR c.order_id IN (SELECT id FROM orders WHERE user_id = %(id)s)
+        DELETE FROM carts WHERE id IN (
+            SELECT id FROM carts WHERE user_id = %(id)s
+            UNION ALL
+            SELECT c.id FROM carts m JOIN carts c ON c.merged_into = m.id WHERE m.user_id = %(id)s
+            UNION ALL
+            SELECT c.id FROM orders o JOIN carts c ON c.order_id = o.id WHERE o.user_id = %(id)s)
         """,
         {"id": user_id},
     )

@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import cart_lines, carts
+from db import cart_lines, carts, orders
 from db.carts import Cart, Holder
 from db.engine import Busy, Database, transaction
 from db.ids import new_id
 from domain.cart import CartClosed, Kept
 from domain.refusal import Conflict, NotFound
+from tests.builders import a_placement, place, put_products
 from tests.staff import ADMIN
 
 OWNER = Holder(ADMIN)
@@ -102,6 +103,27 @@ async def test_account_that_is_gone_opens_no_cart(tx: AsyncConnection) -> None:
 
     with pytest.raises(NotFound):
         await carts.open_for(tx, ADMIN, "GBP")
+
+
+async def test_carts_of_who_is_erased_are_found_without_reading_those_of_others(
+    database: Database,
+) -> None:
+    await put_products(database, APPLE=1)
+    [order_id] = await place(database, a_placement(("APPLE", 1)))
+    async with transaction(database) as tx:
+        merged, ordered, other = [(await carts.insert(tx, "GBP"))[0] for _ in range(3)]
+        mine, _ = await carts.open_for(tx, ADMIN, "GBP")
+        await carts.close_into(tx, merged, mine.id)
+        await carts.close(tx, [(ordered, order_id)])
+        await orders.claim(tx, order_id, ADMIN)
+
+    async with transaction(database) as tx:
+        await carts.erase(tx, ADMIN)
+        read = await tx.scalar(text("SELECT pg_stat_get_xact_numscans('carts'::regclass)"))
+
+    async with transaction(database) as tx:
+        left = (await tx.execute(text("SELECT id FROM carts"))).scalars().all()
+    assert (left, read) == ([other], 0)
 
 
 async def test_cart_is_forgotten_once_nobody_touched_it_for_a_month(tx: AsyncConnection) -> None:
