@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import find_hits, find_pages, find_words
-from db.engine import Database, fetch, transaction
+from db.engine import Database, fetch, reading
 from db.find_facets import told
 from db.find_pages import COUNTED_MAX, Listed
 from db.find_tree import Tree
@@ -38,8 +38,8 @@ class Finds(msgspec.Struct, frozen=True):
     async def search(
         self, wanted: Wanted, *, after: Place | None, limit: int, facets: bool
     ) -> Found:
-        """Find public products, a page of them, with or without facets."""
-        async with transaction(self.database) as tx:
+        """Find public products, a page of them, with or without facets, all as of one moment."""
+        async with reading(self.database) as tx:
             await fetch(tx, lambda *_: None, _PLANS, {"timeout": f"{TIMEOUT_MS}ms"})
             tree = await Tree.read(tx)
             scope = await scope_of(tx, wanted, tree)

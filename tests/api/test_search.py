@@ -1,5 +1,6 @@
 """Searching over HTTP: for everybody, in pages, and whatever is typed."""
 
+import asyncio
 from urllib.parse import quote
 
 import httpx
@@ -8,7 +9,8 @@ from sqlalchemy import text
 
 from db.engine import Database, transaction
 from tests.api.graph import ask
-from tests.catalogue import Goods, put_category, put_goods
+from tests.catalogue import Goods, put_category, put_goods, put_prices
+from tests.postgres import until, waiting_for_locks
 from tests.web import assert_problem
 
 
@@ -110,6 +112,25 @@ async def test_nothing_that_is_typed_is_too_much(stranger: httpx.AsyncClient) ->
     found = {q: await stranger.get(f"/v1/search?q={quote(q)}") for q in HOSTILE}
 
     assert {q: answer.status_code for q, answer in found.items()} == dict.fromkeys(HOSTILE, 200)
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_what_changes_during_a_search_does_not_contradict_what_was_asked_for(
+    stranger: httpx.AsyncClient, database: Database
+) -> None:
+    async def is_waiting() -> bool:
+        return await waiting_for_locks(database) > 0
+
+    query = "/v1/search?q=red&currency=GBP&price_min_minor=50"
+    async with transaction(database) as tx:
+        await tx.exec_driver_sql("LOCK TABLE search_words IN ACCESS EXCLUSIVE MODE")
+        searching = asyncio.create_task(stranger.get(query))
+        await until(is_waiting)
+        await put_prices(tx, "sale", {"LAN-0": 1})
+    [hit] = (await searching).json()["products"]
+
+    assert hit["price_minor"] == 100
+    assert (await stranger.get(query)).json()["products"] == []
 
 
 async def test_rating_is_the_same_wherever_it_stands(
