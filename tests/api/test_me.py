@@ -123,6 +123,14 @@ async def review(database: Database, order_id: UUID) -> None:
         await reviews.decide(tx, written, publish=True, reason=None, by=None)
 
 
+async def redeem(database: Database) -> None:
+    """Have the orders there are been given a discount."""
+    ten = "discounts (id, slug, kind, value) SELECT id, 'ten', 'percentage', 1000"
+    given = "discount_redemptions (order_id, discount_id, mailbox, amount_minor)"
+    for made in (ten, f"{given} SELECT id, id, email, 1"):
+        await rows_of(database, f"INSERT INTO {made} FROM orders RETURNING created_at")
+
+
 async def test_export_has_all_that_is_known_and_nothing_secret(
     stranger: httpx.AsyncClient, database: Database, ann: Tokens
 ) -> None:
@@ -148,6 +156,7 @@ async def test_deleted_person_is_nowhere_and_their_orders_have_a_pseudonym(
 ) -> None:
     order_id = UUID(await placed(stranger, database, ann))
     await review(database, order_id)
+    await redeem(database)
     await stranger.post(f"/v1/orders/{order_id}/cancel", headers=ann.headers)
     await stranger.post("/v1/password-resets", json={"email": "ann@example.com"})
     await mails(database, settings)
