@@ -20,6 +20,8 @@ from ops.dashboard.page import Page
 SHOWN_MAX = 50
 BULKS_SHOWN_MAX = 5
 IMPORTS_SHOWN_MAX = 5
+# Of lines that are bad, some tell what is wrong with all.
+LINES_SHOWN_MAX = 10
 CAUSES_SHOWN_MAX = 10
 
 _Moment = Annotated[datetime, Meta(tz=True)]
@@ -78,6 +80,11 @@ async def show(tx: AsyncConnection, asked: Asked) -> Mapping[str, object]:
         "causes": (await matching.causes(tx))[:CAUSES_SHOWN_MAX] if dead else [],
         "bulks": begun,
         "imports": files,
+        "wrong": {
+            one.id: await imports.errors(tx, one.id, after=0, limit=LINES_SHOWN_MAX)
+            for one in files
+            if one.bad
+        },
         "people": await people.emails(tx, [one.asked_by for one in (*begun, *files)]),
         "actions": actions,
         "judged": judged,

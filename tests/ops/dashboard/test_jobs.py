@@ -64,12 +64,18 @@ async def test_imports_tell_how_far_they_are_to_those_who_may_import(
         "UPDATE imports SET bytes_read = 500, rows = 1234, bad = 7 WHERE id = :id RETURNING id",
         id=new.id,
     )
+    wrong = """
+        INSERT INTO import_errors (import_id, line, field, detail)
+        VALUES (:id, 2, 'variant.sku', '<b>Expected</b> a SKU.') RETURNING line
+        """
+    await rows_of(database, wrong, id=new.id)
 
     page = await site.page(OPS, "/ops/tasks", "")
     fragments = await site.fragments(OPS, "/ops/tasks", "")
 
     told = row(page, str(new.id))
-    assert "reading dry run 1,234 7" in told
+    assert "reading dry run 1,234 7 Line 2, variant.sku: <b>Expected</b> a SKU. and more" in told
+    assert "<b>Expected" not in page
     assert "admin@orderflow.test" in told
     assert '<progress max="2000" value="500"' in fragments["imports"]
     assert f'data-api="POST /v1/imports/{new.id}/cancel"' in page
