@@ -34,14 +34,19 @@ class DiscountView(msgspec.Struct, frozen=True):
     version: int = 0
 
 
-_VIEW: LiteralString = """
-    SELECT d.id, slug, code, kind, value, currency, skus, minimum_minor, combines, starts_at,
-           ends_at, uses_max, uses_per_customer_max, r.given, version
-    FROM discounts d CROSS JOIN LATERAL (
-        SELECT count(*) AS given FROM discount_redemptions r
-        WHERE r.discount_id = d.id AND given_back_at IS NULL
-    ) AS r
-"""
+_CONTENT: LiteralString = (
+    "id, slug, code, kind, value, currency, skus, minimum_minor, combines, starts_at, ends_at,"
+    " uses_max, uses_per_customer_max"
+)
+# Only one with a limit keeps count; of another there may be millions to be counted.
+_VIEW: LiteralString = f"""
+    SELECT {_CONTENT},
+           CASE WHEN uses_max IS NOT NULL THEN uses ELSE (
+               SELECT count(*) FROM discount_redemptions r
+               WHERE r.discount_id = d.id AND given_back_at IS NULL
+           ) END, version
+    FROM discounts d
+"""  # noqa: S608 - columns of ours
 
 
 async def find(tx: AsyncConnection, slug: str) -> DiscountView | None:
@@ -73,8 +78,11 @@ async def lock(tx: AsyncConnection, slug: str) -> tuple[DiscountView | None, int
     # One that is not there yet has no row to lock.
     await run(tx, "SELECT pg_advisory_xact_lock(hashtextextended(%(slug)s, 2))", {"slug": slug})
     await run(tx, "SELECT FROM discounts WHERE slug = %(slug)s FOR UPDATE", {"slug": slug})
-    rows = await fetch(tx, DiscountView, f"{_VIEW} WHERE slug = %(slug)s", {"slug": slug})
-    return await find(tx, slug), rows[0].uses if rows else 0
+    found = await find(tx, slug)
+    if found is not None:
+        return found, found.uses
+    deleted = await fetch(tx, DiscountView, f"{_VIEW} WHERE slug = %(slug)s", {"slug": slug})
+    return None, deleted[0].uses if deleted else 0
 
 
 async def put(tx: AsyncConnection, wanted: DiscountView, *, uses: int) -> DiscountView:
@@ -85,12 +93,11 @@ async def put(tx: AsyncConnection, wanted: DiscountView, *, uses: int) -> Discou
     if wanted.uses_max is not None and wanted.uses_max < uses:
         raise DiscountInUse(f"It was given {uses} times already.", field="uses_max")
     await _refuse_taken(tx, wanted)
-    await run(
+    [made] = await fetch(
         tx,
-        """
-        INSERT INTO discounts AS d (id, slug, code, kind, value, currency, skus, minimum_minor,
-                                    combines, starts_at, ends_at, uses_max,
-                                    uses_per_customer_max, uses)
+        DiscountView,
+        f"""
+        INSERT INTO discounts AS d ({_CONTENT}, uses)
         VALUES (%(id)s, %(slug)s, %(code)s, %(kind)s, %(value)s, %(currency)s, %(skus)s::text[],
                 %(minimum_minor)s, %(combines)s, %(starts_at)s, %(ends_at)s, %(uses_max)s,
                 %(uses_per_customer_max)s, %(counted)s)
@@ -102,10 +109,10 @@ async def put(tx: AsyncConnection, wanted: DiscountView, *, uses: int) -> Discou
             uses_max = excluded.uses_max, uses = excluded.uses,
             uses_per_customer_max = excluded.uses_per_customer_max,
             deleted_at = NULL, version = d.version + 1, updated_at = now()
-        """,
+        RETURNING {_CONTENT}, uses, version
+        """,  # noqa: S608 - columns of ours
         {**msgspec.structs.asdict(wanted), "counted": uses},
     )
-    [made] = [found for found in [await find(tx, wanted.slug)] if found is not None]
     return made
 
 

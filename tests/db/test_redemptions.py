@@ -42,13 +42,17 @@ async def processes(settings: Settings) -> AsyncGenerator[list[Acceptance]]:
         yield made
 
 
-async def put(database: Database, code: str | None, **limits: int) -> None:
+def ten(code: str | None, **limits: int) -> DiscountView:
     content = {"id": new_id(), "slug": "ten", "code": code, "kind": "percentage", "value": 1000}
     empty = dict.fromkeys(("currency", "skus", "starts_at", "ends_at"))
     limited = {"uses_max": None, "uses_per_customer_max": None, **limits}
-    made = msgspec.convert(
+    return msgspec.convert(
         {**content, **empty, **limited, "minimum_minor": 0, "combines": True}, DiscountView
     )
+
+
+async def put(database: Database, code: str | None, **limits: int) -> None:
+    made = ten(code, **limits)
     async with transaction(database) as tx:
         _, uses = await discounts.lock(tx, "ten")
         await discounts.put(tx, made, uses=uses)
@@ -175,6 +179,27 @@ async def test_limit_is_not_set_while_an_order_goes_by_there_being_none(
         await read(tx)
         with pytest.raises(Busy):
             await put(impatient, "TEN", uses_max=1)
+
+
+@pytest.mark.parametrize(("limits", "looks"), [({}, 1), ({"uses_max": 5}, 0)])
+async def test_orders_wait_for_one_count_of_redemptions_and_for_none_where_a_limit_keeps_it(
+    database: Database, processes: list[Acceptance], limits: dict[str, int], looks: int
+) -> None:
+    await put_products(database, APPLE=1000)
+    await put(database, "TEN", **limits)
+    await order_at_once(processes, ["ann@example.com", "bob@example.com"], ["TEN"])
+
+    async with transaction(database) as tx:
+        _, uses = await discounts.lock(tx, "ten")
+        made = await discounts.put(tx, ten("TEN", uses_max=9), uses=uses)
+        looked = await tx.scalar(
+            text(
+                "SELECT sum(pg_stat_get_xact_numscans(indexrelid)) FROM pg_index"
+                " WHERE indrelid = 'discount_redemptions'::regclass"
+            )
+        )
+
+    assert (made.uses, looked) == (2, looks)
 
 
 async def test_what_is_given_back_again_is_given_back_once(
