@@ -48,20 +48,31 @@ async def lock(tx: AsyncConnection, slug: str) -> None:
     )
 
 
-async def lock_living(tx: AsyncConnection, slug: str) -> UUID:
-    """Keep a product from getting variants elsewhere; returns its id. Raises UnknownProduct."""
-    found = await fetch(
+async def lock_living(tx: AsyncConnection, slug: str, *, sku: str) -> UUID:
+    """Keep a product from getting variants elsewhere, and that of which `sku` is one by now.
+
+    By their ids, as search locks both at the end of the transaction. Returns the id of the first.
+    Raises UnknownProduct.
+    """
+    locked = await fetch(
         tx,
-        UUID,
+        _Locked,
         """
-        SELECT id::text FROM catalogue_products
-        WHERE slug = %(slug)s AND deleted_at IS NULL FOR NO KEY UPDATE
+        SELECT id, slug = %(slug)s AND deleted_at IS NULL FROM catalogue_products
+        WHERE slug = %(slug)s OR id = (SELECT product_id FROM variants WHERE sku = %(sku)s)
+        ORDER BY id FOR NO KEY UPDATE
         """,
-        {"slug": slug},
+        {"slug": slug, "sku": sku},
     )
+    found = [product.id for product in locked if product.is_it]
     if not found:
         raise UnknownProduct(f"There is no product {slug}.", field="product")
     return found[0]
+
+
+class _Locked(msgspec.Struct):
+    id: UUID
+    is_it: bool
 
 
 async def find(tx: AsyncConnection, slug: str, *, public: bool = False) -> Product | None:

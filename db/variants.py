@@ -37,7 +37,7 @@ async def put(tx: AsyncConnection, variant: Variant) -> Variant:
     """Create or replace a variant; its version is counted here.
 
     Raises UnknownProduct, or TooManyVariants of its product, which stays locked until the
-    transaction ends.
+    transaction ends, as does that of which it was one. `lock` comes first.
     """
     product_id = await _product(tx, variant)
     [version] = await fetch(
@@ -84,7 +84,7 @@ async def withdraw(tx: AsyncConnection, sku: str) -> None:
 async def _product(tx: AsyncConnection, variant: Variant) -> UUID | None:
     if variant.product is None:
         return None
-    product_id = await products.lock_living(tx, variant.product)
+    product_id = await products.lock_living(tx, variant.product, sku=variant.sku)
     [others] = await fetch(
         tx,
         int,

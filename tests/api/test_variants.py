@@ -213,6 +213,22 @@ async def test_change_and_deletion_at_once_wait_for_each_other_and_not_in_a_circ
     assert (await putting).json()["version"] == 3
 
 
+async def test_variants_that_change_places_at_once_do_not_wait_in_a_circle(
+    client: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    products = ["fruit", "gifts"]
+    for slug in products:
+        await client.put(f"/v1/products/{slug}", json={"name": slug}, headers=staff)
+
+    async def move(n: int, turn: int) -> int:
+        product = products[(n + turn) % 2]
+        return (await put(client, staff, f"/v1/variants/PEAR-{n}", product=product)).status_code
+
+    for turn in range(6):
+        moved = await asyncio.gather(*(move(n, turn) for n in range(4)))
+        assert set(moved) == {200 if turn else 201}
+
+
 async def test_variant_that_is_deleted_is_off_sale_until_it_is_put_again(
     client: httpx.AsyncClient, staff: dict[str, str]
 ) -> None:
