@@ -272,7 +272,7 @@ def _state(config: Settings, database: Database, limits: Limits, keyring: Keyrin
             "database": database,
             "policies": POLICIES,
             "search": Finds(database),
-            "persisted": Persisted(config.redis_url),
+            "persisted": Persisted(config.redis_url, within_s=config.redis_timeout_s),
             "in_flight": InFlight(),
             "exporting": asyncio.Lock(),
             "limits": limits,

@@ -99,7 +99,7 @@ class Limits:
                 Action.RESET: config.rate_reset,
             }
         )
-        self._spendings = Spendings(config.redis_url)
+        self._spendings = Spendings(config.redis_url, within_s=config.redis_timeout_s)
         self._spent = Spent()
         self._gather = Gather[Ask, Sequence[Verdict]](
             "limits", self._spendings.take, group_max=_GROUP_MAX, waiting_max=_WAITING_MAX

@@ -10,18 +10,15 @@ from collections.abc import Callable
 from typing import cast
 
 import msgspec
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+import redis
 
+from db import impatient
 from db.snapshots import Snapshot
 from ops.config import VERSION, Settings
 from ops.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-# Requests wait for this, so it is all that a Redis which does not answer may cost one.
-REDIS_TIMEOUT_S = 0.15
 # A Redis that failed is left alone this long, so that few requests find out.
 AWAY_S = 5.0
 # A larger one is read as quickly where it comes from, and crowds out many that are smaller.
@@ -64,7 +61,8 @@ class Depot:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Use REDIS_URL; without one nothing is ever there."""
-        self._redis = client = _connect(settings.redis_url) if settings.redis_url else None
+        self._within_s = settings.redis_timeout_s
+        self._redis = client = impatient.connect(settings.redis_url, within_s=self._within_s)
         self._find = None if client is None else client.register_script(_FIND)
         self._put = None if client is None else client.register_script(_PUT)
         # Another release may write the same thing otherwise.
@@ -77,7 +75,7 @@ class Depot:
         if self._find is None or self._is_away():
             return None
         try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S):
+            async with asyncio.timeout(self._within_s):
                 answer = await self._find(keys=[self._name(history, key)])
         except (redis.RedisError, OSError, TimeoutError) as error:
             self._fail(error)
@@ -96,7 +94,7 @@ class Depot:
             return
         name = self._name(history, key)
         try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S):
+            async with asyncio.timeout(self._within_s):
                 stored = await self._put(keys=[name], args=[content, keep_ms])
         except (redis.RedisError, OSError, TimeoutError) as error:
             self._fail(error)
@@ -131,12 +129,3 @@ def _decoded(content: bytes, left_ms: int) -> Found | None:
         return None
     # What has no end was written by nobody here.
     return Found(seen, kept.tags, bytes(kept.value), max(0, left_ms) / _MS_PER_S)
-
-
-def _connect(url: str) -> "redis.asyncio.Redis":
-    return redis.asyncio.Redis.from_url(
-        url,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )

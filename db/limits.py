@@ -9,18 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+import redis
 from redis.commands.core import AsyncScript
 
+from db import impatient
 from domain import limit
 from domain.limit import Limit, Verdict
 
 log = logging.getLogger(__name__)
 
-# Requests wait for this, so it is all that a Redis which does not answer may cost one.
-REDIS_TIMEOUT_S = 0.15
 # A Redis that failed is left alone this long, so that few requests find out.
 AWAY_S = 5.0
 # Some hundred bytes each. Beyond it those are forgotten that asked first.
@@ -80,12 +77,12 @@ class Spendings:
         self,
         redis_url: str,
         *,
-        timeout_s: float = REDIS_TIMEOUT_S,
+        within_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Count in the Redis at `redis_url`; without one, in this process alone."""
-        self._redis = _connect(redis_url, timeout_s) if redis_url else None
-        self._timeout_s = timeout_s
+        self._redis = impatient.connect(redis_url, within_s=within_s)
+        self._within_s = within_s
         self._clock = clock
         self._script = None if self._redis is None else self._redis.register_script(_TAKE)
         self._away_until = 0.0
@@ -99,7 +96,7 @@ class Spendings:
         if self._script is None or self._clock() < self._away_until:
             return self._alone(asks)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._within_s):
                 return await _take(self._script, asks)
         except (redis.RedisError, OSError, TimeoutError) as error:
             self._away_until = self._clock() + AWAY_S
@@ -148,12 +145,3 @@ class Kept:
         while len(self._spent_until_us) > self._kept_max:
             del self._spent_until_us[next(iter(self._spent_until_us))]
         return [verdict for verdict, _ in taken]
-
-
-def _connect(url: str, timeout_s: float) -> "redis.asyncio.Redis":
-    return redis.asyncio.Redis.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-    )

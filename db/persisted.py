@@ -9,14 +9,12 @@ import logging
 import time
 from typing import cast
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+import redis
+
+from db import impatient
 
 log = logging.getLogger(__name__)
 
-# Whoever asks can send the document itself: that is quicker than to wait for long.
-REDIS_TIMEOUT_S = 0.15
 # A Redis that failed is left alone this long, so that few requests find out.
 AWAY_S = 5.0
 KEEP_S = 86_400
@@ -37,10 +35,10 @@ def digest(query: str) -> str:
 class Persisted:
     """The persisted queries as one process knows them."""
 
-    def __init__(self, redis_url: str, *, timeout_s: float = REDIS_TIMEOUT_S) -> None:
+    def __init__(self, redis_url: str, *, within_s: float) -> None:
         """Keep them in the Redis at `redis_url`, too; without one, in this process alone."""
-        self._redis = _connect(redis_url, timeout_s) if redis_url else None
-        self._timeout_s = timeout_s
+        self._redis = impatient.connect(redis_url, within_s=within_s)
+        self._within_s = within_s
         self._kept: dict[str, str] = {}
         self._away_until = 0.0
 
@@ -74,7 +72,7 @@ class Persisted:
         if self._redis is None or time.monotonic() < self._away_until:
             return None
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._within_s):
                 return cast("object", await self._redis.execute_command(*command))
         except (redis.RedisError, OSError, TimeoutError) as error:
             self._away_until = time.monotonic() + AWAY_S
@@ -89,12 +87,3 @@ class Persisted:
 
 def _place(sha256: str) -> str:
     return f"{_PREFIX}{int(sha256, 16) % _PLACES}"
-
-
-def _connect(url: str, timeout_s: float) -> "redis.asyncio.Redis":
-    return redis.asyncio.Redis.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-    )

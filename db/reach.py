@@ -8,8 +8,8 @@ import time
 from typing import final
 
 import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+
+from db import impatient
 
 # Less than people notice.
 WITHIN_S = 0.25
@@ -26,7 +26,7 @@ class Reach:
         self._within_s = within_s
         self._every_s = every_s
         # Without an address there is none to miss.
-        self._redis = _connect(redis_url, within_s) if redis_url else None
+        self._redis = impatient.connect(redis_url, within_s=within_s)
         self._asked_at = -every_s
         self._is_away = False
         self._asking = asyncio.Lock()
@@ -51,12 +51,3 @@ class Reach:
         """Let go of Redis."""
         if self._redis is not None:
             await self._redis.aclose()
-
-
-def _connect(url: str, within_s: float) -> "redis.asyncio.Redis":
-    return redis.asyncio.Redis.from_url(
-        url,
-        socket_timeout=within_s,
-        socket_connect_timeout=within_s,
-        retry=Retry(NoBackoff(), 0),
-    )

@@ -124,6 +124,11 @@ def settings(database_url: str, redis_url: str) -> Settings:
         revision=uuid4().hex,
         # How fast this machine is just now is not what is tested.
         slow_statement_ms=0,
+        redis_timeout_s=10,
+        statement_timeout_s=15,
+        transaction_timeout_s=20,
+        idle_in_transaction_timeout_s=25,
+        request_timeout_s=40,
         secret_keys=SECRET_KEY,
         token_keys=TOKEN_KEY,
     )

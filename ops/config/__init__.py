@@ -39,6 +39,11 @@ class Settings(Accounts, frozen=True, kw_only=True):
             " (?ssl_cert_reqs=none if nobody signed its certificate). `make up` has one."
         ),
     ] = ""
+    # Requests wait for this, so it is all that a Redis which does not answer may cost one.
+    redis_timeout_s: Annotated[
+        float,
+        Meta(gt=0, description="Caches and limits wait this long for Redis, else do without."),
+    ] = 0.15
     broker_url: Annotated[str, Meta(description="Where rings travel; empty means REDIS_URL.")] = ""
     host: Annotated[str, Meta(description="Address the web process listens on.")] = "0.0.0.0"  # noqa: S104 - a PaaS routes to every interface
     port: Annotated[int, Meta(ge=0, le=65535, description="Port of the web process.")] = 8000

@@ -235,7 +235,7 @@ async def test_session_has_the_timeouts_of_the_settings_and_counts_time_in_utc(
             {},
         )
 
-    assert row == ("2s", "5s", "10s", "UTC", "orderflow tests")
+    assert row == ("2s", "15s", "25s", "UTC", "orderflow tests")
 
 
 async def test_cancelled_statement_gives_its_connection_back_fit_for_use(

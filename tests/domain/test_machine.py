@@ -51,6 +51,7 @@ def _run_all(decisions: Decisions) -> None:
         run(seed, decisions)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("bug", BUGS)
 def test_seeded_bug_is_found_by_the_schedules(bug: str) -> None:
     with pytest.raises(AssertionError):

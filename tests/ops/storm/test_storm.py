@@ -16,7 +16,6 @@ import pytest
 from ops.local.program import CHECKOUT
 from ops.storm.report import Result
 
-STOPPED_WITHIN_S = 10.0
 INTERRUPTED = 130
 
 
@@ -68,8 +67,7 @@ async def test_interrupted_storm_leaves_nothing_running(tmp_path: Path) -> None:
         while not (line := await process.stdout.readline()).startswith(b"Raging"):
             assert line, "it ended before it raged"
         process.send_signal(SIGINT)
-        async with asyncio.timeout(STOPPED_WITHIN_S):
-            rest, _ = await process.communicate()
+        rest, _ = await process.communicate()
 
     assert process.returncode == INTERRUPTED, rest.decode()
     assert await asyncio.to_thread(_ours, tmp_path) == []
