@@ -19,6 +19,7 @@ _TONES: Mapping[str, str] = {
     "order_paid": "good",
     "payment_authorized": "good",
     "payment_captured": "good",
+    "order_backordered": "warn",
     "order_cancelled": "bad",
     "payment_declined": "bad",
     "payment_refused": "bad",

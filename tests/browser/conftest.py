@@ -45,6 +45,14 @@ HAPPENED = (
     VALUES (gen_random_uuid(), 'worker', 'worker-1', 7, '1', now() - interval '1 hour',
             now() - interval '2 hours', '[{"stage": "payments", "what": "charge", "for_s": 2}]')
     """,
+    """
+    WITH file AS (
+        INSERT INTO imports (id, format, on_error, dry_run, state, bytes, bytes_read, rows, bad)
+        VALUES (gen_random_uuid(), 'csv', 'skip', true, 'reading', 2000, 500, 1234, 1) RETURNING id
+    )
+    INSERT INTO import_errors (import_id, line, field, detail)
+    SELECT id, 2, 'variant.sku', 'Expected a SKU.' FROM file
+    """,
     "INSERT INTO gateway_switches (gateway, forced, note) VALUES ('stripe', 'open', 'They move.')",
     """
     INSERT INTO gateway_breaker_changes (gateway, process, state)
