@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, get
 from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from api import pages
@@ -50,10 +51,7 @@ class SearchPage(msgspec.Struct, frozen=True):
     facets: Facets | None
 
 
-@get("")
-async def search(  # noqa: PLR0913, PLR0917 - one parameter per filter
-    request: Request[Any, Any, Any],
-    state: State,
+def provide_wanted(  # noqa: PLR0913, PLR0917 - one parameter per filter
     q: Annotated[str | None, QueryParameter(max_length=TEXT_CHARS_MAX)] = None,
     category: SlugInQuery = None,
     currency: CurrencyInQuery = None,
@@ -63,16 +61,8 @@ async def search(  # noqa: PLR0913, PLR0917 - one parameter per filter
     rating_min: Annotated[int | None, QueryParameter(ge=1, le=5)] = None,
     attribute: Annotated[list[str] | None, QueryParameter(max_items=_VALUES_MAX)] = None,
     sort: Annotated[Sort, QueryParameter()] = Sort.RELEVANCE,
-    facets: Annotated[bool | None, QueryParameter()] = None,
-    cursor: Annotated[str | None, QueryParameter(max_length=_CURSOR_CHARS_MAX)] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
-) -> Response[SearchPage]:
-    """Search the products that are for everybody to see.
-
-    Words are found in other forms, the last one as it is being typed, and with a slip or two. A
-    SKU or barcode finds its product. `attribute` is `name:value`; give it several times for other
-    values, and for other attributes. Prices are in `currency`, the lowest of the variants today.
-    """
+) -> Wanted:
+    """Read what is searched for; raises InvalidRequest for what makes no sense together."""
     wanted = Wanted(
         text=q,
         category=category,
@@ -85,6 +75,24 @@ async def search(  # noqa: PLR0913, PLR0917 - one parameter per filter
         sort=sort,
     )
     _refuse_nonsense(wanted)
+    return wanted
+
+
+@get("", dependencies={"wanted": Provide(provide_wanted, sync_to_thread=False)})
+async def search(  # noqa: PLR0913, PLR0917 - what is searched for, and which part of it
+    request: Request[Any, Any, Any],
+    state: State,
+    wanted: NamedDependency[Wanted],
+    facets: Annotated[bool | None, QueryParameter()] = None,
+    cursor: Annotated[str | None, QueryParameter(max_length=_CURSOR_CHARS_MAX)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
+) -> Response[SearchPage]:
+    """Search the products that are for everybody to see.
+
+    Words are found in other forms, the last one as it is being typed, and with a slip or two. A
+    SKU or barcode finds its product. `attribute` is `name:value`; give it several times for other
+    values, and for other attributes. Prices are in `currency`, the lowest of the variants today.
+    """
     of = _list_of(request)
     after = None if cursor is None else _read_place(cursor, wanted.order, of)
     engine: Engine = state.search
