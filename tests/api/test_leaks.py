@@ -13,7 +13,9 @@ from litestar import Litestar
 from pyotp.totp import TOTP
 from sqlalchemy import text
 
+from api.carts import TOKEN_HEADER
 from db.engine import Database, transaction
+from db.ids import new_id
 from db.tables import metadata
 from domain import claim
 from domain.payment import ActionRequired
@@ -35,7 +37,7 @@ CLIENT_SECRET = "pi_canary_secret_sings"  # noqa: S105 - it guards nothing
 PRIVATE = {"e-mail": EMAIL, "name": NAME, "street": STREET}
 # Where a person's own data is kept: it goes with them (db/erasure.py).
 OF_PEOPLE = {"users", "orders", "notifications", "account_notices", "one_time_codes"}
-OF_PEOPLE |= {"idempotency_keys"}
+OF_PEOPLE |= {"idempotency_keys", "discount_redemptions"}
 # A browser needs it to have the customer authenticate, and then it goes.
 CLIENT_SECRET_AT = ("client_secret", "payment_attempts")
 
@@ -124,7 +126,28 @@ async def _orders(client: httpx.AsyncClient, app: Litestar, database: Database) 
     await drain_payments(database, app.state.settings, bank)
     paying = await client.get(f"{placed.headers['location']}/payments", headers=bearer(guest))
     assert CLIENT_SECRET in paying.text
-    return {"claim token": guest, "client_secret": CLIENT_SECRET, "card": CARD}
+    cart = await _checked_out(client, database, to)
+    return {
+        "claim token": guest,
+        "client_secret": CLIENT_SECRET,
+        "card": CARD,
+        "cart token": cart,
+    }
+
+
+async def _checked_out(client: httpx.AsyncClient, database: Database, to: Mapping[str, str]) -> str:
+    """Order what is in a cart, with a discount that is counted by mailbox; returns its token."""
+    ten = "INSERT INTO discounts (id, slug, kind, value) VALUES (:id, 'ten', 'percentage', 1000)"
+    await rows_of(database, f"{ten} RETURNING id", id=new_id())
+    opened = await client.post("/v1/carts", json={"currency": "GBP"})
+    path, token = opened.headers["location"], opened.headers[TOKEN_HEADER]
+    headers = {TOKEN_HEADER: token, "Idempotency-Key": str(new_id())}
+    put = await client.put(f"{path}/lines/APPLE", json={"quantity": 1}, headers=headers)
+    who = {"email": EMAIL, "payment_method": "pm_card_visa", "ship_to": to}
+    total = {"expected_total_minor": put.json()["total_minor"]}
+    made = await client.post(f"{path}/checkout", json=who | total, headers=headers)
+    assert made.json()["discount_minor"] > 0, made.text
+    return token
 
 
 async def _mistakes(client: httpx.AsyncClient, found: Mapping[str, str]) -> dict[str, str]:
