@@ -55,8 +55,8 @@ _PRODUCTS: LiteralString = """
                                          images, keywords, status, published_at)
     SELECT product_id, r.slug, n.name, n.description, c.id, n.attributes, n.images, n.keywords,
            n.status, coalesce(n.published_at, CASE n.status WHEN 'active' THEN
-               CASE WHEN o.status = 'active' AND o.deleted_at IS NULL THEN o.published_at
-                    ELSE now() END END)
+               CASE WHEN o.status = 'active' AND o.deleted_at IS NULL AND o.published_at <= now()
+                    THEN o.published_at ELSE now() END END)
     FROM (SELECT DISTINCT ON (slug) product_id, slug, product FROM import_rows
           WHERE import_id = %(id)s AND NOT bad AND slug IS NOT NULL ORDER BY slug, line) AS r
     CROSS JOIN LATERAL jsonb_to_record(r.product) AS n (

@@ -293,6 +293,21 @@ async def reader(settings: Settings) -> Any:
     await made.engine.dispose()
 
 
+async def test_active_product_without_a_date_is_public_at_once_as_with_put(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, database: Database
+) -> None:
+    later = {"name": "cup-0", "status": "active", "published_at": "2099-01-01T00:00:00Z"}
+    await client.put("/v1/products/cup-0", json=later)
+
+    await taken_in(client, database, a_file(a_line(0)))
+    public = await stranger.get("/v1/products/cup-0")
+    await taken_in(client, database, a_file(a_line(0, name="Cup")))
+    renamed = await client.get("/v1/products/cup-0")
+
+    assert (public.status_code, renamed.json()["name"]) == (200, "Cup")
+    assert renamed.json()["published_at"] == public.json()["published_at"]
+
+
 async def test_until_an_import_is_published_orders_and_readers_see_nothing_of_it_nor_wait(
     client: httpx.AsyncClient, database: Database, reader: Database
 ) -> None:
