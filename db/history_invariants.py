@@ -1,4 +1,4 @@
-"""What breaks S5, S7 and S8: what was accepted, by which key, and what led to a status."""
+"""What breaks S5, S7, S8 and P1: what was accepted, by which key, what followed, and for whom."""
 
 from collections.abc import Mapping
 from typing import LiteralString
@@ -90,5 +90,11 @@ QUERIES: Mapping[str, LiteralString] = {
     SELECT o.id::text, format('%%s, but its last event says %%s', o.status, e.status)
     FROM orders o JOIN order_events e ON e.order_id = o.id AND e.version = o.version
     WHERE o.id IN SCOPE AND e.order_id IN SCOPE AND e.status <> o.status LIMIT %(limit)s
+    """,
+    "P1 an order of an erased account names nobody": """
+    SELECT o.id::text, 'its account is erased, and its e-mail address is not'
+    FROM orders o JOIN users u ON u.id = o.user_id
+    WHERE o.id IN SCOPE AND u.deleted_at IS NOT NULL AND o.email NOT LIKE '%%@erased.invalid'
+    LIMIT %(limit)s
     """,
 }

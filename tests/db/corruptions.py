@@ -211,6 +211,13 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         ],
     ),
     (
+        "P1 an order of an erased account names nobody",
+        [
+            "INSERT INTO users (id, deleted_at) VALUES (gen_random_uuid(), now())",
+            "UPDATE orders SET user_id = (SELECT max(id::text)::uuid FROM users) WHERE id = :paid",
+        ],
+    ),
+    (
         "C1 a category that is deleted has nothing in it",
         [
             """
