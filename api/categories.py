@@ -88,11 +88,10 @@ async def put_category(
 ) -> Response[Category]:
     """Create, rename or move a category; what is below it moves along."""
     name_commit(tx, Commit.CATEGORY)
+    await categories.lock(tx)
     was = await categories.find(tx, slug)
     conditional.check(request, version=None if was is None else was.version)
     stored = await categories.put(tx, Category(slug, data.name, data.parent, data.rank, version=0))
-    # Somebody may have been faster. Then nothing is committed.
-    conditional.check(request, version=None if was is None else stored.version - 1)
     await audit.record(tx, request, "category.put", slug, before=was, after=stored)
     answer = conditional.show(request, stored, version=stored.version)
     answer.status_code = HTTPStatus.CREATED if was is None else HTTPStatus.OK

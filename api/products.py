@@ -141,10 +141,13 @@ async def put_product(
 ) -> Response[Product]:
     """Create or replace a product, or bring a deleted one back with its variants."""
     name_commit(tx, Commit.PRODUCT)
-    await products.lock(tx, slug)
+    version = await products.lock(tx, slug)
     was = await products.find(tx, slug)
     conditional.check(request, version=None if was is None else was.version)
     stored = await products.put(tx, slug, data)
+    if stored.version > version + 1:
+        # An import has just created it. If that is not what was wanted, nothing is committed.
+        conditional.check(request, version=stored.version - 1)
     await audit.record(tx, request, "product.put", slug, before=was, after=stored)
     await _touch(tx, slug)
     answer = conditional.show(request, stored, version=stored.version)

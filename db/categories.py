@@ -59,13 +59,21 @@ async def find(tx: AsyncConnection, slug: str) -> Category | None:
     return found[0] if found else None
 
 
+async def lock(tx: AsyncConnection) -> None:
+    """Keep others from changing any category until the transaction ends.
+
+    Two moves at once, each right by itself, can make a ring.
+    """
+    await run(tx, "SELECT pg_advisory_xact_lock(hashtextextended('categories', 0))", {})
+
+
 async def put(tx: AsyncConnection, wanted: Category) -> Category:
     """Make, rename or move a category, with all below it: theirs are not written.
 
     Its version is counted here, on from that of a deleted one. No other transaction changes the
     shape of the tree until this one ends. Raises CategoryMisplaced.
     """
-    await _lock_tree(tx)
+    await lock(tx)
     parent_id = await _parent(tx, wanted)
     await run(
         tx,
@@ -94,7 +102,7 @@ async def delete(tx: AsyncConnection, slug: str) -> Category | None:
     Raises CategoryInUse while something is in it. Its row stays, so that a product that was
     deleted with it can come back to it.
     """
-    await _lock_tree(tx)
+    await lock(tx)
     was = await find(tx, slug)
     if was is None:
         return None
@@ -142,14 +150,6 @@ async def _get(tx: AsyncConnection, slug: str) -> Category:
     if found is None:
         raise NotFound(f"There is no category {slug}.")
     return found
-
-
-async def _lock_tree(tx: AsyncConnection) -> None:
-    """Keep others from changing the shape of the tree until the transaction ends.
-
-    Two moves at once, each right by itself, can make a ring.
-    """
-    await run(tx, "SELECT pg_advisory_xact_lock(hashtextextended('categories', 0))", {})
 
 
 class _Above(msgspec.Struct):

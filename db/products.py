@@ -39,13 +39,24 @@ class Filter(msgspec.Struct, frozen=True):
     categories: Sequence[UUID] | None = None
 
 
-async def lock(tx: AsyncConnection, slug: str) -> None:
-    """Keep others from creating, changing or deleting one product until the transaction ends."""
+async def lock(tx: AsyncConnection, slug: str) -> int:
+    """Keep others from changing or deleting one product until the transaction ends.
+
+    An import alone may still create it. Returns the version of its row, deleted or not, 0 if there
+    is none.
+    """
     await run(
         tx,
         "SELECT pg_advisory_xact_lock(hashtextextended('product ' || %(slug)s::text, 0))",
         {"slug": slug},
     )
+    found = await fetch(
+        tx,
+        int,
+        "SELECT version FROM catalogue_products WHERE slug = %(slug)s FOR NO KEY UPDATE",
+        {"slug": slug},
+    )
+    return found[0] if found else 0
 
 
 async def lock_living(tx: AsyncConnection, slug: str, *, sku: str) -> UUID:

@@ -1,5 +1,6 @@
 """The tree of categories over HTTP: for everybody to read, for staff to shape."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -86,3 +87,13 @@ async def test_refusal_names_the_field(
 
     code = {400: "invalid_request", 422: "category_misplaced"}[status]
     assert_problem(refused, status, code, *content)
+
+
+async def test_of_creations_at_once_one_goes_through(
+    client: httpx.AsyncClient, staff: dict[str, str]
+) -> None:
+    new = staff | {"If-None-Match": "*"}
+
+    answers = await asyncio.gather(*(put(client, new, "home", rank=n) for n in range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [412] * 7

@@ -7,7 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from db.engine import Database, transaction
+from db.ids import new_id
+from tests.postgres import until, waiting_for_locks
 from tests.waiting import eventually
 from tests.web import assert_problem, post_order
 
@@ -155,6 +159,32 @@ async def test_change_goes_through_only_if_its_sender_saw_the_last_version(
     assert (cheaper.status_code, known.status_code, first.status_code) == (200, 304, 200)
     for refused in (late, unseen, kept):
         assert_problem(refused, 412, "precondition_failed")
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_what_an_import_wrote_while_a_change_waited_is_not_written_over(
+    client: httpx.AsyncClient, staff: Staff, database: Database, *, there: bool
+) -> None:
+    async def is_waiting() -> bool:
+        return await waiting_for_locks(database) > 0
+
+    if there:
+        await put(client, staff)
+    seen = {"If-Match": '"1"'} if there else {"If-None-Match": "*"}
+    async with transaction(database) as tx:
+        # Like an import, it takes no lock but that of the row.
+        await tx.execute(
+            text(
+                "INSERT INTO catalogue_products AS p (id, slug, name) VALUES (:id, :slug, 'Theirs')"
+                " ON CONFLICT (slug) DO UPDATE SET name = 'Theirs', version = p.version + 1"
+            ),
+            {"id": new_id(), "slug": "oak-board"},
+        )
+        putting = asyncio.create_task(put(client, staff | seen))
+        await until(is_waiting)
+
+    assert_problem(await putting, 412, "precondition_failed")
+    assert (await client.get(PATH, headers=staff)).json()["name"] == "Theirs"
 
 
 async def test_of_ten_creations_at_once_one_goes_through(
