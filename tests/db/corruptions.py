@@ -214,7 +214,10 @@ CORRUPTIONS: Sequence[tuple[str, Sequence[str]]] = (
         "P1 an order of an erased account names nobody",
         [
             "INSERT INTO users (id, deleted_at) VALUES (gen_random_uuid(), now())",
-            "UPDATE orders SET user_id = (SELECT max(id::text)::uuid FROM users) WHERE id = :paid",
+            """
+            UPDATE orders SET user_id = u.id FROM users u
+            WHERE orders.id = :paid AND u.deleted_at IS NOT NULL
+            """,
         ],
     ),
     (
