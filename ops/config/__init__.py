@@ -93,7 +93,7 @@ class Settings(Accounts, frozen=True, kw_only=True):
         int,
         Meta(
             ge=1,
-            description="Unpaid orders of an account, and of an e-mail of those who have none.",
+            description="Unpaid orders with one e-mail: of each account, and of all without one.",
         ),
     ] = 100
     smtp_url: Annotated[
