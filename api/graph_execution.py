@@ -1,6 +1,5 @@
 """Carrying out queries: measured first, then read in one transaction, unless they are cached."""
 
-import asyncio
 import hashlib
 import re
 from functools import partial
@@ -97,25 +96,21 @@ async def _read(state: State, query: Query, widths: Widths) -> Read[Page]:
 
 
 async def _carried_out(query: Query, loaders: Loaders) -> ExecutionResult:
-    """Carry a query out; raises _Failed, with nothing of the answer, if it gets too long."""
-    execution = SCHEMA.execute(
-        query.text,
-        variable_values=dict(query.variables),
-        context_value=loaders,
-        operation_name=query.operation,
-        allowed_operation_types=(OperationType.QUERY,),
-    )
-    executing = asyncio.create_task(execution)
-    loaders.give_up = executing.cancel
+    """Carry a query out; raises _Failed, with nothing of the answer, if that is too long."""
     try:
-        return await executing
-    except asyncio.CancelledError:
-        if not loaders.is_too_long:
-            raise
-        why = f"The lists of the answer have more than {LISTED_MAX} values: ask in parts."
-        raise _Failed(_errors([_told(refused(Reason.TOO_COSTLY, why))])) from None
+        result = await SCHEMA.execute(
+            query.text,
+            variable_values=dict(query.variables),
+            context_value=loaders,
+            operation_name=query.operation,
+            allowed_operation_types=(OperationType.QUERY,),
+        )
     finally:
         await loaders.settle()
+    if loaders.is_too_long:
+        why = f"The lists of the answer have more than {LISTED_MAX} values: ask in parts."
+        raise _Failed(_errors([_told(refused(Reason.TOO_COSTLY, why))]))
+    return result
 
 
 def _answered(result: ExecutionResult) -> Answered:

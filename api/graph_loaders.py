@@ -35,8 +35,6 @@ class Loaders:
     ) -> None:
         self.tx = tx
         self.public = public
-        # Ends the query, once somebody has said how.
-        self.give_up: Callable[[], object] = lambda: None
         self._widths = widths
         self._listed = 0
         self.tags: set[str] = {CATALOGUE}
@@ -51,19 +49,18 @@ class Loaders:
         """Wait for what is still being read for nobody; then the transaction may end."""
         await asyncio.gather(*self._begun, return_exceptions=True)
 
-    async def listed(self, info: Info[Any, Any], found: Sequence[Value]) -> Sequence[Value]:
-        """Give the elements of a list in the answer; beyond LISTED_MAX values have it given up."""
+    def listed(self, info: Info[Any, Any], found: Sequence[Value]) -> Sequence[Value]:
+        """Give the elements of a list in the answer; none once it is too long, see there."""
         path = tuple(name for name in info.path.as_list() if isinstance(name, str))
         self._listed += len(found) * self._widths.get(path, 1)
-        if self.is_too_long:
-            self.give_up()
-            # Thousands may come here before any is cancelled: an error of each would take seconds.
-            await asyncio.get_running_loop().create_future()
-        return found
+        return () if self.is_too_long else found
 
     @property
     def is_too_long(self) -> bool:
-        """Tell whether the lists of the answer have more values than they may."""
+        """Tell whether the lists of the answer have more values than they may: it is no answer.
+
+        It is still carried out, without them, as errors of thousands of fields take seconds.
+        """
         return self._listed > LISTED_MAX
 
     async def tree(self) -> Tree:
@@ -75,6 +72,8 @@ class Loaders:
 
     async def item(self, slug: str) -> Item | None:
         """Give a product that the asker may see."""
+        if self.is_too_long:
+            return None
         return await self._load("item", self._items, slug)
 
     async def page(

@@ -148,7 +148,7 @@ class Product:
     @strawberry.field(description="In their order, at the prices of now.")
     async def variants(self, info: Asked, currency: Currency = None) -> list[Variant]:
         found = await info.context.variants(self.slug, _currency(currency))
-        return [Variant.of(self.slug, each) for each in await info.context.listed(info, found)]
+        return [Variant.of(self.slug, each) for each in info.context.listed(info, found)]
 
     @strawberry.field(description="Whether any of its variants is in stock.")
     async def in_stock(self, info: Asked) -> bool:
@@ -165,7 +165,7 @@ class Product:
         self, info: Asked, first: First = 5, order: ReviewOrder = ReviewOrder.NEWEST
     ) -> list[Review]:
         found = await info.context.reviews(self.slug, Order(order.value), _first(first))
-        return [Review.of(said) for said in await info.context.listed(info, found)]
+        return [Review.of(said) for said in info.context.listed(info, found)]
 
     @staticmethod
     def of(item: Item | None) -> "Product | None":
@@ -205,12 +205,12 @@ class Category:
     async def children(self, info: Asked) -> "list[Category]":
         tree = await info.context.tree()
         found = tree.children.get(self.known.id, ())
-        return [Category.made(node) for node in await info.context.listed(info, found)]
+        return [Category.made(node) for node in info.context.listed(info, found)]
 
     @strawberry.field(description="The newest in it and in all that is below it.")
     async def products(self, info: Asked, first: First = 20) -> list[Product]:
         found = await info.context.newest(self.known.id, _first(first))
-        return [Product.made(item) for item in await info.context.listed(info, found)]
+        return [Product.made(item) for item in info.context.listed(info, found)]
 
     @staticmethod
     def of(node: Node | None) -> "Category | None":
@@ -240,7 +240,7 @@ class Query:
         before: UUID | None = None if after is None else pages.decode(after)
         found = await info.context.page(below, before=before, limit=limit + 1)
         return ProductPage(
-            items=[Product.made(item) for item in await info.context.listed(info, found[:limit])],
+            items=[Product.made(item) for item in info.context.listed(info, found[:limit])],
             next=pages.encode(found[limit - 1].id) if len(found) > limit else None,
         )
 
@@ -260,7 +260,7 @@ class Query:
     async def categories(self, info: Asked) -> list[Category]:
         tree = await info.context.tree()
         found = tree.children.get(None, ())
-        return [Category.made(node) for node in await info.context.listed(info, found)]
+        return [Category.made(node) for node in info.context.listed(info, found)]
 
 
 def _name(field: str, name: str) -> str:
