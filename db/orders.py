@@ -9,16 +9,7 @@ import msgspec
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import (
-    backorders,
-    events,
-    outcomes,
-    redemptions,
-    reservations,
-    tables,
-    tasks,
-    users,
-)
+from db import backorders, events, outcomes, redemptions, reservations, tables, tasks, users
 from db.engine import count_after_commit, fetch, run
 from db.ids import first_id
 from domain import saga

@@ -83,9 +83,8 @@ async def insert_many(
     fresh = await keys.take(tx, [_claim(r) for r in ready])
     await placed.insert_many(tx, [r for r in ready if r.placement.pair in fresh])
     stored = await keys.find(tx, [p.pair for p in group if p.pair not in fresh])
-    earlier = await keys.of_orders(
-        tx, [d.order_id for d in decided.values() if isinstance(d, Ordered)]
-    )
+    ordered = [d.order_id for d in decided.values() if isinstance(d, Ordered)]
+    earlier = await keys.of_orders(tx, ordered)
     return [_answer(p, decided[p.order_id], stored.get(p.pair), earlier) for p in group]
 
 
